@@ -1,0 +1,40 @@
+# Everything a newcomer needs: `make demo` and `make test`. Both make .venv when it is missing.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check bench clean
+
+# One stamp a set of extras: reinstalled when pyproject.toml changes.
+$(VENV)/.installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[offline]"
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[offline,dev]"
+	touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[offline,bench]"
+	touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/onecycle demo --out runs/demo
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# DATA is a folder with monkeys10/ and landuse/ in it, see bench/README.md.
+DATA ?= ../shared/data
+bench: $(VENV)/.installed-bench
+	$(BIN)/python bench/run.py $(DATA)
+
+clean:
+	rm -rf $(VENV) runs build

@@ -1,0 +1,1 @@
+"""From a pile of files to loaders: where are the inputs, how to split, how to label. Knows no images, no text."""

@@ -1,0 +1,262 @@
+"""The loaders, bound together: what a learner trains, validates and predicts on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from rich.progress import track
+
+from onecycle.data.cache import Cache, CacheMode, cache_for
+from onecycle.data.dataset import DataLoader, ItemDataset, OnBadItem, seeded, usual_workers
+from onecycle.data.explain import explain_item
+from onecycle.data.figure import Picture, grid
+from onecycle.data.items import Part
+from onecycle.data.modality import BadItem, Batch, Modality
+from onecycle.data.target import Target
+from onecycle.errors import DataError, some
+
+if TYPE_CHECKING:
+    from onecycle.data.label import LabelledList
+
+Balance = Literal["sampling", "loss"] | None
+
+
+@dataclass(frozen=True)
+class LoaderOptions:
+    """How batches are made.
+
+    Attributes:
+        batch_size: Items a batch.
+        workers: Processes that read items; None chooses for this machine. A full cache needs none.
+        seed: Decides the order of items and every random augmentation.
+        cache: "memory" or "disk" keep read items; "auto" keeps them in memory where they take little of it.
+        balance: For rare classes: "sampling" draws their items more often, "loss" weighs them more.
+        on_bad_item: "raise" stops at a broken file and names it, "skip" leaves it out with a warning.
+    """
+
+    batch_size: int = 64
+    workers: int | None = None
+    seed: int = 42
+    cache: CacheMode = "auto"
+    balance: Balance = None
+    on_bad_item: OnBadItem = "raise"
+
+
+class DataBunch:
+    """Training and validation loaders, an optional test loader, and what is known of inputs and labels.
+
+    Attributes:
+        train: Loader of the training items, shuffled and augmented.
+        valid: Loader of the validation items, in order, not augmented.
+        test: Loader of the test items, or None.
+        target: What is predicted.
+        modality: How inputs are read and prepared.
+    """
+
+    def __init__(self, labelled: LabelledList, options: LoaderOptions) -> None:
+        if options.balance not in (None, "sampling", "loss"):
+            raise DataError(f"balance={options.balance!r}.", '"sampling", "loss" or None.', "pass one of them.")
+        if options.cache not in (None, "auto", "memory", "disk"):
+            raise DataError(f"cache={options.cache!r}.", '"auto", "memory", "disk" or None.', "pass one of them.")
+        self.labelled, self.options = labelled, options
+        self.modality: Modality = labelled.modality
+        self.target: Target = labelled.target
+        train = ItemDataset(labelled.train, self.modality, self.target, training=True)
+        labels = train.labels() if options.balance else None
+        weights = self.target.item_weights(labels) if labels and options.balance == "sampling" else None
+        if labels and options.balance == "loss":
+            self.target = self.target.weighted(labels)
+        self.train = self._loader(train, weights)
+        self.valid = self._loader(ItemDataset(labelled.valid, self.modality, self.target, training=False))
+        self.test: DataLoader | None = None
+        if labelled.test is not None:
+            self.test = self._loader(ItemDataset(labelled.test, self.modality, self.target, training=False))
+        self._try()
+
+    def _loader(self, dataset: ItemDataset, weights: Any = None) -> DataLoader:
+        options = self.options
+        cache = cache_for(options.cache, self.modality.item_shape(training=dataset.training), len(dataset))
+        workers = usual_workers() if options.workers is None else options.workers
+        return DataLoader(
+            dataset,
+            batch_size=options.batch_size,
+            shuffle=dataset.training,
+            workers=0 if options.workers is None and len(dataset) < 4 * options.batch_size else workers,
+            seed=options.seed,
+            weights=weights,
+            cache=cache,
+            on_bad_item=options.on_bad_item,
+        )
+
+    def _try(self) -> None:
+        """Read a few items the way training will, so that a mistake shows now and not after an epoch."""
+        for loader in (self.train, self.valid):
+            few = min(2, len(loader.dataset))
+            trial = DataLoader(
+                ItemDataset(
+                    loader.dataset.part.take(range(few)), self.modality, self.target, training=loader.shuffle
+                ),
+                batch_size=few,
+                workers=1 if loader.workers and loader.cache is None else 0,
+                on_bad_item=self.options.on_bad_item,
+            )
+            for batch in trial:
+                self.modality.prepare(batch, self.target, seeded(0))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of what can be predicted, in the order of the model's outputs."""
+        return self.target.classes
+
+    @property
+    def batch_size(self) -> int:
+        """Items a batch."""
+        return self.options.batch_size
+
+    def __len__(self) -> int:
+        """Return the number of training items."""
+        return len(self.train.dataset)
+
+    def __repr__(self) -> str:
+        kept = "kept in memory" if self.train.cache and not self.train.cache.folder else "kept on disk"
+        how = kept if self.train.cache else f"{self.train.workers} workers"
+        lines = [f"DataBunch: batches of {self.batch_size}, {how}", *repr(self.labelled).splitlines()]
+        return "\n  ".join([*lines, *self.modality.describe()])
+
+    def loader(self, part: str) -> DataLoader:
+        """Return the loader called "train", "valid" or "test".
+
+        Raises:
+            DataError: There is none of that name.
+        """
+        found = {"train": self.train, "valid": self.valid, "test": self.test}.get(part)
+        if found is None:
+            raise DataError(
+                f"This bunch has no part {part!r}.",
+                '"train", "valid", or "test" after add_test().',
+                "add a test set before transform(), or name another part.",
+            )
+        return found
+
+    def resize(self, size: int | tuple[int, int]) -> DataBunch:
+        """Return a bunch of the same items and labels at another size, for progressive resizing."""
+        return DataBunch(replace(self.labelled, modality=self.modality.resize(size)), self.options)
+
+    def with_batch_size(self, batch_size: int) -> DataBunch:
+        """Return a bunch of the same items in batches of another size."""
+        return DataBunch(self.labelled, replace(self.options, batch_size=batch_size))
+
+    def in_order(self, dataset: ItemDataset, cache: Cache | None = None) -> DataLoader:
+        """Return a loader that goes once over `dataset`, not shuffled, with this bunch's options."""
+        loader = self._loader(dataset)
+        loader.shuffle, loader.cache = False, cache or loader.cache
+        return loader
+
+    def dataset_of(self, part: Part) -> ItemDataset:
+        """Return new items as a dataset, read as at prediction."""
+        return ItemDataset(part, self.modality, self.target, training=False)
+
+    def show_batch(self, count: int = 12, *, part: str = "train", epoch: int = 0) -> Picture:
+        """Draw the first items of an epoch as the model gets them, with their labels."""
+        loader = self.loader(part)
+        dataset = loader.dataset
+        rows = loader.order(epoch)[:count].tolist()
+        batch = self._prepared(dataset, rows, training=dataset.training, seed=epoch)
+        figure, axes = grid(len(batch), 4)
+        for input, row, one in zip(batch.inputs, batch.index.tolist(), axes, strict=False):
+            self.modality.show(one, input)
+            label = dataset.label(row)
+            one.set_title("" if label is None else self.target.caption(label), fontsize=9, wrap=True)
+        return figure
+
+    def show_augmentations(self, item: int = 0, count: int = 12) -> Picture:
+        """Draw one training item as it is at prediction, then as training may see it, again and again."""
+        figure, axes = grid(count, 4)
+        training = self.train.dataset
+        plain = ItemDataset(training.part, self.modality, self.target, training=False)
+        for number, one in zip(range(count), axes, strict=False):
+            batch = self._prepared(training if number else plain, [item], training=number > 0, seed=number)
+            self.modality.show(one, batch.inputs[0])
+            one.set_title(f"augmented {number}" if number else "as it is", fontsize=9)
+        return figure
+
+    def explain(self, item: int = 0) -> str:
+        """Walk one training item through every stage; print and return what came in and what went out."""
+        text = explain_item(self.train.dataset, item, self.batch_size)
+        print(text)
+        return text
+
+    def check(self) -> CheckReport:
+        """Read every item of every part in parallel; report broken files and exact duplicates."""
+        broken: list[tuple[str, str, str]] = []
+        parts_of: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+        loaders = {name: getattr(self, name) for name in ("train", "valid", "test")}
+        for part, loader in loaders.items():
+            if loader is None:
+                continue
+            dataset: ItemDataset = loader.dataset
+
+            def read(index: int, dataset: ItemDataset = dataset) -> tuple[BadItem | None, str]:
+                sample = dataset.fetch(index)
+                bad = sample if isinstance(sample, BadItem) else None
+                return bad, _digest(dataset.part.locate(dataset.name(index)))
+
+            with ThreadPoolExecutor() as pool:
+                results = track(
+                    pool.map(read, range(len(dataset))), f"checking {part}", total=len(dataset), transient=True
+                )
+                for index, (bad, digest) in enumerate(results):
+                    if bad:
+                        broken.append((part, dataset.name(index), bad.error.what))
+                    else:
+                        parts_of[digest].append((part, dataset.name(index)))
+        same = [tuple(items) for items in parts_of.values() if len(items) > 1]
+        count = sum(len(loader.dataset) for loader in loaders.values() if loader is not None)
+        return CheckReport(count, tuple(broken), tuple(same))
+
+    def _prepared(self, dataset: ItemDataset, rows: Sequence[int], *, training: bool, seed: int) -> Batch:
+        batch = dataset.collate([dataset.fetch(row) for row in rows])
+        if not len(batch):
+            raise batch.bad[0].error
+        return self.modality.prepare(batch, self.target, seeded(self.options.seed, seed) if training else None)
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What `DataBunch.check` found.
+
+    Attributes:
+        count: How many items were read.
+        broken: Part, name and reason of each item that cannot be read.
+        duplicates: Groups of (part, name) whose files are the same, byte for byte.
+    """
+
+    count: int
+    broken: tuple[tuple[str, str, str], ...]
+    duplicates: tuple[tuple[tuple[str, str], ...], ...]
+
+    @property
+    def leaks(self) -> tuple[tuple[tuple[str, str], ...], ...]:
+        """Duplicates that lie on more than one side, so that validation sees what was trained on."""
+        return tuple(group for group in self.duplicates if len({part for part, _ in group}) > 1)
+
+    def __repr__(self) -> str:
+        lines = [f"{self.count:,} items read, {len(self.broken):,} broken."]
+        lines += [f"  broken, {part}: {name}: {reason}" for part, name, reason in self.broken]
+        if self.duplicates:
+            lines.append(
+                f"{len(self.duplicates):,} groups of exact duplicates, {len(self.leaks):,} of them on both sides: "
+                + some((" = ".join(f"{part}:{name}" for part, name in group) for group in self.duplicates), 3)
+            )
+        return "\n".join(lines)
+
+
+def _digest(path: str) -> str:
+    file = Path(path)
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else path

@@ -1,0 +1,30 @@
+"""Figures that show themselves in notebooks and save themselves in scripts, without pyplot's global state."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterator
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+
+class Picture(Figure):
+    """A matplotlib figure that a notebook shows when it is the last line of a cell."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", bbox_inches="tight")
+        return buffer.getvalue()
+
+
+def grid(count: int, columns: int, *, width: float = 2.2, height: float = 2.4) -> tuple[Picture, Iterator[Axes]]:
+    """Return a figure with `count` plain axes in rows, each `width` x `height` inches, and the axes one by one."""
+    columns = max(min(columns, count), 1)
+    rows = max(math.ceil(count / columns), 1)
+    figure = Picture(figsize=(columns * width, rows * height), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for one in axes.flat:
+        one.set_axis_off()
+    return figure, iter(axes.flat)

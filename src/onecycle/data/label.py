@@ -1,0 +1,301 @@
+"""How to label? A labeller is a function from items to a column of labels; the label column travels, it does not."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any, Generic, Self, TypeVar
+
+import pyarrow as pa
+
+from onecycle.data.bunch import Balance, DataBunch, LoaderOptions
+from onecycle.data.cache import CacheMode
+from onecycle.data.dataset import OnBadItem
+from onecycle.data.items import LABEL, ItemList, Part
+from onecycle.data.modality import Modality
+from onecycle.data.target import Category, MultiCategory, Target, in_order
+from onecycle.errors import DataError, some
+
+Labeller = Callable[[Part], list[Any]]
+LabelledT = TypeVar("LabelledT", bound="LabelledList")
+
+
+@dataclass(frozen=True, repr=False)
+class SplitList(ABC, Generic[LabelledT]):
+    """The inputs, split. `LabelledT` is the modality's labelled stage."""
+
+    train: Part
+    valid: Part
+    test: Part | None
+    modality: Modality
+
+    @abstractmethod
+    def _labelled(
+        self, train: Part, valid: Part, test: Part | None, target: Target, labeller: Labeller
+    ) -> LabelledT:
+        """Return the modality's labelled stage."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}: {_sizes(self.train, self.valid, self.test)}"
+
+    def label_from_folder(self, *, classes: Sequence[str] | None = None) -> LabelledT:
+        """Label each item with the name of the folder it lies in."""
+        return self.label_with(_from_folder, classes)
+
+    def label_from_column(
+        self, column: str, *, delimiter: str | None = None, classes: Sequence[str] | None = None
+    ) -> LabelledT:
+        """Label from a column: one label, or with `delimiter` (such as " ") any number of tags.
+
+        Args:
+            column: The column's name.
+            delimiter: What separates several tags; None means one label an item.
+            classes: All classes in the order wanted; None takes the training labels, numbers in names as numbers.
+        """
+        return self.label_with(lambda part: _from_column(part, column, delimiter), classes)
+
+    def label_from_columns(self, columns: Sequence[str]) -> LabelledT:
+        """Label with the names of all columns that hold 1 or true ("one-hot" columns), as tags."""
+        return self.label_with(lambda part: _from_one_hot(part, columns), columns)
+
+    def label_from_regex(self, pattern: str, *, classes: Sequence[str] | None = None) -> LabelledT:
+        """Label with the first group that `pattern` finds in the item's path (forward slashes, relative)."""
+        compiled = re.compile(pattern)
+        if compiled.groups != 1:
+            raise DataError(
+                f"The pattern {pattern!r} has {compiled.groups} groups.", "one group, the label.", "put ( ) around it."
+            )
+        return self.label_with(lambda part: [_find(compiled, name) for name in part.names()], classes)
+
+    def label_from_function(
+        self, function: Callable[[Path], str | Sequence[str]], *, classes: Sequence[str] | None = None
+    ) -> LabelledT:
+        """Label with a function from the item's path to one label (a text) or to several (a list of texts).
+
+        The function is called once an item, here and now; neither workers nor the shipped model ever see it.
+        """
+        return self.label_with(lambda part: _from_function(part, function), classes)
+
+    def label_with(self, labeller: Labeller, classes: Sequence[str] | None = None) -> LabelledT:
+        """Label with any function from a part to its labels; texts make a `Category`, lists a `MultiCategory`."""
+        train, valid = labeller(self.train), labeller(self.valid)
+        target = _target_for(train, classes)
+        _check_seen(target, valid, self.valid, "validation")
+        _warn_if_single(target, train + valid)
+        test = self.test
+        if test is not None and (labels := _known_labels(target, labeller, test)) is not None:
+            test = test.with_labels(_column(labels))
+        return self._labelled(
+            self.train.with_labels(_column(train)), self.valid.with_labels(_column(valid)), test, target, labeller
+        )
+
+
+@dataclass(frozen=True, repr=False)
+class LabelledList:
+    """The inputs, split and labelled."""
+
+    train: Part
+    valid: Part
+    test: Part | None
+    target: Target
+    modality: Modality
+    labeller: Labeller
+
+    def __repr__(self) -> str:
+        classes = self.target.classes
+        return (
+            f"{type(self).__name__}: {_sizes(self.train, self.valid, self.test)}\n"
+            f"{type(self.target).__name__}, {len(classes)} classes: {some(classes, 12)}"
+        )
+
+    def add_test(self, items: ItemList[Any], *, labelled: bool = False) -> Self:
+        """Add a test set.
+
+        Args:
+            items: Where the test inputs are.
+            labelled: Label them in the way of the other sides, for a final score; else they are only predicted.
+        Raises:
+            DataError: `labelled`, and a label is not among the classes.
+        """
+        test = items.items
+        if labelled:
+            labels = self.labeller(test)
+            _check_seen(self.target, labels, test, "test")
+            test = test.with_labels(_column(labels))
+        return replace(self, test=test)
+
+    def databunch(
+        self,
+        batch_size: int = 64,
+        *,
+        workers: int | None = None,
+        seed: int = 42,
+        cache: CacheMode = "auto",
+        balance: Balance = None,
+        on_bad_item: OnBadItem = "raise",
+    ) -> DataBunch:
+        """Bind the sides together as loaders; reads a few items at once, so that mistakes show now.
+
+        Args:
+            batch_size: Items a batch.
+            workers: Processes that read items; None chooses for this machine.
+            seed: Decides the order of items and every random augmentation.
+            cache: "memory" or "disk" keep read items; "auto" keeps them in memory where they take little of it.
+            balance: For rare classes: "sampling" draws their items more often, "loss" weighs them more.
+            on_bad_item: "raise" stops at a broken file and names it, "skip" leaves it out with a warning.
+        """
+        return DataBunch(self, LoaderOptions(batch_size, workers, seed, cache, balance, on_bad_item))
+
+
+def _from_folder(part: Part) -> list[str]:
+    labels = [PurePosixPath(name).parent.name for name in part.names()]
+    if "" in labels:
+        raise DataError(
+            f"{part.names()[labels.index('')]} lies in no folder below {part.root}, so it has no label.",
+            "a folder per class, such as cats/1.jpg and dogs/2.jpg.",
+            "move the files into class folders, or label another way, such as label_from_regex().",
+        )
+    return labels
+
+
+def _from_column(part: Part, column: str, delimiter: str | None) -> list[Any]:
+    values = part.column(column).to_pylist()
+    if delimiter is None:
+        empty = [name for name, value in zip(part.names(), values, strict=True) if value in (None, "")]
+        if empty:
+            raise DataError(
+                f"{len(empty):,} rows have no label in column {column!r}: {some(empty)}.",
+                "a label in every row.",
+                "fill or remove those rows; for tags, where none is allowed, pass delimiter=.",
+            )
+        return [str(value) for value in values]
+    texts = [value or "" for value in values]
+    if not any(delimiter in text for text in texts):
+        for other in ",;| ":
+            if other != delimiter and sum(other in text for text in texts) > len(texts) / 10:
+                raise DataError(
+                    f"No value of column {column!r} contains the delimiter {delimiter!r}, such as {texts[0]!r}.",
+                    f"tags separated by {delimiter!r}.",
+                    f"pass delimiter={other!r}.",
+                )
+    return [list(dict.fromkeys(tag.strip() for tag in text.split(delimiter) if tag.strip())) for text in texts]
+
+
+def _from_one_hot(part: Part, columns: Sequence[str]) -> list[list[str]]:
+    flags = {column: [str(value).lower() for value in part.column(column).to_pylist()] for column in columns}
+    for column, values in flags.items():
+        odd = set(values) - {"0", "1", "true", "false", "0.0", "1.0"}
+        if odd:
+            raise DataError(
+                f"Column {column!r} holds {some(sorted(odd))}.", "only 0 and 1, or true and false.", "name other columns."
+            )
+    return [[column for column in columns if flags[column][row] in {"1", "true", "1.0"}] for row in range(len(part))]
+
+
+def _find(pattern: re.Pattern[str], name: str) -> str:
+    match = pattern.search(name)
+    if match is None:
+        raise DataError(
+            f"The pattern {pattern.pattern!r} finds no label in {name!r}.", "a match in every path.", "mend the pattern."
+        )
+    return match.group(1)
+
+
+def _from_function(part: Part, function: Callable[[Path], Any]) -> list[Any]:
+    labels: list[Any] = []
+    for name in part.names():
+        try:
+            label = function(Path(part.locate(name)))
+        except Exception as error:
+            raise DataError(
+                f"The label function failed on {part.locate(name)}: {type(error).__name__}: {error}.",
+                "a label for every item.",
+                "mend the function, or leave the item out.",
+            ) from error
+        if not isinstance(label, str | list | tuple | set | frozenset):
+            raise DataError(
+                f"The label function gave {label!r} ({type(label).__name__}) for {part.locate(name)}.",
+                "a text (one label) or a list of texts (tags).",
+                f"return str(...), here {str(label)!r}.",
+            )
+        labels.append(label if isinstance(label, str) else [str(tag) for tag in label])
+    return labels
+
+
+def _target_for(labels: list[Any], classes: Sequence[str] | None) -> Target:
+    several = bool(labels) and not isinstance(labels[0], str)
+    if several:
+        seen = {tag for tags in labels for tag in tags}
+    else:
+        seen = set(labels)
+    ordered = tuple(classes) if classes is not None else in_order(seen)
+    unlisted = seen - set(ordered)
+    if unlisted:
+        raise DataError(
+            f"Training labels are missing from classes=: {some(in_order(unlisted))}.",
+            "every label among the classes.",
+            "add them to classes=, or leave it out.",
+        )
+    if len(ordered) < (1 if several else 2):
+        raise DataError(
+            f"All training items have the same label: {some(ordered) or 'none'}.",
+            "two classes or more." if not several else "at least one tag.",
+            "check how the items are labelled.",
+        )
+    return MultiCategory(ordered) if several else Category(ordered)
+
+
+def _check_seen(target: Target, labels: list[Any], part: Part, side: str) -> None:
+    known = set(target.classes)
+    unseen = Counter(tag for label in labels for tag in _tags(label) if tag not in known)
+    if unseen:
+        first = next(i for i, label in enumerate(labels) if set(_tags(label)) & unseen.keys())
+        raise DataError(
+            f"The {side} side has labels that training never sees: "
+            f"{some(f'{name} ({unseen[name]})' for name in in_order(set(unseen)))}; first in {part.names()[first]}.",
+            f"only the training classes: {some(target.classes, 12)}.",
+            "split with stratify=, name all classes with classes=, or move these items to the training side.",
+        )
+
+
+def _known_labels(target: Target, labeller: Labeller, part: Part) -> list[Any] | None:
+    """Label a test folder that came with the split; None where no label is a class, so it must be unlabelled."""
+    try:
+        labels = labeller(part)
+    except DataError:
+        return None
+    if not any(set(_tags(label)) & set(target.classes) for label in labels):
+        return None
+    _check_seen(target, labels, part, "test")
+    return labels
+
+
+def _warn_if_single(target: Target, labels: list[Any]) -> None:
+    counts = Counter(tag for label in labels for tag in _tags(label))
+    single = [name for name in target.classes if counts[name] == 1]
+    if single:
+        warnings.warn(
+            f"Classes with a single item: {some(single)}. They can hardly be learnt, and never be validated.",
+            stacklevel=4,
+        )
+
+
+def _tags(label: Any) -> Sequence[str]:
+    return (label,) if isinstance(label, str) else label
+
+
+def _column(labels: list[Any]) -> pa.Array:
+    several = bool(labels) and not isinstance(labels[0], str)
+    return pa.array(labels, pa.list_(pa.string()) if several else pa.string())
+
+
+def _sizes(train: Part, valid: Part, test: Part | None) -> str:
+    text = f"{len(train):,} training, {len(valid):,} validation"
+    if test is None:
+        return text
+    return f"{text}, {len(test):,} test items ({'labelled' if LABEL in test.table.column_names else 'unlabelled'})"

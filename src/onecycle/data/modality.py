@@ -1,0 +1,99 @@
+"""The seam between the library and a kind of input: what a modality must know so that the rest need not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from onecycle.data.target import Target
+from onecycle.errors import DataError
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One item as a worker hands it over: the input before augmentation, the encoded label, its row number."""
+
+    input: Any
+    target: Tensor | None
+    index: int
+
+
+@dataclass(frozen=True)
+class BadItem:
+    """Stands in for an item that could not be read, so that the error survives the way out of a worker."""
+
+    index: int
+    error: DataError
+
+
+@dataclass
+class Batch:
+    """Samples stacked together.
+
+    Attributes:
+        inputs: The modality's tensor, for images uint8 pixels, (batch, 3, height, width).
+        targets: Encoded labels, (batch, ...), or None where the items have none.
+        index: Row number of each sample within its part, int64, (batch,).
+        bad: Items that were left out since they could not be read.
+    """
+
+    inputs: Any
+    targets: Tensor | None
+    index: Tensor
+    bad: Sequence[BadItem] = ()
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on `device`."""
+        targets = None if self.targets is None else self.targets.to(device, non_blocking=True)
+        return Batch(self.inputs.to(device, non_blocking=True), targets, self.index, self.bad)
+
+
+class Description(NamedTuple):
+    """What happens to an item, a line each: in the worker, on the device while training, and what the model gets."""
+
+    read: str
+    training: str
+    model: str
+
+
+@runtime_checkable
+class Modality(Protocol):
+    """What one kind of input knows: how an item is read, stacked, prepared on the device, and shown.
+
+    `training` tells the two ways apart: with augmentation, or as at prediction.
+    """
+
+    def sample(self, item: Any, label: Any, target: Target, index: int, *, training: bool) -> Sample:
+        """Read one item, in a worker. `label` is None where there is none.
+
+        Raises:
+            DataError: The item cannot be read.
+        """
+
+    def stack(self, inputs: Sequence[Any]) -> Any:
+        """Stack inputs into what `Batch.inputs` holds, in a worker."""
+
+    def prepare(self, batch: Batch, target: Target, generator: torch.Generator | None) -> Batch:
+        """Augment a whole batch on its device; without a generator, prepare it as at prediction."""
+
+    def item_shape(self, *, training: bool) -> tuple[int, ...] | None:
+        """Return the shape of every uint8 input, or None where inputs differ (they cannot be cached then)."""
+
+    def resize(self, size: int | tuple[int, int]) -> Self:
+        """Return the modality that gives inputs of another size."""
+
+    def show(self, axes: Any, input: Any) -> None:
+        """Draw one prepared input on matplotlib axes."""
+
+    def describe(self) -> Description:
+        """Return in words what happens to an item."""
+
+    def to_config(self) -> dict[str, Any]:
+        """Return what a bundle must hold to read inputs the same way, as JSON."""

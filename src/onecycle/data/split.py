@@ -1,0 +1,163 @@
+"""How to split? Each way is a function from what is known of the items to row numbers; none changes its input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onecycle.errors import DataError, some, suggest
+
+Rows = NDArray[np.int64]
+
+
+def _none() -> Rows:
+    return np.empty(0, np.int64)
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Row numbers of each side, ascending. Sides never overlap; rows on no side were left out on purpose."""
+
+    train: Rows
+    valid: Rows
+    test: Rows = field(default_factory=_none)
+
+
+def at_random(count: int, valid: float, seed: int, strata: Sequence[object] | None = None) -> Sides:
+    """Hold back a random fraction, of each stratum where `strata` names one for every row."""
+    _check_fraction(valid)
+    rng = np.random.default_rng(seed)
+    if strata is None:
+        return _from_held(count, rng.permutation(count)[: round(count * valid)], f"valid={valid} of {count} items")
+    values = np.array([str(value) for value in strata])
+    held: list[Rows] = []
+    for value in np.unique(values):
+        rows = np.flatnonzero(values == value)
+        # A stratum with one item goes to training: nothing can be learnt from a validation item alone.
+        most = max(len(rows) - 1, 0)
+        held.append(rng.permutation(rows)[: min(max(round(len(rows) * valid), 1), most)])
+    return _from_held(count, np.concatenate(held) if held else _none(), f"valid={valid} of each of {len(held)} strata")
+
+
+def by_folder(
+    names: Sequence[str],
+    train: str | Sequence[str] | None,
+    valid: str | Sequence[str],
+    test: str | Sequence[str] | None,
+) -> Sides:
+    """Split by the names of the folders on each item's path."""
+    wanted = {"train": _names(train), "valid": _names(valid), "test": _names(test)}
+    parents = [frozenset(PurePosixPath(name).parts[:-1]) for name in names]
+    seen = frozenset[str]().union(*parents)
+    for side, folders in wanted.items():
+        for folder in sorted(folders - seen):
+            raise DataError(
+                f"No item lies in a folder named {folder!r}, asked for by {side}=.",
+                f"one of the folders on the items' paths: {some(sorted(seen), 12) or 'none, all items lie in one folder'}.",
+                f"name an existing folder, or use split_random().{suggest(folder, seen)}",
+            )
+    held = {side: np.array([bool(folders & on_path) for on_path in parents]) for side, folders in wanted.items()}
+    both = held["valid"] & held["test"] | held["valid"] & held["train"] | held["test"] & held["train"]
+    if both.any():
+        raise DataError(
+            f"{int(both.sum()):,} items lie in folders of two sides, such as {names[int(both.argmax())]}.",
+            "folders that do not contain each other.",
+            "name the folders so that every item is on one side.",
+        )
+    train_rows = held["train"] if wanted["train"] else ~(held["valid"] | held["test"])
+    return _checked(Sides(*(np.flatnonzero(rows) for rows in (train_rows, held["valid"], held["test"]))), "split_by_folder")
+
+
+def by_value(values: Sequence[object], column: str, valid: object, test: object) -> Sides:
+    """Split by equality with a value; text and typed values compare alike ("True", "true" and "1" equal True)."""
+    texts = [_plain(value) for value in values]
+    is_valid = np.array([text == _plain(valid) for text in texts])
+    is_test = np.array([test is not None and text == _plain(test) for text in texts])
+    cause = f"column {column!r} == {valid!r}; the column holds {some(sorted(set(texts)))}"
+    return _checked(Sides(*(np.flatnonzero(r) for r in (~is_valid & ~is_test, is_valid, is_test))), cause)
+
+
+def by_names(names: Sequence[str], path: Path) -> Sides:
+    """Hold back the items that the file at `path` names."""
+    try:
+        listed = path.read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"Cannot read {path}: {error}.", "a text file, a name a line.", "check the path.") from error
+    rows: dict[str, list[int]] = {}
+    for row, name in enumerate(names):
+        for alias in {name, PurePosixPath(name).name, PurePosixPath(name).stem}:
+            rows.setdefault(alias, []).append(row)
+    wanted = [line.strip() for line in listed if line.strip()]
+    absent = [name for name in wanted if name not in rows]
+    if absent:
+        raise DataError(
+            f"{path} names {len(absent):,} items that are not there: {some(absent)}.",
+            "relative paths, file names, or names without suffix, of items that were found.",
+            "remove those lines, or look for the inputs in the right folder.",
+        )
+    held = np.unique(np.array([row for name in wanted for row in rows[name]], np.int64))
+    return _from_held(len(names), held, f"{path} names {len(wanted)} items")
+
+
+def by_index(count: int, valid: Sequence[int]) -> Sides:
+    """Hold back the rows at these positions."""
+    held = np.unique(np.asarray(valid, np.int64))
+    outside = held[(held < 0) | (held >= count)]
+    if len(outside):
+        raise DataError(
+            f"Index {some(outside.tolist())} lies outside the {count:,} items.",
+            f"numbers from 0 to {count - 1}.",
+            "check valid=.",
+        )
+    return _from_held(count, held, f"valid= names {len(held)} rows")
+
+
+def by_group(groups: Sequence[object], valid: float, seed: int) -> Sides:
+    """Hold back whole groups, in random order, until the next one would lead further from the fraction asked for."""
+    _check_fraction(valid)
+    _, members = np.unique([str(group) for group in groups], return_inverse=True)
+    sizes = np.bincount(members)
+    if len(sizes) < 2:
+        raise DataError(
+            f"All {len(groups):,} items are in one group.", "two groups or more.", "check by=, or use split_random()."
+        )
+    order = np.random.default_rng(seed).permutation(len(sizes))
+    held_after = np.cumsum(sizes[order])[:-1]  # at least one group stays for training
+    take = int(np.abs(held_after - valid * len(groups)).argmin()) + 1
+    return _from_held(len(groups), np.flatnonzero(np.isin(members, order[:take])), f"{len(sizes)} groups")
+
+
+def _names(names: str | Sequence[str] | None) -> frozenset[str]:
+    return frozenset([names] if isinstance(names, str) else names or ())
+
+
+def _plain(value: Any) -> str:
+    text = str(value).strip()
+    return {"true": "True", "1": "True", "false": "False", "0": "False"}.get(text.lower(), text)
+
+
+def _check_fraction(valid: float) -> None:
+    if not 0 < valid < 1:
+        raise DataError(f"valid={valid} is not a fraction.", "a number above 0 and below 1.", "pass valid=0.2.")
+
+
+def _from_held(count: int, held: Rows, cause: str) -> Sides:
+    is_valid = np.zeros(count, bool)
+    is_valid[held] = True
+    return _checked(Sides(np.flatnonzero(~is_valid), np.flatnonzero(is_valid)), cause)
+
+
+def _checked(sides: Sides, cause: str) -> Sides:
+    for side, rows in (("training", sides.train), ("validation", sides.valid)):
+        if not len(rows):
+            raise DataError(
+                f"The {side} side is empty ({cause}).",
+                "at least one item for training and one for validation.",
+                "split another way, or add items.",
+            )
+    return sides

@@ -1,0 +1,70 @@
+"""Errors that say what happened, what was expected, and how to fix it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class OnecycleError(Exception):
+    """Base of every error that onecycle raises on purpose.
+
+    Args:
+        what: What happened, with the value that was received.
+        expected: What would have been right.
+        fix: The next thing to do.
+    """
+
+    def __init__(self, what: str, expected: str, fix: str) -> None:
+        super().__init__(what, expected, fix)
+        self.what, self.expected, self.fix = what, expected, fix
+
+    def __str__(self) -> str:
+        return f"{self.what}\nExpected {self.expected}\nFix: {self.fix}"
+
+
+class DataError(OnecycleError, ValueError):
+    """The files, the table or the labels are not what the call needs."""
+
+
+class ModelError(OnecycleError, ValueError):
+    """A backbone, a metric, a callback or another part cannot be used as asked."""
+
+
+class BundleError(OnecycleError, ValueError):
+    """A saved model or checkpoint cannot be written, or is not one that can be trusted."""
+
+
+class TrainingError(OnecycleError, RuntimeError):
+    """Training cannot go on; the learner holds the last good weights."""
+
+
+class StopTraining(Exception):  # noqa: N818  it is a signal, not an error
+    """Raise this in a callback to end training now; the reason is kept in the history."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return `" Did you mean 'x'?"` for the known name nearest to `name`, or an empty string.
+
+    Example:
+        >>> suggest("acuracy", ["accuracy", "f1"])
+        " Did you mean 'accuracy'?"
+    """
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def some(values: Iterable[object], most: int = 5) -> str:
+    """Return the first few of `values` as text, with a count of the rest.
+
+    Example:
+        >>> some(["a", "b", "c"], most=2)
+        'a, b and 1 more'
+    """
+    listed = [str(value) for value in values]
+    rest = len(listed) - most
+    return ", ".join(listed[:most]) + (f" and {rest:,} more" if rest > 0 else "")

@@ -1,0 +1,122 @@
+"""Typed events. A callback observes them; a misspelt or ill-typed event is refused when it is handed over."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from onecycle.data.modality import Batch
+from onecycle.errors import ModelError, suggest
+from onecycle.train.history import EpochRecord
+
+if TYPE_CHECKING:
+    from onecycle.train.learner import Learner
+
+
+@dataclass(frozen=True)
+class FitStart:
+    """A fit begins: `epochs` epochs of `steps` steps each, `done` of them already (after a resume)."""
+
+    epochs: int
+    steps: int
+    done: int
+
+
+@dataclass(frozen=True)
+class EpochStart:
+    """An epoch begins, counted from 0 within the fit."""
+
+    epoch: int
+
+
+@dataclass(frozen=True)
+class BackwardEnd:
+    """Gradients are there, clipped, and not yet used."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class BatchEnd:
+    """The weights have been updated: the step within the fit, the batch, its loss (detached, scalar), the highest rate."""
+
+    step: int
+    batch: Batch
+    loss: Tensor
+    lr: float
+
+
+@dataclass(frozen=True)
+class EpochEnd:
+    """Training and validation of an epoch are done."""
+
+    epoch: int
+    record: EpochRecord
+
+
+@dataclass(frozen=True)
+class FitEnd:
+    """The fit is over; `error` is what ended it early (Ctrl-C included), or None."""
+
+    error: BaseException | None
+
+
+class Callback:
+    """Observes a fit. Override what you need; raise `StopTraining(reason)` to end training now.
+
+    Events come in the order that `Learner.fit` draws.
+    """
+
+    def on_fit_start(self, learner: Learner, event: FitStart) -> None:
+        """Called before the first step."""
+
+    def on_epoch_start(self, learner: Learner, event: EpochStart) -> None:
+        """Called before the epoch's first batch."""
+
+    def on_backward_end(self, learner: Learner, event: BackwardEnd) -> None:
+        """Called between the backward pass and the optimizer's step."""
+
+    def on_batch_end(self, learner: Learner, event: BatchEnd) -> None:
+        """Called after the optimizer's step."""
+
+    def on_epoch_end(self, learner: Learner, event: EpochEnd) -> None:
+        """Called after validation."""
+
+    def on_fit_end(self, learner: Learner, event: FitEnd) -> None:
+        """Called at the end, however it came."""
+
+
+EVENTS = tuple(name for name in vars(Callback) if name.startswith("on_"))
+
+
+def checked(callback: object) -> Callback:
+    """Return `callback` if every event it names exists and takes (learner, event).
+
+    Raises:
+        ModelError: It is no callback, or one of its events could never be called.
+    """
+    if not isinstance(callback, Callback):
+        raise ModelError(
+            f"{callback!r} is no callback.", "an instance of a class that derives from onecycle.Callback.",
+            "derive from it" + (", and pass an instance: add ()." if isinstance(callback, type) else "."),
+        )
+    for name in dir(callback):
+        if name.startswith("on_") and name not in EVENTS:
+            raise ModelError(
+                f"{type(callback).__name__}.{name} would never be called: there is no such event.",
+                f"one of: {', '.join(EVENTS)}.",
+                f"rename it.{suggest(name, EVENTS)}",
+            )
+    for name in EVENTS:
+        try:
+            inspect.signature(getattr(callback, name)).bind("learner", "event")
+        except TypeError as error:
+            raise ModelError(
+                f"{type(callback).__name__}.{name} cannot be called with (learner, event): {error}.",
+                f"def {name}(self, learner, event).",
+                "change its parameters.",
+            ) from error
+    return callback

@@ -1,0 +1,136 @@
+"""What happened while training: a record an epoch, a point a step."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from onecycle.data.figure import Picture
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch.
+
+    Attributes:
+        epoch: Counted from 1 over all fits.
+        stage: "head", "all", or "from group n": what was trained.
+        inputs: Short description of the inputs, such as the image size.
+        lr: Highest peak rate of any group.
+        train_loss: Mean over the epoch's training batches.
+        valid_loss: Mean over the validation items.
+        metrics: Name to value, on the validation items.
+        seconds: Wall time with validation.
+    """
+
+    epoch: int
+    stage: str
+    inputs: str
+    lr: float
+    train_loss: float
+    valid_loss: float
+    metrics: dict[str, float]
+    seconds: float
+
+    def value(self, name: str) -> float:
+        """Return the metric or loss called `name`."""
+        return {"train_loss": self.train_loss, "valid_loss": self.valid_loss, **self.metrics}[name]
+
+    def cells(self) -> dict[str, str]:
+        """Return what a table shows, by column."""
+        return {
+            "epoch": str(self.epoch),
+            "trained": self.stage,
+            "inputs": self.inputs,
+            "lr": f"{self.lr:.2g}",
+            "train loss": f"{self.train_loss:.4f}",
+            "valid loss": f"{self.valid_loss:.4f}",
+            **{name: f"{value:.4f}" for name, value in self.metrics.items()},
+            "time": f"{self.seconds:.1f} s",
+        }
+
+
+@dataclass
+class History:
+    """All epochs, in order, with notes on what ended training early.
+
+    Attributes:
+        epochs: A record an epoch.
+        steps: Loss and highest rate of every step.
+        notes: Things a reader should know, such as why training stopped.
+    """
+
+    epochs: list[EpochRecord] = field(default_factory=list)
+    steps: list[tuple[float, float]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.epochs)
+
+    def __iter__(self) -> Iterator[EpochRecord]:
+        return iter(self.epochs)
+
+    def __getitem__(self, index: int) -> EpochRecord:
+        return self.epochs[index]
+
+    def __repr__(self) -> str:
+        lines = ["  ".join(f"{name} {value}" for name, value in record.cells().items()) for record in self.epochs]
+        return "\n".join([f"History: {len(self)} epochs", *lines, *self.notes])
+
+    def table(self, extra: Sequence[dict[str, str]] = ()) -> Table:
+        """Return a table for terminal or notebook; `extra` rows are shown below."""
+        rows = [*(record.cells() for record in self.epochs), *extra]
+        table = Table(box=None, pad_edge=False)
+        for name in dict.fromkeys(name for row in rows for name in row):
+            table.add_column(name, justify="right")
+        for row in rows:
+            table.add_row(*(row.get(column.header, "") for column in table.columns))  # type: ignore[call-overload]
+        return table
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write a row an epoch."""
+        rows = [{**asdict(record), **record.metrics} for record in self.epochs]
+        names = list(dict.fromkeys(name for row in rows for name in row if name != "metrics"))
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, names, extrasaction="ignore", restval="")
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def plot(self) -> Picture:
+        """Draw losses, metrics and learning rate."""
+        figure = Picture(figsize=(11, 3.2), layout="constrained")
+        losses, metrics, rates = figure.subplots(1, 3)
+        numbers = [record.epoch for record in self.epochs]
+        losses.plot(numbers, [record.train_loss for record in self.epochs], "o-", label="training")
+        losses.plot(numbers, [record.valid_loss for record in self.epochs], "o-", label="validation")
+        losses.set(title="loss", xlabel="epoch")
+        for name in dict.fromkeys(name for record in self.epochs for name in record.metrics):
+            shown = [(record.epoch, record.metrics[name]) for record in self.epochs if name in record.metrics]
+            metrics.plot(*zip(*shown, strict=True), "o-", label=name)
+        metrics.set(title="metrics on the validation items", xlabel="epoch")
+        rates.plot([rate for _, rate in self.steps], color="tab:green")
+        rates.set(title="highest learning rate", xlabel="step")
+        for axes in (losses, metrics):
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            if axes.get_legend_handles_labels()[0]:
+                axes.legend(frameon=False)
+        return figure
+
+    def to_config(self) -> dict[str, Any]:
+        """Return the history as JSON."""
+        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> History:
+        """Return the history that `to_config` described."""
+        return cls(
+            [EpochRecord(**record) for record in config["epochs"]],
+            [(loss, rate) for loss, rate in config["steps"]],
+            list(config["notes"]),
+        )
