@@ -10,14 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from rich.progress import track
-
 from onecycle.data.cache import Cache, CacheMode, cache_for
 from onecycle.data.dataset import DataLoader, ItemDataset, OnBadItem, seeded, usual_workers
 from onecycle.data.explain import explain_item
 from onecycle.data.figure import Picture, grid
 from onecycle.data.items import Part
 from onecycle.data.modality import BadItem, Batch, Modality
+from onecycle.data.progress import progress
 from onecycle.data.target import Target
 from onecycle.errors import DataError, some
 
@@ -72,21 +71,24 @@ class DataBunch:
         weights = self.target.item_weights(labels) if labels and options.balance == "sampling" else None
         if labels and options.balance == "loss":
             self.target = self.target.weighted(labels)
-        self.train = self._loader(train, weights)
+        self.train = self._loader(train, shuffle=True, weights=weights)
         self.valid = self._loader(ItemDataset(labelled.valid, self.modality, self.target, training=False))
         self.test: DataLoader | None = None
         if labelled.test is not None:
             self.test = self._loader(ItemDataset(labelled.test, self.modality, self.target, training=False))
         self._try()
 
-    def _loader(self, dataset: ItemDataset, weights: Any = None) -> DataLoader:
+    def _loader(
+        self, dataset: ItemDataset, *, shuffle: bool = False, weights: Any = None, cache: Cache | None = None
+    ) -> DataLoader:
         options = self.options
-        cache = cache_for(options.cache, self.modality.item_shape(training=dataset.training), len(dataset))
+        if cache is None:
+            cache = cache_for(options.cache, self.modality.item_shape(training=dataset.training), len(dataset))
         workers = usual_workers() if options.workers is None else options.workers
         return DataLoader(
             dataset,
             batch_size=options.batch_size,
-            shuffle=dataset.training,
+            shuffle=shuffle,
             workers=0 if options.workers is None and len(dataset) < 4 * options.batch_size else workers,
             seed=options.seed,
             weights=weights,
@@ -99,9 +101,7 @@ class DataBunch:
         for loader in (self.train, self.valid):
             few = min(2, len(loader.dataset))
             trial = DataLoader(
-                ItemDataset(
-                    loader.dataset.part.take(range(few)), self.modality, self.target, training=loader.shuffle
-                ),
+                ItemDataset(loader.dataset.part.take(range(few)), self.modality, self.target, training=loader.shuffle),
                 batch_size=few,
                 workers=1 if loader.workers and loader.cache is None else 0,
                 on_bad_item=self.options.on_bad_item,
@@ -154,9 +154,7 @@ class DataBunch:
 
     def in_order(self, dataset: ItemDataset, cache: Cache | None = None) -> DataLoader:
         """Return a loader that goes once over `dataset`, not shuffled, with this bunch's options."""
-        loader = self._loader(dataset)
-        loader.shuffle, loader.cache = False, cache or loader.cache
-        return loader
+        return self._loader(dataset, cache=cache)
 
     def dataset_of(self, part: Part) -> ItemDataset:
         """Return new items as a dataset, read as at prediction."""
@@ -208,9 +206,7 @@ class DataBunch:
                 return bad, _digest(dataset.part.locate(dataset.name(index)))
 
             with ThreadPoolExecutor() as pool:
-                results = track(
-                    pool.map(read, range(len(dataset))), f"checking {part}", total=len(dataset), transient=True
-                )
+                results = progress(pool.map(read, range(len(dataset))), f"checking {part}", len(dataset))
                 for index, (bad, digest) in enumerate(results):
                     if bad:
                         broken.append((part, dataset.name(index), bad.error.what))

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Literal
 
 import psutil
 import torch
-from rich.progress import track
 from torch import Tensor
 
 from onecycle.data.modality import BadItem, Batch
+from onecycle.data.progress import progress
 from onecycle.errors import DataError
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ class Cache:
         else:
             with ThreadPoolExecutor(os.cpu_count()) as pool:
                 rows = pool.map(read, range(len(dataset)))
-                description = f"reading {'training' if dataset.training else 'other'} items"
-                for _ in track(rows, description, total=len(dataset), transient=True):
+                description = f"reading {'training' if dataset.training else 'plain'} items"
+                for _ in progress(rows, description, len(dataset)):
                     pass
             if path is not None and not self.bad:
                 _finished(path).touch()
@@ -103,9 +103,7 @@ def cache_for(mode: CacheMode, shape: tuple[int, ...] | None, count: int) -> Cac
     if shape is None:
         if mode == "auto":
             return None
-        raise DataError(
-            f"cache={mode!r}, but the inputs differ in shape.", "inputs of one shape.", "pass cache=None."
-        )
+        raise DataError(f"cache={mode!r}, but the inputs differ in shape.", "inputs of one shape.", "pass cache=None.")
     if mode == "disk":
         home = os.environ.get("ONECYCLE_CACHE") or Path.home() / ".cache" / "onecycle"
         return Cache(shape, Path(home))
@@ -120,7 +118,7 @@ def _encoded(dataset: ItemDataset, index: int) -> Tensor | None:
 
 
 def _fingerprint(dataset: ItemDataset) -> str:
-    """Name the file after everything that decides its content: how items are read, which they are, when they changed."""
+    """Name the file after all that decides its content: how items are read, which they are, when they changed."""
     digest = hashlib.sha256(json.dumps([dataset.modality.to_config(), dataset.training]).encode())
     for name in dataset.part.names():
         path = dataset.part.locate(name)

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader as TorchLoader
+from torch.utils.data import Dataset as TorchDataset
 
 from onecycle.data.cache import Cache
 from onecycle.data.items import ITEM, LABEL, Part
@@ -160,7 +161,7 @@ class DataLoader:
         order = self.order(number)
         if world > 1:
             order = order.repeat(2)[: -(-len(order) // world) * world][rank::world]
-        return [part for part in order.split(self.batch_size) if self._keeps(len(part), len(order) - len(part))]
+        return [part for part in torch.split(order, self.batch_size) if self._keeps(len(part), len(order) - len(part))]
 
     def _keeps(self, size: int, others: int) -> bool:
         # Batch norm cannot train on a single item, so a last batch of one is dropped, when there are others.
@@ -191,7 +192,7 @@ class DataLoader:
             self.bad[item.index] = item.error
 
 
-class _Fetching(Dataset[Sample | BadItem]):
+class _Fetching(TorchDataset[Sample | BadItem]):
     """What torch's workers read from: never raises, so that our error reaches the user as it was written."""
 
     def __init__(self, dataset: ItemDataset) -> None:

@@ -199,8 +199,9 @@ def read_csv(path: str | Path, *, separator: str = ",") -> pa.Table:
 def missing_column(name: str, known: list[str]) -> DataError:
     """Return the error for a column that is not there; it notices a wrong separator."""
     lumped = [s for s in ";\t|" if len(known) == 1 and s in known[0]]
-    fix = f"the fields look separated by {lumped[0]!r}: pass separator={lumped[0]!r}." if lumped else (
-        "check the column's name." + suggest(name, known)
+    fix = (
+        f"the fields look separated by {lumped[0]!r}: pass separator={lumped[0]!r}."
+        if lumped
+        else ("check the column's name." + suggest(name, known))
     )
     return DataError(f"There is no column {name!r}.", f"one of: {some(known, 20)}.", fix)
-

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Literal, Self, TypeVar
 
 import pyarrow as pa
 
@@ -22,6 +22,8 @@ from onecycle.data.target import Category, MultiCategory, Target, in_order
 from onecycle.errors import DataError, some
 
 Labeller = Callable[[Part], list[Any]]
+# All classes in the order wanted; "all" takes the labels of every side; None takes those of the training side.
+Classes = Sequence[str] | Literal["all"] | None
 LabelledT = TypeVar("LabelledT", bound="LabelledList")
 
 
@@ -35,27 +37,24 @@ class SplitList(ABC, Generic[LabelledT]):
     modality: Modality
 
     @abstractmethod
-    def _labelled(
-        self, train: Part, valid: Part, test: Part | None, target: Target, labeller: Labeller
-    ) -> LabelledT:
+    def _labelled(self, train: Part, valid: Part, test: Part | None, target: Target, labeller: Labeller) -> LabelledT:
         """Return the modality's labelled stage."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}: {_sizes(self.train, self.valid, self.test)}"
 
-    def label_from_folder(self, *, classes: Sequence[str] | None = None) -> LabelledT:
+    def label_from_folder(self, *, classes: Classes = None) -> LabelledT:
         """Label each item with the name of the folder it lies in."""
         return self.label_with(_from_folder, classes)
 
-    def label_from_column(
-        self, column: str, *, delimiter: str | None = None, classes: Sequence[str] | None = None
-    ) -> LabelledT:
+    def label_from_column(self, column: str, *, delimiter: str | None = None, classes: Classes = None) -> LabelledT:
         """Label from a column: one label, or with `delimiter` (such as " ") any number of tags.
 
         Args:
             column: The column's name.
             delimiter: What separates several tags; None means one label an item.
-            classes: All classes in the order wanted; None takes the training labels, numbers in names as numbers.
+            classes: All classes in the order wanted; "all" takes the labels of both sides; None takes those of the
+                training side, and a label that only validation has is an error. Numbers in names sort as numbers.
         """
         return self.label_with(lambda part: _from_column(part, column, delimiter), classes)
 
@@ -63,7 +62,7 @@ class SplitList(ABC, Generic[LabelledT]):
         """Label with the names of all columns that hold 1 or true ("one-hot" columns), as tags."""
         return self.label_with(lambda part: _from_one_hot(part, columns), columns)
 
-    def label_from_regex(self, pattern: str, *, classes: Sequence[str] | None = None) -> LabelledT:
+    def label_from_regex(self, pattern: str, *, classes: Classes = None) -> LabelledT:
         """Label with the first group that `pattern` finds in the item's path (forward slashes, relative)."""
         compiled = re.compile(pattern)
         if compiled.groups != 1:
@@ -73,7 +72,7 @@ class SplitList(ABC, Generic[LabelledT]):
         return self.label_with(lambda part: [_find(compiled, name) for name in part.names()], classes)
 
     def label_from_function(
-        self, function: Callable[[Path], str | Sequence[str]], *, classes: Sequence[str] | None = None
+        self, function: Callable[[Path], str | Sequence[str]], *, classes: Classes = None
     ) -> LabelledT:
         """Label with a function from the item's path to one label (a text) or to several (a list of texts).
 
@@ -81,10 +80,10 @@ class SplitList(ABC, Generic[LabelledT]):
         """
         return self.label_with(lambda part: _from_function(part, function), classes)
 
-    def label_with(self, labeller: Labeller, classes: Sequence[str] | None = None) -> LabelledT:
+    def label_with(self, labeller: Labeller, classes: Classes = None) -> LabelledT:
         """Label with any function from a part to its labels; texts make a `Category`, lists a `MultiCategory`."""
         train, valid = labeller(self.train), labeller(self.valid)
-        target = _target_for(train, classes)
+        target = _target_for(train, in_order(_distinct(train + valid)) if classes == "all" else classes)
         _check_seen(target, valid, self.valid, "validation")
         _warn_if_single(target, train + valid)
         test = self.test
@@ -192,7 +191,9 @@ def _from_one_hot(part: Part, columns: Sequence[str]) -> list[list[str]]:
         odd = set(values) - {"0", "1", "true", "false", "0.0", "1.0"}
         if odd:
             raise DataError(
-                f"Column {column!r} holds {some(sorted(odd))}.", "only 0 and 1, or true and false.", "name other columns."
+                f"Column {column!r} holds {some(sorted(odd))}.",
+                "only 0 and 1, or true and false.",
+                "name other columns.",
             )
     return [[column for column in columns if flags[column][row] in {"1", "true", "1.0"}] for row in range(len(part))]
 
@@ -201,7 +202,9 @@ def _find(pattern: re.Pattern[str], name: str) -> str:
     match = pattern.search(name)
     if match is None:
         raise DataError(
-            f"The pattern {pattern.pattern!r} finds no label in {name!r}.", "a match in every path.", "mend the pattern."
+            f"The pattern {pattern.pattern!r} finds no label in {name!r}.",
+            "a match in every path.",
+            "mend the pattern.",
         )
     return match.group(1)
 
@@ -227,12 +230,9 @@ def _from_function(part: Part, function: Callable[[Path], Any]) -> list[Any]:
     return labels
 
 
-def _target_for(labels: list[Any], classes: Sequence[str] | None) -> Target:
+def _target_for(labels: list[Any], classes: Classes) -> Target:
     several = bool(labels) and not isinstance(labels[0], str)
-    if several:
-        seen = {tag for tags in labels for tag in tags}
-    else:
-        seen = set(labels)
+    seen = _distinct(labels)
     ordered = tuple(classes) if classes is not None else in_order(seen)
     unlisted = seen - set(ordered)
     if unlisted:
@@ -259,7 +259,7 @@ def _check_seen(target: Target, labels: list[Any], part: Part, side: str) -> Non
             f"The {side} side has labels that training never sees: "
             f"{some(f'{name} ({unseen[name]})' for name in in_order(set(unseen)))}; first in {part.names()[first]}.",
             f"only the training classes: {some(target.classes, 12)}.",
-            "split with stratify=, name all classes with classes=, or move these items to the training side.",
+            'split with stratify=, pass classes="all", or move these items to the training side.',
         )
 
 
@@ -283,6 +283,10 @@ def _warn_if_single(target: Target, labels: list[Any]) -> None:
             f"Classes with a single item: {some(single)}. They can hardly be learnt, and never be validated.",
             stacklevel=4,
         )
+
+
+def _distinct(labels: list[Any]) -> set[str]:
+    return {tag for label in labels for tag in _tags(label)}
 
 
 def _tags(label: Any) -> Sequence[str]:

@@ -58,7 +58,7 @@ def by_folder(
         for folder in sorted(folders - seen):
             raise DataError(
                 f"No item lies in a folder named {folder!r}, asked for by {side}=.",
-                f"one of the folders on the items' paths: {some(sorted(seen), 12) or 'none, all items lie in one folder'}.",
+                f"one of the folders on the items' paths: {some(sorted(seen), 12) or 'there are none'}.",
                 f"name an existing folder, or use split_random().{suggest(folder, seen)}",
             )
     held = {side: np.array([bool(folders & on_path) for on_path in parents]) for side, folders in wanted.items()}
@@ -70,7 +70,10 @@ def by_folder(
             "name the folders so that every item is on one side.",
         )
     train_rows = held["train"] if wanted["train"] else ~(held["valid"] | held["test"])
-    return _checked(Sides(*(np.flatnonzero(rows) for rows in (train_rows, held["valid"], held["test"]))), "split_by_folder")
+    return _checked(
+        Sides(*(np.flatnonzero(rows) for rows in (train_rows, held["valid"], held["test"]))),
+        "split_by_folder",
+    )
 
 
 def by_value(values: Sequence[object], column: str, valid: object, test: object) -> Sides:
@@ -124,7 +127,9 @@ def by_group(groups: Sequence[object], valid: float, seed: int) -> Sides:
     sizes = np.bincount(members)
     if len(sizes) < 2:
         raise DataError(
-            f"All {len(groups):,} items are in one group.", "two groups or more.", "check by=, or use split_random()."
+            f"All {len(groups):,} items are in one group.",
+            "two groups or more.",
+            "check by=, or use split_random().",
         )
     order = np.random.default_rng(seed).permutation(len(sizes))
     held_after = np.cumsum(sizes[order])[:-1]  # at least one group stays for training

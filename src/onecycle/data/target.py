@@ -260,7 +260,9 @@ def _position(classes: tuple[str, ...], label: str) -> int:
         return classes.index(label)
     except ValueError:
         raise DataError(
-            f"The label {label!r} is none of the classes.", f"one of: {some(classes, 20)}.", "check the label."
+            f"The label {label!r} is none of the classes.",
+            f"one of: {some(classes, 20)}.",
+            "check the label.",
         ) from None
 
 

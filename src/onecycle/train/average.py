@@ -16,8 +16,8 @@ class WeightAverage:
 
     Args:
         model: The model to follow.
-        decay: Share of the average that is kept at each step, close to 1. Smaller at first, so that a short training is
-            not held back by where it began (as in Polyak averaging with warm-up, TensorFlow's ExponentialMovingAverage).
+        decay: Share of the average that is kept at each step, close to 1. Smaller at first, so that a short training
+            is not held back by where it began (as TensorFlow's ExponentialMovingAverage does).
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:

@@ -1,6 +1,6 @@
 """The file format of models and checkpoints: tensors as safetensors, everything else as JSON. No pickle, no code.
 
-A bundle is a zip (or a folder) with exactly these members; loading refuses any other, so that nothing can be smuggled in.
+A bundle is a zip (or a folder) with exactly these members; loading refuses any other, so nothing can be smuggled in.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ def write_bundle(path: str | Path, tensors: Mapping[str, Tensor], config: Mappin
     full = {"schema": SCHEMA, **config, "checksums": {TENSORS: hashlib.sha256(payload).hexdigest()}}
     full["checksums"][CONFIG] = _config_checksum(full)
     members = {CONFIG: json.dumps(full, indent=1).encode(), TENSORS: payload}
-    _replace_whole(path, lambda temporary: _write_zip(temporary, members) if path.suffix else _write_folder(temporary, members))
+    _replace_whole(
+        path,
+        lambda temporary: _write_zip(temporary, members) if path.suffix else _write_folder(temporary, members),
+    )
     return path
 
 
@@ -54,7 +57,9 @@ def read_bundle(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict[st
     """
     path = Path(path)
     if not path.exists():
-        raise BundleError(f"No such bundle: {path}.", "a file or folder that export() or save() wrote.", "check the path.")
+        raise BundleError(
+            f"No such bundle: {path}.", "a file or folder that export() or save() wrote.", "check the path."
+        )
     members = _read_folder(path) if path.is_dir() else _read_zip(path)
     absent = [name for name in (CONFIG, TENSORS) if name not in members]
     if absent:
@@ -112,7 +117,9 @@ def _check_names(path: Path, names: list[str]) -> None:
     unknown = sorted(set(names) - {CONFIG, TENSORS} - OPTIONAL)
     if unknown:
         raise BundleError(
-            f"{path} holds unexpected files: {some(unknown)}.", f"only {CONFIG} and {TENSORS}.", "check where it is from."
+            f"{path} holds unexpected files: {some(unknown)}.",
+            f"only {CONFIG} and {TENSORS}.",
+            "check where it is from.",
         )
 
 

@@ -24,6 +24,7 @@ class _Monitor(Callback):
     def __init__(self, monitor: str = "valid_loss") -> None:
         self.monitor = monitor
         self.best: float | None = None
+        self.inputs = ""
 
     def on_fit_start(self, learner: Learner, event: FitStart) -> None:
         """Refuse a number that is not watched."""
@@ -32,6 +33,8 @@ class _Monitor(Callback):
     def improved(self, learner: Learner, record: EpochRecord) -> bool:
         """Tell whether `record` is the best so far, and remember it if so."""
         value = self._sign(learner) * record.value(self.monitor)
+        if record.inputs != self.inputs:  # numbers at another image size are not comparable
+            self.best, self.inputs = None, record.inputs
         if self.best is not None and not value > self.best:
             return False
         self.best = value
@@ -86,8 +89,10 @@ class KeepBest(_Monitor):
 
     def on_fit_end(self, learner: Learner, event: FitEnd) -> None:
         """Bring the best weights back."""
-        if self.weights is not None and learner.history.epochs and self.epoch != learner.history[-1].epoch:
-            learner.load_weights(self.weights)
+        if self.weights is None or (event.error is None and self.epoch == learner.history[-1].epoch):
+            return
+        learner.load_weights(self.weights)
+        if self.epoch != learner.history[-1].epoch:
             learner.history.notes.append(f"kept the weights of epoch {self.epoch}, the best {self.monitor}")
 
 
@@ -133,7 +138,9 @@ class ProgressTable(Callback):
             self._show(learner)
         else:
             self.console.print(
-                "  ".join(f"{name} {value}" for name, value in event.record.cells().items()), highlight=False, soft_wrap=True
+                "  ".join(f"{name} {value}" for name, value in event.record.cells().items()),
+                highlight=False,
+                soft_wrap=True,
             )
 
     def on_fit_end(self, learner: Learner, event: FitEnd) -> None:

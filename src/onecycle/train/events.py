@@ -41,7 +41,7 @@ class BackwardEnd:
 
 @dataclass(frozen=True)
 class BatchEnd:
-    """The weights have been updated: the step within the fit, the batch, its loss (detached, scalar), the highest rate."""
+    """The weights have been updated: step within the fit, batch, its loss (detached, scalar), highest rate."""
 
     step: int
     batch: Batch
@@ -100,7 +100,8 @@ def checked(callback: object) -> Callback:
     """
     if not isinstance(callback, Callback):
         raise ModelError(
-            f"{callback!r} is no callback.", "an instance of a class that derives from onecycle.Callback.",
+            f"{callback!r} is no callback.",
+            "an instance of a class that derives from onecycle.Callback.",
             "derive from it" + (", and pass an instance: add ()." if isinstance(callback, type) else "."),
         )
     for name in dir(callback):

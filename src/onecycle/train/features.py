@@ -1,7 +1,7 @@
-"""Kept features: while the body is frozen its outputs never change, so they are computed once and the head trains on them.
+"""Kept features: the outputs of a frozen body never change, so they are computed once and the head trains on them.
 
-This is why the first of the two steps takes seconds. Features are kept of the plain training items, and where more than one
-epoch is asked for, of augmented views too: never more passes of the body than epochs.
+This is why the first of the two steps takes seconds. Features are kept of the plain training items, and where more than
+one epoch is asked for, of augmented views too: never more passes of the body than epochs.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class KeptFeatures:
 
     def valid_batches(self) -> Iterator[Batch]:
         """Yield the validation items in order."""
-        yield from self.valid.batches(list(torch.arange(len(self.valid.known)).split(self.loader.batch_size)))
+        yield from self.valid.batches(list(torch.split(torch.arange(len(self.valid.known)), self.loader.batch_size)))
 
 
 @dataclass

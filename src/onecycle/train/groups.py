@@ -16,10 +16,13 @@ class GroupedModel(nn.Module):
     Attributes:
         body: Turns prepared inputs into features.
         head: Turns features into the target's outputs.
+        fixed_statistics: Keep the body's batch-norm statistics while it learns, as suits a pretrained one: those of a
+            few small batches are worse than the ones it came with (measured in bench/README.md).
     """
 
     body: nn.Module
     head: nn.Module
+    fixed_statistics: bool = False
 
     def forward(self, inputs: Any) -> Any:
         """Return the head's outputs for `inputs`."""
@@ -69,6 +72,10 @@ def training_mode(model: nn.Module) -> None:
             module.eval()
     if isinstance(model, GroupedModel) and body_is_frozen(model):
         model.body.eval()  # parts without parameters too, such as stochastic depth
+    if isinstance(model, GroupedModel) and model.fixed_statistics:
+        for module in model.body.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
 
 
 def body_is_frozen(model: nn.Module) -> bool:
@@ -122,6 +129,4 @@ def _vectors(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
 
 def _check_rate(lr: Any) -> None:
     if not isinstance(lr, int | float) or not lr > 0:
-        raise ModelError(
-            f"Learning rate {lr!r}.", 'a positive number, slice(first, last), or "auto".', "pass lr=1e-3."
-        )
+        raise ModelError(f"Learning rate {lr!r}.", 'a positive number, slice(first, last), or "auto".', "pass lr=1e-3.")

@@ -90,7 +90,7 @@ class History:
         for name in dict.fromkeys(name for row in rows for name in row):
             table.add_column(name, justify="right")
         for row in rows:
-            table.add_row(*(row.get(column.header, "") for column in table.columns))  # type: ignore[call-overload]
+            table.add_row(*(row.get(str(column.header), "") for column in table.columns))
         return table
 
     def to_csv(self, path: str | Path) -> None:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
-import importlib.metadata
-import platform
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -18,74 +14,32 @@ from torch import Tensor, nn
 
 from onecycle.data.bunch import DataBunch
 from onecycle.data.dataset import DataLoader, seeded
-from onecycle.data.figure import Picture, grid
+from onecycle.data.figure import Picture
 from onecycle.data.items import ItemList
 from onecycle.data.modality import Batch
-from onecycle.data.target import MultiCategory
 from onecycle.errors import ModelError, StopTraining, TrainingError, some
-from onecycle.train import events, groups, lr_find
+from onecycle.train import answers, checkpoint, events, groups
 from onecycle.train.average import WeightAverage
-from onecycle.train.bundle import read_bundle, write_bundle
 from onecycle.train.callbacks import ProgressTable
 from onecycle.train.events import Callback
 from onecycle.train.features import KeptFeatures, keep_features
+from onecycle.train.fit import (
+    Fit,
+    LearningRate,
+    Losses,
+    OptimizerMaker,
+    adamw,
+    endless,
+    not_finite,
+    set_pace,
+    unfrozen_rates,
+)
 from onecycle.train.history import EpochRecord, History
+from onecycle.train.lr_find import Curve, Finding, find, sweep_rates
 from onecycle.train.metrics import MetricLike, resolve_metrics
 from onecycle.train.mix import Mix
-from onecycle.train.predictor import Prediction, Predictions, Predictor, predictions
-from onecycle.train.schedule import Constant, OneCycle, Schedule, schedule_from_config, schedule_to_config
-
-LearningRate = float | slice | Literal["auto"]
-OptimizerMaker = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
-
-
-def adamw(parameters: list[dict[str, Any]]) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov 2017, arXiv:1711.05101), the fused version where the device has it."""
-    device = parameters[0]["params"][0].device.type
-    return torch.optim.AdamW(parameters, fused=device in ("cuda", "cpu", "mps"))
-
-
-@dataclass
-class Fit:
-    """A fit under way: all that is needed to go on with it after an interruption, but for the tensors.
-
-    Attributes:
-        epochs: How many in all.
-        rates: Peak rate of each layer group.
-        schedule: The pace.
-        passes: Passes over kept features an epoch; 0 trains on the items themselves.
-        done: Finished epochs.
-        optimizer: Its state is saved with the weights.
-        average: The weights' moving average, or None.
-    """
-
-    epochs: int
-    rates: list[float]
-    schedule: Schedule
-    passes: int = 0
-    done: int = 0
-    optimizer: Any = None
-    average: WeightAverage | None = None
-
-
-@dataclass
-class _Losses:
-    """Losses of an epoch. Each is looked at one step late, so that an accelerator need not wait for it."""
-
-    values: list[float] = field(default_factory=list)
-    pending: Tensor | None = None
-
-    def add(self, loss: Tensor) -> None:
-        self.flush()
-        self.pending = loss
-
-    def flush(self) -> None:
-        if self.pending is None:
-            return
-        self.values.append(float(self.pending))
-        self.pending = None
-        if not torch.isfinite(torch.tensor(self.values[-1])):
-            raise FloatingPointError(len(self.values))
+from onecycle.train.predictor import Prediction, Predictions, Predictor
+from onecycle.train.schedule import Constant, OneCycle, Schedule
 
 
 class Learner:
@@ -93,8 +47,8 @@ class Learner:
 
     Args:
         data: The data.
-        model: Any module that takes the bunch's prepared inputs and gives the target's outputs. A `GroupedModel` also has layer
-            groups, a body whose features can be kept, and can be exported.
+        model: Any module that takes the bunch's prepared inputs and gives the target's outputs. A `GroupedModel` also
+            has layer groups, a body whose features can be kept, and can be exported.
         metrics: Names or `Metric`s to watch; None takes the target's own.
         loss: Between outputs and encoded targets; None takes the target's own.
         label_smoothing: For the target's own loss.
@@ -111,6 +65,7 @@ class Learner:
 
     Attributes:
         history: What happened so far.
+        findings: What lr="auto" saw, each time.
     """
 
     def __init__(
@@ -137,16 +92,23 @@ class Learner:
         self.model = model.to(self.accelerator.device)
         self.metrics = resolve_metrics(metrics, self.target)
         self.loss = (loss or self.target.loss(smoothing=label_smoothing)).to(self.accelerator.device)
-        self.optimizer, self.mix, self.weight_decay, self.clip, self.ema = optimizer, mix, weight_decay, clip, ema
+        self.optimizer, self.mix, self.weight_decay, self.clip, self.ema = (
+            optimizer,
+            mix,
+            weight_decay,
+            clip,
+            ema,
+        )
         self.callbacks = [events.checked(callback) for callback in callbacks]
         self.keep_features, self.progress = keep_features, progress
         self.seed = data.options.seed if seed is None else seed
         self.history = History()
+        self.findings: list[Finding] = []
         self.frozen_rate: float | None = None
         self.fit_under_way: Fit | None = None
-        self._kept: KeptFeatures | None = None
+        self.kept: KeptFeatures | None = None
 
-    # --- data and layers -------------------------------------------------------------------------------------------------
+    # --- data and layers ---
 
     @property
     def data(self) -> DataBunch:
@@ -161,7 +123,7 @@ class Learner:
                 f"the learner's: {some(self.target.classes)}.",
                 "make a new learner, or pass classes= when labelling.",
             )
-        self._data, self._kept = bunch, None
+        self._data, self.kept = bunch, None
 
     def freeze(self) -> None:
         """Freeze all but the last layer group, the head."""
@@ -175,7 +137,7 @@ class Learner:
         """Freeze the layer groups before `group`; negative numbers count from the end."""
         groups.freeze_to(self.model, group)
 
-    # --- training --------------------------------------------------------------------------------------------------------
+    # --- training ---
 
     def fine_tune(
         self,
@@ -193,19 +155,22 @@ class Learner:
             frozen_epochs: Epochs of the first step.
             sizes: Input sizes for progressive resizing, such as [64, 128]: the two steps are taken at each.
         """
-        counts = [epochs] * len(sizes or [None]) if isinstance(epochs, int) else list(epochs)
-        if sizes is not None and len(counts) != len(sizes) or sizes is None and len(counts) != 1:
+        stages: list[int | tuple[int, int] | None] = [None] if sizes is None else list(sizes)
+        counts = [epochs] * len(stages) if isinstance(epochs, int) else list(epochs)
+        if len(counts) != len(stages):
             raise ModelError(
-                f"epochs={epochs}, sizes={sizes}.", "an epoch count for each size.", "pass lists of the same length."
+                f"epochs={epochs}, sizes={sizes}.",
+                "an epoch count for each size.",
+                "pass lists of the same length.",
             )
-        for count, size in zip(counts, sizes or [None], strict=True):
+        for count, size in zip(counts, stages, strict=True):
             if size is not None:
                 self.data = self.data.resize(size)
             self.freeze()
             self.fit_one_cycle(frozen_epochs, lr)
             if count:
                 self.unfreeze()
-                self.fit_one_cycle(count, lr if isinstance(lr, slice) else _unfrozen_rates(self.frozen_rate))
+                self.fit_one_cycle(count, lr if isinstance(lr, slice) else unfrozen_rates(self.frozen_rate))
 
     def fit_one_cycle(self, epochs: int, lr: LearningRate = "auto", *, schedule: OneCycle | None = None) -> None:
         """Train for one cycle: the rate warms up to `lr`, then cools down, step by step."""
@@ -257,14 +222,19 @@ class Learner:
         self._run(fit)
 
     def _run(self, fit: Fit) -> None:
-        module, kept = (self.model.head, self._kept) if fit.passes else (self.model, None)
+        kept = self.kept if fit.passes else None
+        module = self._learning(kept)
         if fit.optimizer is None:
             fit.optimizer = self.optimizer(groups.parameter_groups(self.model, fit.rates, self.weight_decay))
             fit.average = WeightAverage(self.model, self.ema) if self.ema else None
         training, optimizer = self.accelerator.prepare(module, fit.optimizer)
         steps = fit.passes * len(self.data.train) if fit.passes else len(self.data.train)
-        observers = [*self.callbacks, *([ProgressTable()] if self.progress and self.accelerator.is_main_process else [])]
-        good, error = self.copy_weights(), None
+        observers = [
+            *self.callbacks,
+            *([ProgressTable()] if self.progress and self.accelerator.is_main_process else []),
+        ]
+        good = self.copy_weights()
+        error: BaseException | None = None
         self.fit_under_way = fit
         started: list[Callback] = []
         try:
@@ -279,7 +249,7 @@ class Learner:
                     batches = kept.train_batches(len(self.history), fit.passes) if kept else self._train_batches()
                     train_loss = self._train_epoch(fit, training, optimizer, batches, steps, observers)
                 with fit.average.in_place() if fit.average else nullcontext():
-                    values = self._evaluate(module, kept.valid_batches() if kept else self._plain_batches("valid"))
+                    values = self._evaluate(module, kept.valid_batches() if kept else self.plain_batches("valid"))
                 valid_loss = values.pop("valid_loss")
                 record = EpochRecord(
                     len(self.history) + 1, self._stage(), self.data.modality.describe().model, max(fit.rates),
@@ -296,7 +266,7 @@ class Learner:
             self.fit_under_way = None
         except FloatingPointError as diverged:
             self.load_weights(good)
-            error = _not_finite(int(diverged.args[0]), fit, len(self.history))
+            error = not_finite(int(diverged.args[0]), fit, len(self.history))
             raise error from None
         except BaseException as other:
             error = other
@@ -309,13 +279,19 @@ class Learner:
             self.accelerator.free_memory()
 
     def _train_epoch(
-        self, fit: Fit, module: nn.Module, optimizer: Any, batches: Iterator[Batch], steps: int, observers: list[Callback]
+        self,
+        fit: Fit,
+        module: nn.Module,
+        optimizer: Any,
+        batches: Iterator[Batch],
+        steps: int,
+        observers: list[Callback],
     ) -> float:
         groups.training_mode(self.model)
-        losses = _Losses()
+        losses = Losses()
         for number, batch in enumerate(batches):
             step = fit.done * steps + number
-            rate = _set_pace(fit.optimizer, fit.schedule(min(step / (fit.epochs * steps), 1.0)))
+            rate = set_pace(fit.optimizer, fit.schedule(min(step / (fit.epochs * steps), 1.0)))
             loss = self._train_batch(step, module, optimizer, batch.to(self.accelerator.device), observers)
             if fit.average:
                 fit.average.update()
@@ -369,7 +345,7 @@ class Learner:
             batch = self.data.modality.prepare(batch.to(self.accelerator.device), self.target, generator)
             yield self.mix(batch, self.target, generator) if self.mix else batch
 
-    def _plain_batches(self, part: str | DataLoader, view: int | None = None) -> Iterator[Batch]:
+    def plain_batches(self, part: str | DataLoader, view: int | None = None) -> Iterator[Batch]:
         """Yield the batches of a part as at prediction, or augmented where `view` numbers a way to."""
         loader = self.data.loader(part) if isinstance(part, str) else part
         for number, batch in enumerate(loader.epoch(0)):
@@ -379,12 +355,19 @@ class Learner:
     def _features(self, epochs: int) -> KeptFeatures | None:
         """Return the frozen body's kept outputs, computing them if need be; None where they cannot be reused."""
         usable = self.keep_features and self.mix is None and self.accelerator.num_processes == 1
-        if not usable or not groups.body_is_frozen(self.model):
-            self._kept = None  # the body is about to learn: what was kept will no longer hold
+        if not usable or not isinstance(self.model, groups.GroupedModel) or not groups.body_is_frozen(self.model):
+            self.kept = None  # the body is about to learn: what was kept will no longer hold
             return None
-        if self._kept is None or len(self._kept.views) < min(epochs, 4):
-            self._kept = keep_features(self.model.body, self.data, epochs, self.accelerator.device)
-        return self._kept
+        if self.kept is None or len(self.kept.views) < min(epochs, 4):
+            self.kept = keep_features(self.model.body, self.data, epochs, self.accelerator.device)
+        return self.kept
+
+    def _learning(self, kept: KeptFeatures | None) -> nn.Module:
+        """Return what is trained: the head alone where the body's outputs are kept, else the whole model."""
+        if kept is None:
+            return self.model
+        assert isinstance(self.model, groups.GroupedModel)
+        return self.model.head
 
     def _stage(self) -> str:
         names = groups.layer_groups(self.model)
@@ -394,57 +377,59 @@ class Learner:
 
     @contextmanager
     def _randomness(self, *numbers: int) -> Iterator[None]:
-        """Make everything random depend on the seed and `numbers` alone, and leave the user's generators as they were."""
+        """Make everything random depend on the seed and `numbers` alone, and leave the user's generators alone."""
         with torch.random.fork_rng():
             torch.manual_seed(seeded(self.seed, *numbers).initial_seed())
             yield
 
-    # --- the learning rate -----------------------------------------------------------------------------------------------
+    # --- the learning rate ---
 
     def lr_find(
         self, *, start: float = 1e-6, stop: float = 1.0, steps: int | None = None, sweeps: int | None = None
-    ) -> lr_find.Finding:
+    ) -> Finding:
         """Sweep the rate up over a few short trainings and advise one. Weights and random state are as before.
 
         Args:
             start: Lowest rate of the last layer group.
             stop: Highest.
-            steps: Steps a sweep; None takes 100 on kept features, else about half an epoch, 20 to 60.
+            steps: Steps a sweep; None takes 100 on kept features, else about half an epoch, 8 to 60.
             sweeps: How many; None takes 3 on kept features, else 1.
         """
         kept = self._features(1)
-        steps = steps or (100 if kept else min(max(len(self.data.train) // 2, 20), 60))
+        steps = steps or (100 if kept else min(max(len(self.data.train) // 2, 8), 60))
         weights = self.copy_weights()
 
-        def sweep(number: int, rates: lr_find.Curve) -> list[float]:
+        def sweep(number: int, rates: Curve) -> list[float]:
             self.load_weights(weights)
             with self._randomness(number, 1):
                 return self._sweep(kept, number, rates)
 
         try:
             frozen_rate = None if groups.body_is_frozen(self.model) else self.frozen_rate
-            rates = lr_find.sweep_rates(start, stop, steps)
-            return lr_find.find(rates, sweep, sweeps or (3 if kept else 1), frozen_rate)
+            rates = sweep_rates(start, stop, steps)
+            return find(rates, sweep, sweeps or (3 if kept else 1), frozen_rate)
         finally:
             self.load_weights(weights)
 
-    def _sweep(self, kept: KeptFeatures | None, number: int, rates: lr_find.Curve) -> list[float]:
+    def _sweep(self, kept: KeptFeatures | None, number: int, rates: Curve) -> list[float]:
         """Train one step at each rate until the loss explodes; return the losses."""
         names = groups.layer_groups(self.model)
         spread = groups.rates_for(slice(0.01, 1.0), len(names)) if len(names) > 1 else [1.0]
         parameters = groups.parameter_groups(self.model, spread, self.weight_decay)
-        module = self.model.head if kept else self.model
+        module = self._learning(kept)
         training, optimizer = self.accelerator.prepare(module, self.optimizer(parameters))
         groups.training_mode(self.model)
         losses: list[float] = []
-        batches = _endless(lambda epoch: kept.train_batches(epoch, 1) if kept else self._train_batches(), number * 1000)
+        batches = endless(lambda epoch: kept.train_batches(epoch, 1) if kept else self._train_batches(), number * 1000)
         for rate, batch in zip(rates, batches, strict=False):
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * rate
             loss = float(self._train_batch(0, training, optimizer, batch.to(self.accelerator.device), []))
-            if not loss < 4 * min([*losses, losses[0] if losses else abs(loss) + 1]):
-                break
             losses.append(loss)
+            # Exploded: far above both the best so far and where it began. (NaN is above nothing, and ends it too.)
+            if not loss <= max(4 * min(losses), 2 * max(losses[:5])):
+                losses.pop()
+                break
         self.accelerator.free_memory()
         return losses
 
@@ -453,18 +438,19 @@ class Learner:
             if lr != "auto":
                 raise ModelError(f"lr={lr!r}.", 'a number, a slice, or "auto".', 'pass lr="auto".')
             finding = self.lr_find()
+            self.findings.append(finding)
             self.history.notes.append(f"before epoch {len(self.history) + 1}: {finding!r}")
             lr = finding.lr
         return groups.rates_for(lr, len(groups.layer_groups(self.model)))
 
-    # --- using what was learnt -------------------------------------------------------------------------------------------
+    # --- using what was learnt ---
 
     def validate(self, part: str = "valid") -> dict[str, float]:
         """Return the loss and the metrics on a part: "valid", "train" (as at prediction), or a labelled "test"."""
         loader: str | DataLoader = part
         if part == "train":
             loader = self.data.in_order(self.data.dataset_of(self.data.train.dataset.part))
-        return self._evaluate(self.model, self._plain_batches(loader))
+        return self._evaluate(self.model, self.plain_batches(loader))
 
     def predictor(self) -> Predictor:
         """Return the model with all it needs to answer, as `load_model` does from a bundle."""
@@ -476,93 +462,30 @@ class Learner:
 
     def predict_all(self, part: str | ItemList[Any] = "valid") -> Predictions:
         """Answer for "train", "valid", "test", or new items such as `ImageList.from_folder(...)`."""
-        return self._predict_views(part, [None])
+        return answers.predict_views(self, part, [None])
 
     def tta(self, part: str | ItemList[Any] = "valid", *, views: int = 4) -> Predictions:
-        """Test-time augmentation: answer for the items as they are and for augmented views, and average.
+        """Test-time augmentation: answer for the items as they are and for augmented views; return the average.
 
         Args:
             part: As for `predict_all`.
             views: Augmented views; they weigh half together, the plain item the other half.
         """
-        return self._predict_views(part, [None, *range(1, views + 1)])
-
-    @torch.no_grad()
-    def _predict_views(self, part: str | ItemList[Any], views: Sequence[int | None]) -> Predictions:
-        items = self.data.loader(part).dataset.part if isinstance(part, str) else part.items
-        dataset = self.data.dataset_of(items)
-        loader = self.data.in_order(dataset)
-        self.model.eval()
-        plain, augmented = (
-            [self._probabilities(loader, view) for view in views if (view is None) == is_plain] for is_plain in (True, False)
-        )
-        probabilities, rows = plain[0]
-        if augmented:
-            probabilities = (probabilities + torch.stack([views for views, _ in augmented]).mean(0)) / 2
-        labels = dataset.labels()
-        names = [dataset.name(row) for row in rows.tolist()]
-        if labels is None:
-            return predictions(names, probabilities, self.target, None, None)
-        labels = [labels[row] for row in rows.tolist()]
-        encoded = torch.stack([self.target.encode(label) for label in labels])
-        losses = -(self.target.soften(encoded) * probabilities.clamp_min(1e-12).log()).sum(1)
-        if isinstance(self.target, MultiCategory):
-            losses = nn.functional.binary_cross_entropy(probabilities, encoded, reduction="none").sum(1)
-        return predictions(names, probabilities, self.target, labels, losses)
-
-    def _probabilities(self, loader: DataLoader, view: int | None) -> tuple[Tensor, Tensor]:
-        parts, rows = [], []
-        for batch in self._plain_batches(loader, view):
-            with self.accelerator.autocast():
-                parts.append(self.target.activate(self.model(batch.inputs)).cpu())
-            rows.append(batch.index)
-        return torch.cat(parts), torch.cat(rows)
+        return answers.predict_views(self, part, [None, *range(1, views + 1)])
 
     def tune_threshold(self, metric: MetricLike | None = None) -> float:
         """Find the threshold for tags that is best on the validation items, and keep it with the model.
 
         Args:
-            metric: What to be best at; None takes the first that is watched. A metric with a threshold of its own ignores it.
+            metric: What to be best at; None takes the first that is watched.
         """
-        if not isinstance(self.target, MultiCategory):
-            raise ModelError("Only tags have a threshold.", "a MultiCategory target.", "leave it out.")
-        chosen = resolve_metrics([metric or self.metrics[0]], self.target)[0]
-        answers = self.predict_all("valid")
-        encoded = torch.stack([self.target.encode(label) for label in answers.table["label"].to_pylist()])
-        sign = 1 if chosen.higher_is_better else -1
-
-        def score(threshold: float) -> float:
-            meter = chosen.meter(replace(self.target, threshold=threshold))  # type: ignore[type-var]
-            meter.update(answers.probabilities, encoded)
-            return sign * float(meter.compute())
-
-        scores = {step / 100: score(step / 100) for step in range(2, 99)}
-        top = max(scores.values())
-        # Of the many that may be equally good, the middle one is the least likely to be luck.
-        best = [threshold for threshold, value in scores.items() if value >= top - 1e-9]
-        self.target = replace(self.target, threshold=best[len(best) // 2])
-        return self.target.threshold
+        return answers.tune_threshold(self, metric)
 
     def show_results(self, count: int = 12, *, worst: bool = False) -> Picture:
         """Draw validation items with their label and the answer; `worst` draws those with the highest loss."""
-        answers = self.predict_all("valid")
-        table = answers.worst(count) if worst else answers.table.slice(0, count)
-        if not worst:  # spread over the whole set, since items often come sorted by class
-            table = answers.table.take(torch.linspace(0, len(answers) - 1, min(count, len(answers))).long().numpy())
-        part = self.data.valid.dataset.part
-        figure, axes = grid(table.num_rows, 4, height=2.7)
-        for row, one in zip(table.select(["item", "label", "prediction", "confidence"]).to_pylist(), axes, strict=False):
-            sample = self.data.modality.sample(part.locate(row["item"]), None, self.target, 0, training=False)
-            batch = Batch(self.data.modality.stack([sample.input]), None, torch.zeros(1, dtype=torch.long))
-            self.data.modality.show(one, self.data.modality.prepare(batch, self.target, None).inputs[0])
-            right = self.target.same(row["label"], row["prediction"])
-            one.set_title(
-                f"{self.target.caption(row['label'])}\n→ {self.target.caption(row['prediction'])} {row['confidence']:.0%}",
-                fontsize=8, color="tab:green" if right else "tab:red", wrap=True,
-            )  # fmt: skip
-        return figure
+        return answers.show_results(self, count, worst=worst)
 
-    # --- keeping what was learnt -----------------------------------------------------------------------------------------
+    # --- keeping what was learnt ---
 
     def copy_weights(self) -> dict[str, Tensor]:
         """Return a copy of all weights."""
@@ -577,75 +500,16 @@ class Learner:
 
         What is random needs no saving: it depends on the seed and the number of the epoch alone.
         """
-        fit = self.fit_under_way
-        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
-        config: dict[str, Any] = {
-            "kind": "checkpoint",
-            "onecycle": importlib.metadata.version("onecycle"),
-            "classes": list(self.target.classes),
-            "target": self.target.to_config(),
-            "seed": self.seed,
-            "trainable": [name for name, parameter in self.model.named_parameters() if parameter.requires_grad],
-            "frozen_rate": self.frozen_rate,
-            "history": self.history.to_config(),
-            "fit": None,
-        }
-        if fit is not None:
-            state = fit.optimizer.state_dict()["state"]
-            tensors |= {f"optimizer.{i}.{key}": torch.as_tensor(v) for i, row in state.items() for key, v in row.items()}
-            tensors |= {f"average.{i}": tensor for i, tensor in enumerate(fit.average.averages if fit.average else [])}
-            config["fit"] = {
-                "epochs": fit.epochs, "rates": fit.rates, "schedule": schedule_to_config(fit.schedule),
-                "passes": fit.passes, "done": fit.done, "average_steps": fit.average.steps if fit.average else None,
-            }  # fmt: skip
-        return write_bundle(path, tensors, config)
+        return checkpoint.save_checkpoint(self, path)
 
     def load(self, path: str | Path) -> None:
-        """Bring back what `save` saved, into a learner made in the same way. `resume()` goes on with a fit under way.
+        """Bring back what `save` saved, into a learner made in the same way; `resume()` goes on with a fit under way.
 
         Raises:
             BundleError: It cannot be trusted.
             ModelError: It is of another model or other classes.
         """
-        tensors, config = read_bundle(path, "checkpoint")
-        if tuple(config["classes"]) != self.target.classes:
-            raise ModelError(
-                f"{path} has other classes: {some(config['classes'])}.", f"{some(self.target.classes)}.", "load another."
-            )
-        weights = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
-        own = self.model.state_dict()
-        other = sorted(weights.keys() ^ own.keys()) or [n for n in own if own[n].shape != weights[n].shape]
-        if other:
-            raise ModelError(
-                f"{path} is of another model: {len(other)} tensors differ, such as {other[0]}.",
-                "a checkpoint of the same backbone and head.",
-                "make the learner as it was made when it was saved.",
-            )
-        self.load_weights(weights)
-        for name, parameter in self.model.named_parameters():
-            parameter.requires_grad_(name in set(config["trainable"]))
-        self.history, self.frozen_rate = History.from_config(config["history"]), config["frozen_rate"]
-        self.seed, self._kept, self.fit_under_way = config["seed"], None, None
-        if config["fit"] is not None:
-            self.fit_under_way = self._fit_from(config["fit"], tensors)
-
-    def _fit_from(self, config: dict[str, Any], tensors: dict[str, Tensor]) -> Fit:
-        fit = Fit(
-            config["epochs"], config["rates"], schedule_from_config(config["schedule"]), config["passes"], config["done"]
-        )
-        fit.optimizer = self.optimizer(groups.parameter_groups(self.model, fit.rates, self.weight_decay))
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in tensors.items():
-            if name.startswith("optimizer."):
-                _, number, key = name.split(".", 2)
-                state.setdefault(int(number), {})[key] = tensor
-        fit.optimizer.load_state_dict({**fit.optimizer.state_dict(), "state": state})
-        if config["average_steps"] is not None and self.ema:
-            fit.average = WeightAverage(self.model, self.ema)
-            fit.average.steps = config["average_steps"]
-            for number, average in enumerate(fit.average.averages):
-                average.copy_(tensors[f"average.{number}"])
-        return fit
+        checkpoint.load_checkpoint(self, path)
 
     def export(self, path: str | Path) -> Path:
         """Write the model for use: `onecycle.load_model(path).predict(...)` needs neither the data nor this code.
@@ -653,68 +517,4 @@ class Learner:
         Args:
             path: A name with a suffix, such as planet.onecycle, becomes one file; a name without one a folder.
         """
-        if not isinstance(self.model, groups.GroupedModel):
-            raise ModelError(
-                f"A {type(self.model).__name__} does not say how it is built, so it cannot be exported.",
-                "a GroupedModel, such as vision_learner makes.",
-                "derive the model from onecycle.train.groups.GroupedModel, or use save().",
-            )
-        config = {
-            "kind": "model",
-            "onecycle": importlib.metadata.version("onecycle"),
-            "model": self.model.to_config(),
-            "modality": self.data.modality.to_config(),
-            "target": self.target.to_config(),
-            "packages": {name: importlib.metadata.version(name) for name in ("torch", "timm", "safetensors")},
-            "card": self.card(),
-        }
-        return write_bundle(path, self.model.state_dict(), config)
-
-    def card(self) -> dict[str, Any]:
-        """Return what a user of the model should know of its training, as JSON."""
-        last = self.history[-1] if len(self.history) else None
-        return {
-            "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-            "machine": f"{platform.system()} {platform.machine()}, {self.accelerator.device.type}",
-            "training_items": len(self.data.train.dataset),
-            "validation_items": len(self.data.valid.dataset),
-            "epochs": len(self.history),
-            "seconds": round(sum(record.seconds for record in self.history), 1),
-            "seed": self.seed,
-            "valid_loss": last.valid_loss if last else None,
-            "metrics": last.metrics if last else {},
-            "notes": self.history.notes,
-        }
-
-
-def _unfrozen_rates(frozen_rate: float | None) -> slice:
-    """Return rates for the second step from the first's: the last layers at a fifth, the first at a hundredth of that."""
-    last = (frozen_rate or 1e-2) / 5
-    return slice(last / 100, last)
-
-
-def _set_pace(optimizer: torch.optim.Optimizer, pace: Any) -> float:
-    """Set rate and momentum of every parameter group; return the highest rate."""
-    for group in optimizer.param_groups:
-        group["lr"] = group["peak"] * pace.rate
-        if pace.momentum is not None:
-            if "betas" in group:
-                group["betas"] = (pace.momentum, group["betas"][1])
-            elif group.get("momentum"):
-                group["momentum"] = pace.momentum
-    return max(float(group["lr"]) for group in optimizer.param_groups)
-
-
-def _endless(epoch: Callable[[int], Iterator[Batch]], first: int) -> Iterator[Batch]:
-    number = first
-    while True:
-        yield from epoch(number)
-        number += 1
-
-
-def _not_finite(step: int, fit: Fit, epochs_before: int) -> TrainingError:
-    return TrainingError(
-        f"The loss was no longer finite at step {step} of epoch {epochs_before + 1}, with lr={max(fit.rates):g}.",
-        "a finite loss; the weights are back to those of the last good epoch.",
-        "lower lr, pass clip=1.0, or check the data with bunch.check().",
-    )
+        return checkpoint.export_model(self, path)

@@ -71,7 +71,9 @@ def sweep_rates(start: float, stop: float, steps: int) -> Curve:
     """
     if not 0 < start < stop or steps < 8:
         raise ModelError(
-            f"lr_find(start={start}, stop={stop}, steps={steps}).", "0 < start < stop, and 8 steps or more.", "widen it."
+            f"lr_find(start={start}, stop={stop}, steps={steps}).",
+            "0 < start < stop, and 8 steps or more.",
+            "widen it.",
         )
     return np.geomspace(start, stop, steps)
 
@@ -81,10 +83,10 @@ def find(rates: Curve, train: Callable[[int, Curve], list[float]], sweeps: int, 
 
     Args:
         rates: Rates to try, ascending.
-        train: Given a sweep's number and the rates, trains one step at each from the same weights, and returns the losses; it
-            may end early when the loss explodes.
+        train: Given a sweep's number and the rates, trains one step at each from the same weights, and returns the
+            losses; it may end early when the loss explodes.
         sweeps: How many; the median over them takes away one seed's noise.
-        frozen_rate: The rate that the head was trained with, if it has been: the end of the advice where there is no slope.
+        frozen_rate: The rate that the head was trained with, if it has been: the advice ends below it.
     """
     raw = tuple(np.array(train(number, rates)) for number in range(sweeps))
     length = max(min(map(len, raw)), 1)
@@ -110,22 +112,26 @@ def read(
     before = float(losses[: max(len(losses) // 5, 1)].mean())
     drop = before - float(losses[lowest])
     if lowest >= 2 and drop > max(4 * noise, 0.05 * abs(before)) and frozen_rate is None:
-        slope = np.gradient(losses, np.log(rates))
-        steepest = int(slope[: lowest + 1].argmin())
-        low, high = float(rates[steepest]), float(rates[lowest]) / 3
-        low, high = min(low, high), max(low, high)
-        lr = _rounded(float(np.sqrt(low * high)))
-        return lr, low, high, (
-            f"the loss falls steeply, most so at {rates[steepest]:.1e}, and is lowest at {rates[lowest]:.1e}; "
-            "between the two, a third below the lowest"
+        # A tenth of the lowest point is steadier than the steepest point, which wanders along a long slope: measured
+        # against a grid of fixed rates, see docs/design.md. Where the floor is wide, its middle is meant.
+        floor = np.log(rates[losses <= losses.min() + 0.02 * drop])
+        at = float(np.exp(floor.mean()))
+        return (
+            _rounded(at / 10),
+            at / 30,
+            at / 3,
+            f"the loss falls from {before:.2g} to {losses[lowest]:.2g}, lowest around {at:.1e}; a tenth of that",
         )
     turn = _turn(rates, losses, noise)
     low, limit = turn / 10, turn
     high = min(frozen_rate / 5, limit) if frozen_rate else limit / 3
     low = min(low, high / 10)
     why = "a fifth of the rate of the frozen stage" if frozen_rate else "a third of that"
-    return slice(_rounded(low), _rounded(high)), low, high, (
-        f"the loss is flat and turns up at {turn:.1e}; first layers at a tenth of that, last layers at {why}"
+    return (
+        slice(_rounded(low), _rounded(high)),
+        low,
+        high,
+        (f"the loss is flat and turns up at {turn:.1e}; first layers at a tenth of that, last layers at {why}"),
     )
 
 

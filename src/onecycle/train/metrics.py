@@ -75,15 +75,18 @@ def top_k(k: int = 5) -> Metric:
 
 
 def fbeta(
-    beta: float = 1.0, *, threshold: float | None = None, average: Literal["samples", "micro", "macro"] | None = None
+    beta: float = 1.0,
+    *,
+    threshold: float | None = None,
+    average: Literal["samples", "micro", "macro"] | None = None,
 ) -> Metric:
     """F-beta score: recall counts `beta` times as much as precision.
 
     Args:
         beta: 1 weighs both alike, 2 favours recall (Planet's measure).
         threshold: For tags: above it a tag counts as predicted; None takes the target's own.
-        average: "samples" over items (the competitions' way, the default for tags), "micro" over all decisions, "macro" over
-            classes (the default for one class an item).
+        average: "samples" over items (the competitions' way, the default for tags), "micro" over all decisions,
+            "macro" over classes (the default for one class an item).
     """
 
     def meter(target: Target) -> Meter:

@@ -36,7 +36,12 @@ class Predictor:
     """
 
     def __init__(self, model: nn.Module, modality: Modality, target: Target, device: torch.device) -> None:
-        self.model, self.modality, self.target, self.device = model.to(device).eval(), modality, target, device
+        self.model, self.modality, self.target, self.device = (
+            model.to(device).eval(),
+            modality,
+            target,
+            device,
+        )
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -83,7 +88,7 @@ class Predictions:
     """Answers for many items, as an Arrow table; pandas, polars and pyarrow take it as it is.
 
     Attributes:
-        table: Columns: item, label (where known), prediction, confidence, loss (where known), and a probability a class.
+        table: Columns: item, prediction, confidence, a probability a class; where known, label and loss.
         target: What the predictions mean.
     """
 
@@ -144,4 +149,3 @@ def predictions(
     for number, name in enumerate(target.classes):
         columns[f"p({name})"] = probabilities[:, number].numpy()
     return Predictions(pa.table(columns), target)
-

@@ -99,7 +99,9 @@ def schedule_from_config(config: dict[str, Any]) -> Schedule:
     name = str(config.get("name"))
     if name not in SCHEDULES:
         raise ModelError(
-            f"Unknown schedule {name!r}.", f"one of: {', '.join(SCHEDULES)}.", "check it." + suggest(name, SCHEDULES)
+            f"Unknown schedule {name!r}.",
+            f"one of: {', '.join(SCHEDULES)}.",
+            "check it." + suggest(name, SCHEDULES),
         )
     schedule: Schedule = SCHEDULES[name](**{key: value for key, value in config.items() if key != "name"})
     return schedule

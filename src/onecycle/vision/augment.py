@@ -1,8 +1,8 @@
 """Augmentation of whole batches on the device: geometry is interpolated once, colour is one matrix product.
 
-Every geometric augmentation gives a 3x3 matrix an image, every colour augmentation a 4x4 matrix; matrices are multiplied
-together first, then pixels are touched once each. Coordinates run from -1 to 1, x to the right and y down; a geometric matrix
-says where in the input an output pixel comes from.
+Every geometric augmentation gives a 3x3 matrix an image, every colour augmentation a 4x4 matrix; matrices are
+multiplied together first, then pixels are touched once each. Coordinates run from -1 to 1, x to the right and y down; a
+geometric matrix says where in the input an output pixel comes from.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ class Augmentation(ABC):
     def __post_init__(self) -> None:
         if not 0 <= self.probability <= 1:
             raise DataError(
-                f"{type(self).__name__}(probability={self.probability}).", "a number from 0 to 1.", "pass 0.5."
+                f"{type(self).__name__}(probability={self.probability}).",
+                "a number from 0 to 1.",
+                "pass 0.5.",
             )
 
     def chosen(self, count: int, generator: torch.Generator) -> Tensor:
@@ -44,7 +46,7 @@ class Geometric(Augmentation):
 
     @abstractmethod
     def matrix(self, count: int, generator: torch.Generator) -> Tensor:
-        """Return where output points come from, (count, 3, 3), in coordinates where a unit is as long down as across."""
+        """Return where output points come from, (count, 3, 3), in units as long down as across."""
 
 
 class Colour(Augmentation):
@@ -258,7 +260,8 @@ class Augment:
             if isinstance(augmentation, Geometric):
                 product = product @ augmentation.matrix(count, generator)
         square = torch.diag(torch.tensor([aspect, 1.0, 1.0]))
-        return torch.linalg.inv(square) @ product @ square
+        matrices: Tensor = torch.linalg.inv(square) @ product @ square
+        return matrices
 
     def colour(self, count: int, generator: torch.Generator) -> Tensor:
         """Return the product of all colour augmentations, (count, 4, 4)."""
@@ -366,7 +369,8 @@ def _rotation(angle: Tensor) -> Tensor:
 def _factor(augmentation: Augmentation, change: float, count: int, generator: torch.Generator) -> Tensor:
     """Return factors between 1 / (1 + change) and 1 + change, as likely above one as below."""
     exponent = _between(-1, 1, count, generator) * augmentation.chosen(count, generator)
-    return (1 + change) ** exponent
+    factors: Tensor = (1 + change) ** exponent
+    return factors
 
 
 def _blend(factor: Tensor, towards: Tensor) -> Tensor:

@@ -44,17 +44,17 @@ def decode(source: Any, size: tuple[int, int], resize: Resize = "crop") -> Pixel
     if isinstance(source, np.ndarray):
         return _resized(_from_array(source), size, resize)
     raise DataError(
-        f"Cannot read an image from {type(source).__name__}.", "a path, a PIL image or a numpy array.", "convert it first."
+        f"Cannot read an image from {type(source).__name__}.",
+        "a path, a PIL image or a numpy array.",
+        "convert it first.",
     )
 
 
 def _decode_file(path: str, size: tuple[int, int], resize: Resize) -> Pixels:
     with Image.open(path) as image:
         width, height = image.size
-        if image.getexif().get(0x0112, 1) >= 5:  # turned by a quarter: width and height change places
-            size_on_disk = (size[1], size[0])
-        else:
-            size_on_disk = size
+        turned = image.getexif().get(0x0112, 1) >= 5  # by a quarter: width and height change places
+        size_on_disk = (size[1], size[0]) if turned else size
         scale = _scale((height, width), size_on_disk, resize)
         # JPEG can decode at 1/2, 1/4 and 1/8: draft picks the smallest that still covers what is asked for.
         image.draft(None, (max(int(width * scale), 1), max(int(height * scale), 1)))
@@ -74,7 +74,10 @@ def _resized(image: Image.Image, size: tuple[int, int], resize: Resize) -> Pixel
         return _scaled(image, (width, height), (0, 0, *image.size))
     scale = _scale((image.height, image.width), size, resize)
     if resize == "pad":
-        inner = (min(max(round(image.width * scale), 1), width), min(max(round(image.height * scale), 1), height))
+        inner = (
+            min(max(round(image.width * scale), 1), width),
+            min(max(round(image.height * scale), 1), height),
+        )
         pixels = np.zeros((height, width, 3), np.uint8)
         left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
         pixels[top : top + inner[1], left : left + inner[0]] = _scaled(image, inner, (0, 0, *image.size))
@@ -86,8 +89,8 @@ def _resized(image: Image.Image, size: tuple[int, int], resize: Resize) -> Pixel
 
 
 def _scaled(image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float]) -> Pixels:
-    if image.size == size and box == (0, 0, *size):
-        return np.array(image)
+    if image.size == size and tuple(box) == (0, 0, *image.size):
+        return np.array(image, np.uint8)
     return np.array(image.resize(size, Image.Resampling.BILINEAR, box=box, reducing_gap=2.0))
 
 
@@ -111,7 +114,8 @@ def _to_eight_bits(values: NDArray[Any]) -> Pixels:
         values = values * 255
     elif top > 255 or values.dtype == np.uint16:
         values = values / 257
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    pixels: Pixels = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return pixels
 
 
 def _from_array(pixels: NDArray[Any]) -> Image.Image:
@@ -130,7 +134,9 @@ def _guarded(name: str, read: Callable[[], Pixels]) -> Pixels:
     except FileNotFoundError as error:
         raise DataError(f"No such file: {name}.", "an image file.", "check the path.") from error
     except IsADirectoryError as error:
-        raise DataError(f"{name} is a directory.", "an image file.", "leave it out, or name the files in it.") from error
+        raise DataError(
+            f"{name} is a directory.", "an image file.", "leave it out, or name the files in it."
+        ) from error
     except PermissionError as error:
         raise DataError(f"{name} may not be read.", "permission to read it.", f"chmod +r {name}") from error
     except Image.DecompressionBombError as error:
@@ -145,5 +151,7 @@ def _guarded(name: str, read: Callable[[], Pixels]) -> Pixels:
         raise DataError(what, "a JPEG, PNG, GIF, BMP, TIFF or WebP file.", "remove or replace it.") from error
     except (OSError, SyntaxError, ValueError) as error:  # PIL raises any of these on damaged files
         raise DataError(
-            f"{name} is damaged: {error}.", "a complete image file.", "replace it, or pass on_bad_item='skip'."
+            f"{name} is damaged: {error}.",
+            "a complete image file.",
+            "replace it, or pass on_bad_item='skip'.",
         ) from error

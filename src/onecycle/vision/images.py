@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any, Self
 
@@ -37,7 +37,7 @@ class Images:
 
     size: tuple[int, int] = (224, 224)
     method: Resize = "crop"
-    augment: Augment = augments.none()
+    augment: Augment = field(default_factory=Augment)
 
     def _reading_size(self, *, training: bool) -> tuple[int, int]:
         """Training reads a little more than it needs ("presizing"), so that turning finds real pixels at the edges."""
@@ -85,6 +85,11 @@ class Images:
         """Size and method; augmentation is no part of prediction."""
         return {"kind": "images", "size": list(self.size), "method": self.method}
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Images:
+        """Return the modality that `to_config` described."""
+        return cls((int(config["size"][0]), int(config["size"][1])), config["method"])
+
 
 @dataclass(frozen=True, repr=False)
 class LabelledImages(LabelledList):
@@ -103,7 +108,8 @@ class LabelledImages(LabelledList):
         """
         if resize not in ("crop", "squish", "pad"):
             raise DataError(
-                f"resize={resize!r}.", '"crop", "squish" or "pad".',
+                f"resize={resize!r}.",
+                '"crop", "squish" or "pad".',
                 f"pass one of them.{suggest(str(resize), ['crop', 'squish', 'pad'])}",
             )
         return replace(self, modality=Images(_pair(size), resize, augments.default() if augment is None else augment))
@@ -203,19 +209,20 @@ class ImageList(ItemList[SplitImages]):
         if missing not in ("raise", "drop"):
             raise DataError(f"missing={missing!r}.", '"raise" or "drop".', "pass one of them.")
         rows, root = as_table(table), Path(folder)
-        column = rows.column_names[0] if column is None and rows.column_names else column
+        column = next(iter(rows.column_names), "") if column is None else column
         if column not in rows.column_names:
-            raise missing_column(str(column), rows.column_names)
+            raise missing_column(column, rows.column_names)
         rows, skipped = _without_repeats(rows, column)
         names = [f"{name}{suffix}" for name in rows[column].to_pylist()]
         there = _existing(root, names)
         absent = [name for name, found in zip(names, there, strict=True) if not found]
-        if absent and missing == "raise" or len(absent) == len(names):
+        if (absent and missing == "raise") or len(absent) == len(names):
             near = [f"{absent[0]}{end}" for end in sorted(IMAGE_SUFFIXES) if (root / f"{absent[0]}{end}").is_file()]
             raise DataError(
                 f"{len(absent):,} of {len(names):,} images are not in {root}: {some(absent)}.",
                 f"a file for every row, named by column {column!r}.",
-                f"pass suffix={Path(near[0]).suffix!r}." if near and not suffix
+                f"pass suffix={Path(near[0]).suffix!r}."
+                if near and not suffix
                 else "check folder= and suffix=, or pass missing='drop' to leave those rows out.",
             )
         skipped += [Skipped(name, "missing") for name in absent]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,10 @@ from timm.models import group_parameters
 from torch import Tensor, nn
 
 from onecycle.data.bunch import DataBunch
-from onecycle.errors import ModelError
 from onecycle.train.events import Callback
+from onecycle.train.fit import OptimizerMaker, adamw
 from onecycle.train.groups import GroupedModel
-from onecycle.train.learner import Learner, OptimizerMaker, adamw
+from onecycle.train.learner import Learner
 from onecycle.train.metrics import MetricLike
 from onecycle.train.mix import Mix
 from onecycle.vision.weights import DEFAULT_BACKBONE, create_backbone
@@ -76,14 +76,16 @@ class ImageModel(GroupedModel):
         self.body = nn.Sequential(Normalize(mean, std), backbone)
         width = int(getattr(backbone, "head_hidden_size", None) or backbone.num_features)  # type: ignore[arg-type]
         self.head = make_head(width, outputs, hidden, dropout)
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.to(memory_format=torch.channels_last)
 
     def layer_groups(self) -> list[list[str]]:
         """Two halves of the backbone, by its own blocks, and the head."""
         backbone = self.body[1]  # type: ignore[index]
         blocks = list(group_parameters(backbone, backbone.group_matcher(coarse=True)).values())
         half = max(len(blocks) // 2, 1)
-        early, late = ([f"body.1.{name}" for block in part for name in block] for part in (blocks[:half], blocks[half:]))
+        early, late = (
+            [f"body.1.{name}" for block in part for name in block] for part in (blocks[:half], blocks[half:])
+        )
         return [group for group in (early, late, [f"head.{name}" for name, _ in self.head.named_parameters()]) if group]
 
     def to_config(self) -> dict[str, Any]:
@@ -99,7 +101,7 @@ class ImageModel(GroupedModel):
 
 
 def make_head(width: int, outputs: int, hidden: int, dropout: float) -> nn.Module:
-    """Return a head on vectors of `width`: one hidden layer with batch norm and dropout, as fastai's, or a linear one."""
+    """Return a head on vectors of `width`: a hidden layer with batch norm and dropout, as fastai's, or linear."""
     if not hidden:
         return nn.Sequential(nn.BatchNorm1d(width), nn.Dropout(dropout), nn.Linear(width, outputs))
     first, last = nn.Linear(width, hidden, bias=False), nn.Linear(hidden, outputs)
@@ -107,7 +109,13 @@ def make_head(width: int, outputs: int, hidden: int, dropout: float) -> nn.Modul
     nn.init.normal_(last.weight, std=1 / math.sqrt(hidden))
     nn.init.zeros_(last.bias)
     return nn.Sequential(
-        nn.BatchNorm1d(width), nn.Dropout(dropout / 2), first, nn.ReLU(), nn.BatchNorm1d(hidden), nn.Dropout(dropout), last
+        nn.BatchNorm1d(width),
+        nn.Dropout(dropout / 2),
+        first,
+        nn.ReLU(),
+        nn.BatchNorm1d(hidden),
+        nn.Dropout(dropout),
+        last,
     )
 
 
@@ -141,8 +149,8 @@ def vision_learner(
         pretrained: True, False, or the path of a file with weights.
         hidden: Width of the head's hidden layer; 0 for a linear head.
         dropout: In the head.
-        loss, label_smoothing, optimizer, mix, weight_decay, clip, ema, callbacks, keep_features, progress, seed, accelerator:
-            As for `Learner`.
+        loss, label_smoothing, optimizer, mix, weight_decay, clip, ema, callbacks, keep_features, progress, seed,
+            accelerator: As for `Learner`.
     """
     seed = bunch.options.seed if seed is None else seed
     with torch.random.fork_rng():
@@ -155,9 +163,10 @@ def vision_learner(
         )  # fmt: skip
     learner = Learner(
         bunch, model, metrics=metrics, loss=loss, label_smoothing=label_smoothing, optimizer=optimizer, mix=mix,
-        weight_decay=weight_decay, clip=clip, ema=ema, callbacks=callbacks, keep_features=keep_features, progress=progress,
-        seed=seed, accelerator=accelerator,
+        weight_decay=weight_decay, clip=clip, ema=ema, callbacks=callbacks, keep_features=keep_features,
+        progress=progress, seed=seed, accelerator=accelerator,
     )  # fmt: skip
     if pretrained is not False:
+        model.fixed_statistics = True
         learner.freeze()
     return learner

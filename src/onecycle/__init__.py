@@ -1,0 +1,84 @@
+"""onecycle: from a pile of files to a trained, explained and shippable model.
+
+The names below are all there is; each is imported when it is first used, so `import onecycle` costs milliseconds.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from onecycle.data.bunch import DataBunch as DataBunch
+    from onecycle.data.dataset import Dataset as Dataset
+    from onecycle.data.target import Category as Category
+    from onecycle.data.target import MultiCategory as MultiCategory
+    from onecycle.data.target import Target as Target
+    from onecycle.errors import BundleError as BundleError
+    from onecycle.errors import DataError as DataError
+    from onecycle.errors import ModelError as ModelError
+    from onecycle.errors import OnecycleError as OnecycleError
+    from onecycle.errors import StopTraining as StopTraining
+    from onecycle.errors import TrainingError as TrainingError
+    from onecycle.recipes import fine_tune as fine_tune
+    from onecycle.ship.model import load_model as load_model
+    from onecycle.train import metrics as metrics
+    from onecycle.train.callbacks import Checkpoint as Checkpoint
+    from onecycle.train.callbacks import EarlyStopping as EarlyStopping
+    from onecycle.train.callbacks import KeepBest as KeepBest
+    from onecycle.train.events import Callback as Callback
+    from onecycle.train.learner import Learner as Learner
+    from onecycle.train.mix import CutMix as CutMix
+    from onecycle.train.mix import Mixup as Mixup
+    from onecycle.train.schedule import Constant as Constant
+    from onecycle.train.schedule import Cosine as Cosine
+    from onecycle.train.schedule import OneCycle as OneCycle
+    from onecycle.vision import augment as augment
+    from onecycle.vision.images import ImageList as ImageList
+    from onecycle.vision.model import vision_learner as vision_learner
+
+# Name to module; a module's own name means the module itself.
+_HOMES = {
+    "BundleError": "onecycle.errors",
+    "Callback": "onecycle.train.events",
+    "Category": "onecycle.data.target",
+    "Checkpoint": "onecycle.train.callbacks",
+    "Constant": "onecycle.train.schedule",
+    "Cosine": "onecycle.train.schedule",
+    "CutMix": "onecycle.train.mix",
+    "DataBunch": "onecycle.data.bunch",
+    "DataError": "onecycle.errors",
+    "Dataset": "onecycle.data.dataset",
+    "EarlyStopping": "onecycle.train.callbacks",
+    "ImageList": "onecycle.vision.images",
+    "KeepBest": "onecycle.train.callbacks",
+    "Learner": "onecycle.train.learner",
+    "Mixup": "onecycle.train.mix",
+    "ModelError": "onecycle.errors",
+    "MultiCategory": "onecycle.data.target",
+    "OneCycle": "onecycle.train.schedule",
+    "OnecycleError": "onecycle.errors",
+    "StopTraining": "onecycle.errors",
+    "Target": "onecycle.data.target",
+    "TrainingError": "onecycle.errors",
+    "augment": "onecycle.vision.augment",
+    "fine_tune": "onecycle.recipes",
+    "load_model": "onecycle.ship.model",
+    "metrics": "onecycle.train.metrics",
+    "vision_learner": "onecycle.vision.model",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'onecycle' has no attribute {name!r}")
+    module = importlib.import_module(_HOMES[name])
+    value = module if _HOMES[name].endswith(f".{name}") and not hasattr(module, name) else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,239 @@
+"""The command line. Nothing heavy is imported before a command runs, so that --help is instant."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from onecycle.errors import DataError, OnecycleError
+
+if TYPE_CHECKING:
+    from onecycle.recipes import Sentence
+    from onecycle.train.learner import Learner
+
+app = typer.Typer(
+    help="From a pile of files to a trained, explained and shippable model.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Data = Annotated[Path, typer.Argument(help="Folder of images; train/ and valid/ in it are used as the sides.")]
+Labels = Annotated[Path | None, typer.Option(help="CSV that names images and labels; without it folders are labels.")]
+Column = Annotated[str | None, typer.Option(help="The CSV's column of labels.")]
+Delimiter = Annotated[str | None, typer.Option(help="What separates several tags in one label.")]
+Task = Annotated[str, typer.Option(help="auto, classify (one label an item) or tag (several).")]
+Missing = Annotated[str, typer.Option(help="raise or drop rows of the CSV whose image is not there.")]
+Seed = Annotated[int, typer.Option(help="Decides the split and everything random.")]
+
+
+@app.callback()
+def _options(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+) -> None:
+    context.obj = debug
+
+
+@app.command()
+def train(
+    data: Data,
+    labels: Labels = None,
+    column: Column = None,
+    delimiter: Delimiter = None,
+    task: Task = "auto",
+    backbone: Annotated[
+        str | None, typer.Option(help="Any timm name; default: one whose weights are a package.")
+    ] = None,
+    epochs: Annotated[str, typer.Option(help="Epochs of the second step; one number, or one a size: 3,2.")] = "3",
+    sizes: Annotated[str, typer.Option(help="Image sizes in pixels, smaller first: 64,128.")] = "128",
+    lr: Annotated[str, typer.Option(help="Learning rate of the first step, or auto.")] = "auto",
+    metric: Annotated[str | None, typer.Option(help="accuracy, f1, f2, auroc, ...")] = None,
+    augment: Annotated[str, typer.Option(help="default, satellite, document or none.")] = "default",
+    batch_size: Annotated[int, typer.Option(help="Items a batch.")] = 64,
+    seed: Seed = 42,
+    missing: Missing = "raise",
+    on_bad_item: Annotated[str, typer.Option(help="raise stops at a broken file, skip leaves it out.")] = "raise",
+    out: Annotated[Path | None, typer.Option(help="Folder for model, history and pictures.")] = None,
+) -> None:
+    """Train a model on a folder of images, and write the model, its history and pictures."""
+    from onecycle.recipes import prepare, sentence_for
+
+    counts, pixels = _numbers("epochs", epochs), _numbers("sizes", sizes)
+    sentence = sentence_for(
+        data, labels=labels, column=column, delimiter=delimiter, task=_one_of("task", task, "auto", "classify", "tag"),
+        backbone=backbone, epochs=counts[0] if len(counts) == 1 else counts, sizes=pixels, lr=_rate(lr), metric=metric,
+        augment=augment, batch_size=batch_size, seed=seed, missing=missing,
+    )  # fmt: skip
+    typer.echo(f"{sentence}\n")
+    learner = prepare(sentence, on_bad_item=_one_of("on-bad-item", on_bad_item, "raise", "skip"))
+    train_and_report(learner, sentence, out or Path("runs") / data.resolve().name)
+
+
+def train_and_report(learner: Learner, sentence: Sentence, out: Path) -> None:
+    """Train, then write the report; after Ctrl-C write what there is, and say where."""
+    from onecycle.recipes import train as run
+    from onecycle.ship.report import write_report
+
+    interrupted = False
+    try:
+        run(learner, sentence)
+    except KeyboardInterrupt:
+        interrupted = True
+        if not len(learner.history):
+            typer.echo("\nStopped before the first epoch was done: there is no model to keep.", err=True)
+            raise
+    written = write_report(learner, out)
+    for note in learner.history.notes:
+        typer.echo(note)
+    scores = ", ".join(f"{name} {value:.4f}" for name, value in learner.validate().items())
+    typer.echo(f"On {len(learner.data.valid.dataset):,} validation items: {scores}")
+    if interrupted:
+        typer.echo(f"Stopped by Ctrl-C: the best model so far is {written['model']}")
+    typer.echo(f"Written to {out}/: {', '.join(path.name for path in written.values())}")
+    typer.echo(f"Next: onecycle predict {written['model']} IMAGES...")
+    if interrupted:
+        raise KeyboardInterrupt
+
+
+@app.command()
+def predict(
+    bundle: Annotated[Path, typer.Argument(help="A model that `train` or `export` wrote.")],
+    files: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
+    out: Annotated[Path | None, typer.Option(help="Write a CSV here: image_name, and tags or label.")] = None,
+) -> None:
+    """Predict the labels of images."""
+    from onecycle.ship.model import load_model, predict_files
+    from onecycle.vision.images import ImageList
+
+    paths: list[str] = []
+    for file in files:
+        found = ImageList.from_folder(file).items if file.is_dir() else None
+        paths += [found.locate(name) for name in found.names()] if found else [str(file)]
+    model = load_model(bundle)
+    answers, errors = predict_files(model, paths)
+    if out is None:
+        for row in answers.table.select(["item", "prediction", "confidence"]).to_pylist():
+            typer.echo(f"{row['item']}\t{model.target.caption(row['prediction'])}\t{row['confidence']:.3f}")
+    else:
+        several = model.target.kind == "multi_category"
+        answers.to_csv(out, label="tags" if several else "label")
+        typer.echo(f"{len(answers):,} predictions written to {out}")
+    for error in errors:
+        typer.echo(f"{error}\n", err=True)
+    if errors:
+        raise typer.Exit(2)
+
+
+@app.command()
+def check(
+    data: Data,
+    labels: Labels = None,
+    column: Column = None,
+    delimiter: Delimiter = None,
+    task: Task = "auto",
+    seed: Seed = 42,
+    missing: Missing = "raise",
+) -> None:
+    """Read every item as training would; report broken files, odd labels and duplicates."""
+    from onecycle.recipes import labelled_list, sentence_for
+
+    sentence = sentence_for(
+        data, labels=labels, column=column, delimiter=delimiter, task=_one_of("task", task, "auto", "classify", "tag"),
+        seed=seed, missing=missing,
+    )  # fmt: skip
+    found = sentence.labelled[0].run(__import__("onecycle"))
+    typer.echo(repr(found))
+    labelled = labelled_list(sentence)
+    typer.echo(repr(labelled))
+    report = labelled.databunch(on_bad_item="skip", workers=0, cache=None).check()
+    typer.echo(repr(report))
+    if report.broken:
+        raise typer.Exit(2)
+
+
+@app.command()
+def info(bundle: Annotated[Path, typer.Argument(help="A model that `train` or `export` wrote.")]) -> None:
+    """Tell what a model is, and how it was trained."""
+    from onecycle.train.bundle import read_bundle
+
+    tensors, config = read_bundle(bundle, "model")
+    size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) / 2**20
+    typer.echo(f"{bundle}: {config['model']['backbone']}, {size:.1f} MB, written by onecycle {config['onecycle']}")
+    target = config["target"]
+    typer.echo(f"predicts {target['kind']}: {', '.join(target['classes'])}")
+    if "threshold" in target:
+        typer.echo(f"threshold {target['threshold']:g}")
+    typer.echo(f"reads {config['modality']['kind']} at {'x'.join(map(str, config['modality']['size']))}")
+    for name, value in config["card"].items():
+        typer.echo(f"{name}: {value}")
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for data, models and pictures.")] = Path("runs/demo"),
+) -> None:
+    """Generate data, train on it, and write models and pictures: nothing is downloaded."""
+    from onecycle.demo import make_patterns, make_planet
+    from onecycle.recipes import prepare, sentence_for
+
+    planet = make_planet(out / "data" / "planet")
+    patterns = make_patterns(out / "data" / "patterns")
+    typer.echo(f"Generated {planet} (tags) and {patterns} (a folder per class).\n")
+    jobs: dict[str, tuple[Path, dict[str, Any]]] = {
+        "planet": (planet, {"labels": planet / "train_v2.csv", "metric": "f2", "augment": "satellite"}),
+        "patterns": (patterns, {"augment": "satellite"}),
+    }
+    for name, (data, options) in jobs.items():
+        sentence = sentence_for(data, epochs=2, sizes=[96], **options)
+        typer.echo(f"--- {name} ---\n{sentence}\n")
+        train_and_report(prepare(sentence), sentence, out / name)
+        typer.echo("")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; exit with 0, 2 for wrong use or bad data, 1 for a fault of ours, 130 after Ctrl-C."""
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        app(given, standalone_mode=True)
+    except OnecycleError as error:
+        _tell(str(error), "--debug" in given)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:  # a fault of ours: say so, in a line
+        _tell(
+            f"A fault in onecycle: {type(error).__name__}: {error}\nRun onecycle --debug ... for the traceback.",
+            "--debug" in given,
+        )
+        sys.exit(1)
+
+
+def _tell(message: str, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    typer.echo(message, err=True)
+
+
+def _numbers(name: str, text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise DataError(f"--{name} {text}.", "whole numbers separated by commas.", f"pass --{name} 64,128.") from None
+
+
+def _rate(text: str) -> Any:
+    try:
+        return "auto" if text == "auto" else float(text)
+    except ValueError:
+        raise DataError(f"--lr {text}.", "a number or auto.", "pass --lr 0.003.") from None
+
+
+def _one_of(name: str, value: str, *allowed: str) -> Any:
+    if value not in allowed:
+        raise DataError(f"--{name} {value}.", f"one of: {', '.join(allowed)}.", f"pass --{name} {allowed[0]}.")
+    return value

@@ -1,0 +1,155 @@
+"""Generated data in published layouts, drawn so that the labels can be learnt from the pixels."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter
+
+WEATHER = ("clear", "partly_cloudy", "haze", "cloudy")
+GROUND = {"primary": 0.85, "water": 0.35, "road": 0.35, "agriculture": 0.4, "habitation": 0.25}
+
+
+def make_planet(folder: Path, *, train: int = 480, test: int = 24, pixels: int = 128, seed: int = 0) -> Path:
+    """Draw satellite tiles in the layout of "Planet: Understanding the Amazon from Space".
+
+    Writes `train_v2.csv` (image_name, tags), `train-jpg/` and `test-jpg/`; each tile has one weather and any ground.
+    """
+    rng = np.random.default_rng(seed)
+    for name in ("train-jpg", "test-jpg"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    with (folder / "train_v2.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image_name", "tags"])
+        for number in range(train):
+            tile, tags = draw_tile(pixels, rng)
+            tile.save(folder / "train-jpg" / f"train_{number}.jpg", quality=90)
+            writer.writerow([f"train_{number}", " ".join(tags)])
+    for number in range(test):
+        draw_tile(pixels, rng)[0].save(folder / "test-jpg" / f"test_{number}.jpg", quality=90)
+    return folder
+
+
+def make_patterns(folder: Path, *, each: int = 80, pixels: int = 128, seed: int = 1) -> Path:
+    """Draw woven patterns, a folder per class: checks, dots, rings and stripes, in random colours and angles."""
+    rng = np.random.default_rng(seed)
+    for name in ("checks", "dots", "rings", "stripes"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for number in range(each):
+            draw_pattern(name, pixels, rng).save(folder / name / f"{name}_{number:03d}.jpg", quality=90)
+    return folder
+
+
+def draw_tile(pixels: int, rng: np.random.Generator) -> tuple[Image.Image, list[str]]:
+    """Draw one satellite tile; return it and its tags, sorted."""
+    weather = str(rng.choice(WEATHER, p=[0.55, 0.2, 0.15, 0.1]))
+    if weather == "cloudy":  # nothing else can be seen
+        return _clouded(_terrain(pixels, (40, 70, 35), 18, rng), 0.93, 1.6, rng), ["cloudy"]
+    ground = [name for name, probability in GROUND.items() if rng.random() < probability] or ["primary"]
+    base = (38, 72, 36) if "primary" in ground else (120, 104, 70)
+    tile = _terrain(pixels, base, 22 if "primary" in ground else 10, rng)
+    draw = ImageDraw.Draw(tile)
+    if "agriculture" in ground:
+        _fields(draw, pixels, rng)
+    if "water" in ground:
+        _line(draw, pixels, rng, colour=(34, 52, 84), width=pixels // 9, bend=0.5)
+    if "road" in ground:
+        _line(draw, pixels, rng, colour=(190, 165, 125), width=max(pixels // 45, 2), bend=0.06)
+    if "habitation" in ground:
+        _houses(draw, pixels, rng)
+    tile = tile.filter(ImageFilter.GaussianBlur(0.6))
+    if weather == "partly_cloudy":
+        tile = _clouded(tile, 0.95, 0.2, rng)
+    elif weather == "haze":
+        tile = Image.blend(tile, Image.new("RGB", tile.size, (200, 205, 210)), float(rng.uniform(0.4, 0.55)))
+    return tile, sorted([weather, *ground])
+
+
+def draw_pattern(name: str, pixels: int, rng: np.random.Generator) -> Image.Image:
+    """Draw one pattern called `name`."""
+    y, x = np.mgrid[0:pixels, 0:pixels] / pixels
+    angle, count = rng.uniform(0, math.pi), rng.uniform(5, 9)
+    u, v = x * math.cos(angle) + y * math.sin(angle), y * math.cos(angle) - x * math.sin(angle)
+    waves = {
+        "stripes": np.sin(2 * math.pi * count * u),
+        "checks": np.sin(2 * math.pi * count * u) * np.sin(2 * math.pi * count * v),
+        "rings": np.sin(2 * math.pi * count * np.hypot(x - rng.uniform(0.2, 0.8), y - rng.uniform(0.2, 0.8))),
+        "dots": np.cos(2 * math.pi * count * u) + np.cos(2 * math.pi * count * v) - 0.9,
+    }
+    ink, paper = rng.uniform(0, 140, 3), rng.uniform(115, 255, 3)
+    cover = 1 / (1 + np.exp(-waves[name][..., None] * 12))
+    noise = rng.normal(0, 14, (pixels, pixels, 1))
+    return Image.fromarray(np.clip(ink * cover + paper * (1 - cover) + noise, 0, 255).astype(np.uint8))
+
+
+def _noise(pixels: int, cells: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return smooth noise from 0 to 1 with about `cells` bumps a side."""
+    small = Image.fromarray((rng.random((cells, cells)) * 255).astype(np.uint8))
+    return np.asarray(small.resize((pixels, pixels), Image.Resampling.BICUBIC), dtype=np.float64) / 255
+
+
+def _terrain(pixels: int, colour: tuple[int, int, int], rough: int, rng: np.random.Generator) -> Image.Image:
+    texture = (
+        0.5 * _noise(pixels, pixels // 4, rng) + 0.3 * _noise(pixels, pixels // 12, rng) + 0.2 * _noise(pixels, 5, rng)
+    )
+    shades = np.array(colour) + (texture[..., None] - 0.5) * 4 * rough + rng.normal(0, 3, 3)
+    return Image.fromarray(np.clip(shades, 0, 255).astype(np.uint8))
+
+
+def _clouded(tile: Image.Image, density: float, cover: float, rng: np.random.Generator) -> Image.Image:
+    shape = 0.7 * _noise(tile.width, 5, rng) + 0.3 * _noise(tile.width, 14, rng)
+    highest = np.quantile(shape, max(1 - cover, 0.0)) if cover < 1 else 0.0
+    mask = Image.fromarray((np.clip((shape - highest) * (6 if cover < 1 else 40), 0, density) * 255).astype(np.uint8))
+    white = Image.fromarray((225 + 25 * _noise(tile.width, 8, rng)).astype(np.uint8)).convert("RGB")
+    return Image.composite(white, tile, mask)
+
+
+def _line(
+    draw: ImageDraw.ImageDraw,
+    pixels: int,
+    rng: np.random.Generator,
+    *,
+    colour: tuple[int, int, int],
+    width: int,
+    bend: float,
+) -> None:
+    """Draw a river or road from edge to edge; `bend` is how far it strays, as a fraction of the tile."""
+    along = np.linspace(-0.1, 1.1, 30) * pixels
+    phase, waves = rng.uniform(0, 2 * math.pi), rng.uniform(0.7, 1.6)
+    across = pixels * (
+        rng.uniform(0.25, 0.75) + rng.uniform(-0.35, 0.35) * (along / pixels - 0.5)
+        + 0.3 * bend * np.sin(waves * 2 * math.pi * along / pixels + phase)
+    )  # fmt: skip
+    points = list(zip(along, across, strict=True)) if rng.random() < 0.5 else list(zip(across, along, strict=True))
+    draw.line([(float(x), float(y)) for x, y in points], fill=colour, width=width, joint="curve")
+
+
+def _fields(draw: ImageDraw.ImageDraw, pixels: int, rng: np.random.Generator) -> None:
+    left, top = (float(rng.uniform(0, 0.35)) * pixels for _ in range(2))
+    columns, rows, size = (
+        int(rng.integers(2, 4)),
+        int(rng.integers(2, 4)),
+        pixels * float(rng.uniform(0.17, 0.24)),
+    )
+    for column in range(columns):
+        for row in range(rows):
+            shade = np.array([150, 150, 70]) + rng.normal(0, 25, 3)
+            colour = (int(shade[0]) % 256, int(shade[1]) % 256, int(shade[2]) % 256)
+            x, y = left + column * size, top + row * size
+            draw.rectangle([x, y, x + size * 0.94, y + size * 0.94], fill=colour)
+            for line in np.arange(x + 2, x + size * 0.94, 4):
+                draw.line([(line, y), (line, y + size * 0.94)], fill=tuple(max(c - 22, 0) for c in colour))
+
+
+def _houses(draw: ImageDraw.ImageDraw, pixels: int, rng: np.random.Generator) -> None:
+    middle = rng.uniform(0.25, 0.75, 2) * pixels
+    for _ in range(int(rng.integers(12, 22))):
+        x, y = middle + rng.normal(0, pixels * 0.11, 2)
+        size = pixels * float(rng.uniform(0.025, 0.05))
+        grey = int(rng.integers(200, 250))
+        roof = (grey, grey, grey) if rng.random() < 0.7 else (185, 95, 75)
+        draw.rectangle([x, y, x + size, y + size], fill=roof)

@@ -1,0 +1,1 @@
+"""What leaves the training machine: models to use, and reports to read."""

@@ -1,0 +1,96 @@
+"""Loads a bundle for use, without the training data and without running any code from the file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate.utils import get_available_device
+
+from onecycle.data.target import target_from_config
+from onecycle.errors import BundleError, DataError
+from onecycle.train.bundle import read_bundle
+from onecycle.train.predictor import Predictions, Predictor, predictions
+from onecycle.vision.images import Images
+from onecycle.vision.model import ImageModel
+
+# Only these can be built from a bundle, by name; a bundle never says which code to run.
+MODELS = {"image_model": ImageModel}
+MODALITIES = {"images": Images}
+
+
+class Model(Predictor):
+    """A trained model, ready to use.
+
+    Attributes:
+        config: The bundle's description: model, modality, target, package versions and training card.
+    """
+
+    config: dict[str, Any]
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """How it was trained: date, items, epochs, metrics."""
+        card: dict[str, Any] = self.config["card"]
+        return card
+
+
+def load_model(path: str | Path, *, device: str | torch.device | None = None) -> Model:
+    """Load what `Learner.export` wrote.
+
+    Args:
+        path: The bundle, a file or a folder.
+        device: Where to run; None takes the best there is.
+    Raises:
+        BundleError: It is damaged, edited, of a newer schema, or names parts that this version does not know.
+    """
+    tensors, config = read_bundle(path, "model")
+    try:
+        model = _known(MODELS, config["model"]["kind"], path).from_config(config["model"])
+        modality = _known(MODALITIES, config["modality"]["kind"], path).from_config(config["modality"])
+        target = target_from_config(config["target"])
+        model.load_state_dict(tensors)
+    except BundleError:
+        raise
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise BundleError(
+            f"{path} does not describe a model that can be built: {type(error).__name__}: {error}",
+            "a bundle as export() writes it.",
+            f"load it with the version that wrote it: onecycle {config.get('onecycle', 'unknown')}.",
+        ) from error
+    loaded = Model(model, modality, target, torch.device(device or get_available_device()))
+    loaded.config = config
+    return loaded
+
+
+def predict_files(
+    model: Predictor, paths: Sequence[str], *, batch_size: int = 32
+) -> tuple[Predictions, list[DataError]]:
+    """Answer for files, leaving out those that cannot be read; return the answers and the errors."""
+    errors: list[DataError] = []
+    names: list[str] = []
+    parts: list[torch.Tensor] = []
+    for start in range(0, len(paths), batch_size):
+        inputs = []
+        for path in paths[start : start + batch_size]:
+            try:
+                inputs.append(model.modality.sample(path, None, model.target, 0, training=False).input)
+                names.append(path)
+            except DataError as error:
+                errors.append(error)
+        if inputs:
+            parts.append(model.forward(model.modality.stack(inputs)))
+    probabilities = torch.cat(parts) if parts else torch.empty(0, len(model.classes))
+    return predictions(names, probabilities, model.target, None, None), errors
+
+
+def _known(table: dict[str, Any], name: str, path: str | Path) -> Any:
+    if name not in table:
+        raise BundleError(
+            f"{path} needs {name!r}, which this version does not know.",
+            f"one of: {', '.join(table)}.",
+            "upgrade onecycle, or check where the file is from.",
+        )
+    return table[name]

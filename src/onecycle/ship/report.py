@@ -1,0 +1,28 @@
+"""Writes what a training run leaves behind: numbers, pictures and the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from onecycle.data.figure import Picture
+from onecycle.train.learner import Learner
+
+
+def write_report(learner: Learner, folder: str | Path) -> dict[str, Path]:
+    """Write history, pictures and the bundle into `folder`; return what was written, by what it is."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = {"model": learner.export(folder / "model.onecycle"), "history": folder / "history.csv"}
+    learner.history.to_csv(written["history"])
+    pictures: dict[str, Picture] = {
+        "history picture": learner.history.plot(),
+        "training batch": learner.data.show_batch(),
+        "example predictions": learner.show_results(),
+        "worst mistakes": learner.show_results(worst=True),
+    }
+    for number, finding in enumerate(learner.findings, 1):
+        pictures[f"learning rate {number}"] = finding.plot()
+    for name, picture in pictures.items():
+        written[name] = folder / f"{name.replace(' ', '_')}.png"
+        picture.savefig(written[name], dpi=110)
+    return written
