@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from onecycle.data.cache import Cache, CacheMode, cache_for
 from onecycle.data.dataset import DataLoader, ItemDataset, OnBadItem, seeded, usual_workers
 from onecycle.data.explain import explain_item
-from onecycle.data.figure import Picture, grid
+from onecycle.data.figure import Picture, grid, wrapped
 from onecycle.data.items import Part
 from onecycle.data.modality import BadItem, Batch, Modality
 from onecycle.data.progress import progress
@@ -170,7 +170,7 @@ class DataBunch:
         for input, row, one in zip(batch.inputs, batch.index.tolist(), axes, strict=False):
             self.modality.show(one, input)
             label = dataset.label(row)
-            one.set_title("" if label is None else self.target.caption(label), fontsize=9, wrap=True)
+            one.set_title("" if label is None else wrapped(self.target.caption(label)), fontsize=8)
         return figure
 
     def show_augmentations(self, item: int = 0, count: int = 12) -> Picture:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 from collections.abc import Iterator
 
 from matplotlib.axes import Axes
@@ -28,3 +29,8 @@ def grid(count: int, columns: int, *, width: float = 2.2, height: float = 2.4) -
     for one in axes.flat:
         one.set_axis_off()
     return figure, iter(axes.flat)
+
+
+def wrapped(text: str) -> str:
+    """Break a caption into lines that fit above one picture of a grid."""
+    return textwrap.fill(text, 30)

@@ -12,6 +12,7 @@ from accelerate.utils import get_available_device
 from onecycle.data.target import target_from_config
 from onecycle.errors import BundleError, DataError
 from onecycle.train.bundle import read_bundle
+from onecycle.train.fold import folded
 from onecycle.train.predictor import Predictions, Predictor, predictions
 from onecycle.vision.images import Images
 from onecycle.vision.model import ImageModel
@@ -60,7 +61,9 @@ def load_model(path: str | Path, *, device: str | torch.device | None = None) ->
             "a bundle as export() writes it.",
             f"load it with the version that wrote it: onecycle {config.get('onecycle', 'unknown')}.",
         ) from error
-    loaded = Model(model, modality, target, torch.device(device or get_available_device()))
+    height, width = modality.size
+    example = torch.randint(0, 256, (1, 3, height, width), dtype=torch.uint8)
+    loaded = Model(folded(model.eval(), example), modality, target, torch.device(device or get_available_device()))
     loaded.config = config
     return loaded
 

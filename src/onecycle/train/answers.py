@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from onecycle.data.dataset import DataLoader
-from onecycle.data.figure import Picture, grid
+from onecycle.data.figure import Picture, grid, wrapped
 from onecycle.data.items import ItemList
 from onecycle.data.modality import Batch
 from onecycle.data.target import MultiCategory
@@ -88,10 +88,9 @@ def show_results(learner: Learner, count: int = 12, *, worst: bool = False) -> P
         batch = Batch(learner.data.modality.stack([sample.input]), None, torch.zeros(1, dtype=torch.long))
         learner.data.modality.show(one, learner.data.modality.prepare(batch, learner.target, None).inputs[0])
         right = learner.target.same(row["label"], row["prediction"])
-        one.set_title(
-            f"{caption(row['label'])}\n→ {caption(row['prediction'])} {row['confidence']:.0%}",
-            fontsize=8, color="tab:green" if right else "tab:red", wrap=True,
-        )  # fmt: skip
+        sure = f" {row['confidence']:.0%}" if isinstance(row["prediction"], str) else ""
+        truth, answer = wrapped(caption(row["label"])), wrapped(f"→ {caption(row['prediction'])}{sure}")
+        one.set_title(f"{truth}\n{answer}", fontsize=8, color="tab:green" if right else "tab:red")
     return figure
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import psutil
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from onecycle.data.bunch import DataBunch
 from onecycle.data.dataset import DataLoader, ItemDataset, seeded
 from onecycle.data.modality import Batch
+from onecycle.train.fold import folded
 
 # A head needs some hundred steps; where an epoch has fewer, it passes over its features several times.
 HEAD_STEPS = 300
@@ -85,6 +87,7 @@ def keep_features(body: nn.Module, bunch: DataBunch, views: int, device: torch.d
         The features, or None where they would take too much memory or the body's outputs are no plain vectors.
     """
     views = min(views, MOST_VIEWS)
+    body = folded(body.eval(), _example(bunch, device))
     valid = _outputs(body, bunch.valid, bunch, device, None)
     if valid is None or views * len(bunch) * valid.inputs.shape[1] * 4 > psutil.virtual_memory().available / 4:
         return None
@@ -104,7 +107,6 @@ def _outputs(
     body: nn.Module, loader: DataLoader, bunch: DataBunch, device: torch.device, view: int | None
 ) -> Features | None:
     """Return the features of all items of `loader`; `view` numbers the augmentation, None is as at prediction."""
-    body.eval()
     inputs, targets, rows = [], [], []
     for number, batch in enumerate(loader.epoch(0)):
         generator = None if view is None else seeded(bunch.options.seed, view, number)
@@ -121,6 +123,13 @@ def _outputs(
     known = torch.zeros(count, dtype=torch.bool)
     known[where] = True
     return Features(_placed(torch.cat(inputs), where, count), _placed(torch.cat(targets), where, count), known)
+
+
+def _example(bunch: DataBunch, device: torch.device) -> Any:
+    """Return a few prepared validation inputs."""
+    dataset = bunch.valid.dataset
+    batch = dataset.collate([dataset.fetch(index) for index in range(min(8, len(dataset)))])
+    return bunch.modality.prepare(batch.to(device), bunch.target, None).inputs
 
 
 def _placed(values: Tensor, where: Tensor, count: int) -> Tensor:
