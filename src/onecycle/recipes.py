@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -255,8 +254,8 @@ def _likely_delimiter(values: list[str]) -> str | None:
         several = [value for value in values if delimiter in value]
         if len(several) < max(len(values) / 20, 1):
             continue
-        pieces = Counter(piece for value in values for piece in re.split(re.escape(delimiter) + r"\s*", value) if piece)
-        alone = sum(value in pieces for value in values)
+        pieces = {piece for value in several for piece in re.split(re.escape(delimiter) + r"\s*", value) if piece}
+        alone = sum(value in pieces for value in values if delimiter not in value)
         # "polar bear" is one label: its pieces never stand alone. Tags do, or come in ever new combinations.
         if alone >= len(values) / 20 or len(set(several)) > len(pieces):
             return delimiter

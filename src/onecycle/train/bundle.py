@@ -24,6 +24,7 @@ from onecycle.errors import BundleError, some
 SCHEMA = 1
 CONFIG, TENSORS = "config.json", "model.safetensors"
 OPTIONAL = frozenset({"tokenizer.json"})
+_MEMBERS = frozenset({CONFIG, TENSORS}) | OPTIONAL
 
 
 def write_bundle(path: str | Path, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Path:
@@ -37,6 +38,7 @@ def write_bundle(path: str | Path, tensors: Mapping[str, Tensor], config: Mappin
         BundleError: It cannot be written; what was at `path` before is still there.
     """
     path = Path(path)
+    _refuse_other_folder(path)
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     payload = safetensors.torch.save(plain)
     full = {"schema": SCHEMA, **config, "checksums": {TENSORS: hashlib.sha256(payload).hexdigest()}}
@@ -75,8 +77,8 @@ def read_bundle(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict[st
             f"schema {SCHEMA} or older, which this version reads.",
             f"pip install --upgrade 'onecycle>={config.get('onecycle', '')}'",
         )
-    checksums = config.get("checksums", {})
-    if checksums.get(CONFIG) != _config_checksum(config):
+    checksums = config.get("checksums")
+    if not isinstance(checksums, dict) or checksums.get(CONFIG) != _config_checksum(config):
         raise _edited(path, f"{CONFIG} does not match its checksum")
     if checksums.get(TENSORS) != hashlib.sha256(members[TENSORS]).hexdigest():
         raise _edited(path, f"{TENSORS} does not match its checksum")
@@ -114,7 +116,7 @@ def _check_names(path: Path, names: list[str]) -> None:
             f"only {CONFIG} and {TENSORS}.",
             "do not trust this file; export the model with onecycle.",
         )
-    unknown = sorted(set(names) - {CONFIG, TENSORS} - OPTIONAL)
+    unknown = sorted(set(names) - _MEMBERS)
     if unknown:
         raise BundleError(
             f"{path} holds unexpected files: {some(unknown)}.",
@@ -154,6 +156,17 @@ def _write_folder(path: Path, members: Mapping[str, bytes]) -> None:
     path.mkdir()
     for name, data in members.items():
         (path / name).write_bytes(data)
+
+
+def _refuse_other_folder(path: Path) -> None:
+    """A folder is replaced as a whole, so whatever else lies in it would be lost."""
+    others = sorted(entry.name for entry in path.iterdir() if entry.name not in _MEMBERS) if path.is_dir() else []
+    if others:
+        raise BundleError(
+            f"{path} is a folder with other files in it: {some(others)}.",
+            "a new name, or a bundle to replace.",
+            f"name a file in it, such as {path / 'model.onecycle'}.",
+        )
 
 
 def _replace_whole(path: Path, write: Callable[[Path], None]) -> None:

@@ -63,6 +63,12 @@ class EarlyStopping(_Monitor):
         super().__init__(monitor)
         self.patience, self.waited = patience, 0
 
+    def on_fit_start(self, learner: Learner, event: FitStart) -> None:
+        """Begin to wait anew, but not where a fit is resumed."""
+        super().on_fit_start(learner, event)
+        if event.done == 0:
+            self.best, self.waited = None, 0
+
     def on_epoch_end(self, learner: Learner, event: EpochEnd) -> None:
         """Count the epochs without improvement."""
         self.waited = 0 if self.improved(learner, event.record) else self.waited + 1
@@ -85,7 +91,8 @@ class KeepBest(_Monitor):
     def on_epoch_end(self, learner: Learner, event: EpochEnd) -> None:
         """Copy the weights if this epoch is the best."""
         if self.improved(learner, event.record):
-            self.weights, self.epoch = learner.copy_weights(), event.record.epoch
+            with learner.averaged():  # the weights that were validated
+                self.weights, self.epoch = learner.copy_weights(), event.record.epoch
 
     def on_fit_end(self, learner: Learner, event: FitEnd) -> None:
         """Bring the best weights back."""

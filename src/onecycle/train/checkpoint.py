@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import platform
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from onecycle.data.target import MultiCategory
 from onecycle.errors import ModelError, some
 from onecycle.train import groups
 from onecycle.train.average import WeightAverage
@@ -48,7 +50,8 @@ def save_checkpoint(learner: Learner, path: str | Path) -> Path:
         tensors |= {f"average.{number}": tensor for number, tensor in enumerate(averages)}
         config["fit"] = {
             "epochs": fit.epochs, "rates": fit.rates, "schedule": schedule_to_config(fit.schedule),
-            "passes": fit.passes, "done": fit.done, "average_steps": fit.average.steps if fit.average else None,
+            "passes": fit.passes, "done": fit.done, "views": fit.views,
+            "average_steps": fit.average.steps if fit.average else None,
         }  # fmt: skip
     return write_bundle(path, tensors, config)
 
@@ -61,10 +64,10 @@ def load_checkpoint(learner: Learner, path: str | Path) -> None:
         ModelError: It is of another model or other classes.
     """
     tensors, config = read_bundle(path, "checkpoint")
-    if tuple(config["classes"]) != learner.target.classes:
+    if tuple(config["classes"]) != learner.target.classes or config["target"]["kind"] != learner.target.kind:
         raise ModelError(
-            f"{path} has other classes: {some(config['classes'])}.",
-            f"{some(learner.target.classes)}.",
+            f"{path} has other classes: {config['target']['kind']} of {some(config['classes'])}.",
+            f"{learner.target.kind} of {some(learner.target.classes)}.",
             "load another.",
         )
     weights = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
@@ -79,6 +82,8 @@ def load_checkpoint(learner: Learner, path: str | Path) -> None:
     learner.load_weights(weights)
     for name, parameter in learner.model.named_parameters():
         parameter.requires_grad_(name in set(config["trainable"]))
+    if isinstance(learner.target, MultiCategory):
+        learner.target = replace(learner.target, threshold=config["target"]["threshold"])
     learner.history, learner.frozen_rate = History.from_config(config["history"]), config["frozen_rate"]
     learner.seed, learner.kept, learner.fit_under_way = config["seed"], None, None
     if config["fit"] is not None:
@@ -133,6 +138,7 @@ def _fit_from(learner: Learner, config: dict[str, Any], tensors: dict[str, Tenso
         schedule_from_config(config["schedule"]),
         config["passes"],
         config["done"],
+        config["views"],
     )
     fit.optimizer = learner.optimizer(groups.parameter_groups(learner.model, fit.rates, learner.weight_decay))
     state: dict[int, dict[str, Tensor]] = {}

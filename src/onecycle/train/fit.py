@@ -33,6 +33,7 @@ class Fit:
         rates: Peak rate of each layer group.
         schedule: The pace.
         passes: Passes over kept features an epoch; 0 trains on the items themselves.
+        views: Views whose features are passed over in turn.
         done: Finished epochs.
         optimizer: Its state is saved with the weights.
         average: The weights' moving average, or None.
@@ -43,6 +44,7 @@ class Fit:
     schedule: Schedule
     passes: int = 0
     done: int = 0
+    views: int = 0
     optimizer: Any = None
     average: WeightAverage | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -206,7 +206,8 @@ class Learner:
         if groups.body_is_frozen(self.model):
             self.frozen_rate = rates[-1]
         kept = self._features(epochs)
-        self._run(Fit(epochs, rates, schedule or Constant(), passes=kept.passes(epochs) if kept else 0))
+        passes, views = (kept.passes(epochs), len(kept.views)) if kept else (0, 0)
+        self._run(Fit(epochs, rates, schedule or Constant(), passes=passes, views=views))
 
     def resume(self) -> None:
         """Go on with the fit that `load` brought back, from the epoch after the last finished one."""
@@ -218,7 +219,7 @@ class Learner:
                 "load one, or call fit().",
             )
         if fit.passes:
-            self._features(fit.epochs)
+            self._features(fit.views)
         self._run(fit)
 
     def _run(self, fit: Fit) -> None:
@@ -228,6 +229,7 @@ class Learner:
             fit.optimizer = self.optimizer(groups.parameter_groups(self.model, fit.rates, self.weight_decay))
             fit.average = WeightAverage(self.model, self.ema) if self.ema else None
         training, optimizer = self.accelerator.prepare(module, fit.optimizer)
+        optimizer.zero_grad()  # an interrupted step may have left gradients behind
         steps = fit.passes * len(self.data.train) if fit.passes else len(self.data.train)
         observers = [
             *self.callbacks,
@@ -248,7 +250,7 @@ class Learner:
                 with self._randomness(len(self.history)):
                     batches = kept.train_batches(len(self.history), fit.passes) if kept else self._train_batches()
                     train_loss = self._train_epoch(fit, training, optimizer, batches, steps, observers)
-                with fit.average.in_place() if fit.average else nullcontext():
+                with self.averaged():
                     values = self._evaluate(module, kept.valid_batches() if kept else self.plain_batches("valid"))
                 valid_loss = values.pop("valid_loss")
                 record = EpochRecord(
@@ -258,8 +260,14 @@ class Learner:
                 self.history.epochs.append(record)
                 fit.done += 1
                 good = self.copy_weights()
-                for observer in observers:
-                    observer.on_epoch_end(self, events.EpochEnd(fit.done - 1, record))
+                stop: StopTraining | None = None
+                for observer in observers:  # all hear of the epoch's end, also when one of them ends the fit
+                    try:
+                        observer.on_epoch_end(self, events.EpochEnd(fit.done - 1, record))
+                    except StopTraining as asked:
+                        stop = stop or asked
+                if stop:
+                    raise stop
             self.fit_under_way = None
         except StopTraining as stop:
             self.history.notes.append(f"stopped after epoch {len(self.history)}: {stop.reason}")
@@ -490,6 +498,11 @@ class Learner:
     def copy_weights(self) -> dict[str, Tensor]:
         """Return a copy of all weights."""
         return {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Put the moving average of the weights in their place while the context lasts, where a fit keeps one."""
+        average = self.fit_under_way.average if self.fit_under_way else None
+        return average.in_place() if average else nullcontext()
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:
         """Bring back what `copy_weights` returned."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onecycle.data.figure import Picture
-from onecycle.errors import ModelError
+from onecycle.errors import ModelError, TrainingError
 
 Curve = NDArray[np.float64]
 
@@ -87,9 +87,17 @@ def find(rates: Curve, train: Callable[[int, Curve], list[float]], sweeps: int, 
             losses; it may end early when the loss explodes.
         sweeps: How many; the median over them takes away one seed's noise.
         frozen_rate: The rate that the head was trained with, if it has been: the advice ends below it.
+    Raises:
+        TrainingError: There is no curve: a sweep's first loss is not finite.
     """
     raw = tuple(np.array(train(number, rates)) for number in range(sweeps))
-    length = max(min(map(len, raw)), 1)
+    length = min(map(len, raw))
+    if length == 0:
+        raise TrainingError(
+            f"The loss was not finite at the first step of lr_find, at lr={rates[0]:g}.",
+            "a finite loss.",
+            "check the data with bunch.check(), and the loss.",
+        )
     median = np.median([sweep[:length] for sweep in raw], axis=0)
     losses = smooth(median, width=max(len(rates) / 30, 1.0))
     lr, low, high, reason = read(rates[:length], losses, float(np.std(median - losses)), frozen_rate)

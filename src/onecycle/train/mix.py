@@ -76,6 +76,6 @@ def _blend(values: Tensor, order: Tensor, share: Tensor) -> Tensor:
 def _beta(alpha: float, count: int, generator: torch.Generator) -> Tensor:
     """Draw from Beta(alpha, alpha); the larger part stays with the item itself."""
     # Two gamma draws make a beta; torch's own beta takes no generator.
-    gammas = torch._standard_gamma(torch.full((2, count), alpha), generator=generator)
+    gammas = torch._standard_gamma(torch.full((2, count), float(alpha)), generator=generator)
     share = gammas[0] / gammas.sum(0).clamp_min(1e-12)
     return torch.maximum(share, 1 - share)

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from onecycle.errors import ModelError
+from onecycle.train.average import WeightAverage
+
+
+def test_average_follows_the_weights_as_tensorflows_formula_says() -> None:
+    model = nn.Linear(1, 1, bias=False)
+    model.weight.data.fill_(0.0)
+    average = WeightAverage(model, decay=0.9)
+    expected = 0.0
+    for step in range(1, 200):
+        model.weight.data.fill_(float(step))
+        average.update()
+        decay = min(0.9, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * step
+    assert average.averages[0].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_statistics_are_averaged_and_counts_are_not() -> None:
+    norm = nn.BatchNorm1d(3)
+    assert len(WeightAverage(norm, 0.9).averages) == 4  # weight, bias, running mean and variance, not the count
+
+
+def test_in_place_lends_the_average_and_gives_the_weights_back() -> None:
+    model = nn.Linear(2, 2)
+    average = WeightAverage(model, 0.5)
+    weights = model.weight.detach().clone()
+    averaged = weights + 1
+    average.averages[0].copy_(averaged)
+    with pytest.raises(ZeroDivisionError), average.in_place():
+        assert torch.equal(model.weight, averaged)
+        raise ZeroDivisionError
+    assert torch.equal(model.weight, weights)
+    assert torch.equal(average.averages[0], averaged)
+
+
+@pytest.mark.parametrize("decay", [0, 1, -0.5, 1.5, float("nan")])
+def test_a_decay_outside_0_to_1_is_refused(decay: float) -> None:
+    with pytest.raises(ModelError, match=r"ema=.*\nExpected a number between 0 and 1"):
+        WeightAverage(nn.Linear(1, 1), decay)

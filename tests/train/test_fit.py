@@ -1,0 +1,66 @@
+"""The small steps that the loop is made of."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import pytest
+import torch
+from torch import nn
+
+from onecycle.train.fit import Fit, Losses, adamw, endless, not_finite, set_pace, unfrozen_rates
+from onecycle.train.schedule import Constant, Pace
+
+
+def test_losses_are_looked_at_one_step_late() -> None:
+    losses = Losses()
+    losses.add(torch.tensor(1.0))
+    assert losses.values == []
+    losses.add(torch.tensor(2.0))
+    assert losses.values == [1.0]
+    losses.flush()
+    losses.flush()
+    assert losses.values == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
+def test_a_loss_that_is_not_finite_ends_the_fit_with_the_number_of_its_step(bad: float) -> None:
+    losses = Losses()
+    losses.add(torch.tensor(1.0))
+    losses.add(torch.tensor(bad))
+    with pytest.raises(FloatingPointError) as caught:
+        losses.flush()
+    assert caught.value.args == (2,)
+
+
+def test_the_error_for_it_names_step_epoch_and_rate() -> None:
+    error = str(not_finite(3, Fit(2, [0.1, 0.5], Constant()), epochs_before=4))
+    assert "step 3 of epoch 5, with lr=0.5" in error
+    assert "last good epoch" in error
+
+
+def test_the_second_step_goes_slower_than_the_first() -> None:
+    assert unfrozen_rates(0.01) == slice(0.002 / 100, 0.002)
+    assert unfrozen_rates(None) == unfrozen_rates(1e-2)
+
+
+def test_pace_sets_rates_relative_to_each_groups_peak_and_adams_first_beta() -> None:
+    layers = nn.Linear(2, 2)
+    optimizer = adamw([{"params": [layers.weight], "peak": 0.1}, {"params": [layers.bias], "peak": 0.4}])
+    assert set_pace(optimizer, Pace(0.5, momentum=0.9)) == pytest.approx(0.2)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.05, 0.2]
+    assert [group["betas"] for group in optimizer.param_groups] == [(0.9, 0.999), (0.9, 0.999)]
+    set_pace(optimizer, Pace(1.0))
+    assert optimizer.param_groups[0]["betas"] == (0.9, 0.999)
+
+
+def test_pace_sets_the_momentum_of_sgd_only_where_it_has_one() -> None:
+    layer = nn.Linear(2, 2)
+    for given, then in ((0.5, 0.9), (0.0, 0.0)):
+        optimizer = torch.optim.SGD([{"params": list(layer.parameters()), "peak": 0.1}], lr=0.1, momentum=given)
+        set_pace(optimizer, Pace(1.0, momentum=0.9))
+        assert optimizer.param_groups[0]["momentum"] == then
+
+
+def test_endless_goes_from_epoch_to_epoch() -> None:
+    assert list(islice(endless(lambda epoch: iter([epoch, epoch]), 3), 5)) == [3, 3, 4, 4, 5]  # type: ignore[arg-type, list-item]
