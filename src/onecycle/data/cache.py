@@ -82,7 +82,7 @@ class Cache:
         shape = (len(dataset), *self.shape)
         if self.folder is None:
             return torch.empty(shape, dtype=torch.uint8), None
-        path = self.folder / f"{_fingerprint(dataset)}.uint8"
+        path = self.folder / f"{_fingerprint(dataset, shape)}.uint8"
         count = int(torch.Size(shape).numel())
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -117,9 +117,9 @@ def _encoded(dataset: ItemDataset, index: int) -> Tensor | None:
     return None if label is None else dataset.target.encode(label)
 
 
-def _fingerprint(dataset: ItemDataset) -> str:
+def _fingerprint(dataset: ItemDataset, shape: tuple[int, ...]) -> str:
     """Name the file after all that decides its content: how items are read, which they are, when they changed."""
-    digest = hashlib.sha256(json.dumps([dataset.modality.to_config(), dataset.training]).encode())
+    digest = hashlib.sha256(json.dumps([dataset.modality.to_config(), dataset.training, shape]).encode())
     for name in dataset.part.names():
         path = dataset.part.locate(name)
         changed = os.stat(path).st_mtime_ns if os.path.exists(path) else 0

@@ -162,15 +162,18 @@ def as_table(rows: Any) -> pa.Table:
     Raises:
         DataError: `rows` exports no Arrow stream.
     """
-    if isinstance(rows, pa.Table):
-        return rows
     if not hasattr(rows, "__arrow_c_stream__"):
         raise DataError(
             f"Cannot read a table from {type(rows).__name__}.",
             "a table that exports the Arrow C stream: pandas, polars, pyarrow, DuckDB, Hugging Face datasets.",
             "convert it, for example with pandas.DataFrame(rows).",
         )
-    return pa.table(rows)
+    table = pa.table(rows)
+    # Arrow cannot yet take or filter the "view" texts that polars exports.
+    plain = [
+        field.with_type(pa.large_string()) if pa.types.is_string_view(field.type) else field for field in table.schema
+    ]
+    return table.cast(pa.schema(plain, table.schema.metadata))
 
 
 def read_csv(path: str | Path, *, separator: str = ",") -> pa.Table:

@@ -173,7 +173,7 @@ def _from_column(part: Part, column: str, delimiter: str | None) -> list[Any]:
                 "fill or remove those rows; for tags, where none is allowed, pass delimiter=.",
             )
         return [str(value) for value in values]
-    texts = [value or "" for value in values]
+    texts = ["" if value is None else str(value) for value in values]
     if not any(delimiter in text for text in texts):
         for other in ",;| ":
             if other != delimiter and sum(other in text for text in texts) > len(texts) / 10:
@@ -225,6 +225,12 @@ def _from_function(part: Part, function: Callable[[Path], Any]) -> list[Any]:
                 f"The label function gave {label!r} ({type(label).__name__}) for {part.locate(name)}.",
                 "a text (one label) or a list of texts (tags).",
                 f"return str(...), here {str(label)!r}.",
+            )
+        if labels and isinstance(label, str) != isinstance(labels[0], str):
+            raise DataError(
+                f"The label function gave {label!r} for {part.locate(name)}, but {labels[0]!r} for the first item.",
+                "texts for all items (one label), or lists for all items (tags).",
+                "mend the function.",
             )
         labels.append(label if isinstance(label, str) else [str(tag) for tag in label])
     return labels

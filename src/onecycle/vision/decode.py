@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -108,7 +109,8 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 
 
 def _to_eight_bits(values: NDArray[Any]) -> Pixels:
-    """Scale greys to 0..255: floats up to 1 as fractions, integers above 255 as 16-bit."""
+    """Scale greys to 0..255: floats up to 1 as fractions, integers above 255 as 16-bit; what is no number is black."""
+    values = np.nan_to_num(values, posinf=0, neginf=0)
     top = float(values.max(initial=0))
     if np.issubdtype(values.dtype, np.floating) and top <= 1:
         values = values * 255
@@ -149,7 +151,8 @@ def _guarded(name: str, read: Callable[[], Pixels]) -> Pixels:
         size = Path(name).stat().st_size if os.path.exists(name) else 0
         what = f"{name} is empty (0 bytes)." if not size else f"{name} is no image: its content is none that we know."
         raise DataError(what, "a JPEG, PNG, GIF, BMP, TIFF or WebP file.", "remove or replace it.") from error
-    except (OSError, SyntaxError, ValueError) as error:  # PIL raises any of these on damaged files
+    # PIL raises any of these on damaged files and metadata.
+    except (OSError, SyntaxError, ValueError, TypeError, LookupError, struct.error) as error:
         raise DataError(
             f"{name} is damaged: {error}.",
             "a complete image file.",

@@ -213,6 +213,8 @@ class ImageList(ItemList[SplitImages]):
         if column not in rows.column_names:
             raise missing_column(column, rows.column_names)
         rows, skipped = _without_repeats(rows, column)
+        if not rows.num_rows:
+            raise DataError("The table has no rows.", "a row an image.", "check the file, or what filtered its rows.")
         names = [f"{name}{suffix}" for name in rows[column].to_pylist()]
         there = _existing(root, names)
         absent = [name for name, found in zip(names, there, strict=True) if not found]
@@ -244,15 +246,27 @@ def _image_names(root: Path, skipped: list[Skipped]) -> Iterator[str]:
             name = f"{folder}/{entry.name}" if folder else entry.name
             if entry.name.startswith(".") or entry.name == "__MACOSX":
                 skipped.append(Skipped(name, "hidden"))
+            elif not _is_text(name):
+                skipped.append(Skipped(ascii(name), "names that are not UTF-8"))
             elif entry.is_dir():
                 real = os.path.realpath(entry.path)
                 if real not in visited:
                     visited.add(real)
                     pending.append(name)
+            elif not entry.is_file():
+                skipped.append(Skipped(name, "unreadable"))  # a broken link, or a pipe that would block
             elif (reason := _not_an_image(entry.path)) is None:
                 yield name
             else:
                 skipped.append(Skipped(name, reason))
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _not_an_image(path: str) -> str | None:

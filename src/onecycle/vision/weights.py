@@ -76,7 +76,16 @@ def create_backbone(name: str, pretrained: bool | str | Path = True, **options: 
 
 
 def _create(name: str, **options: Any) -> nn.Module:
-    model: nn.Module = timm.create_model(name, pretrained=False, **options)
+    try:
+        model: nn.Module = timm.create_model(name, pretrained=False, **options)
+    except RuntimeError as error:
+        if "pretrained tag" not in str(error):
+            raise
+        raise ModelError(
+            f"Unknown backbone {name!r}: {error}",
+            "a name that timm knows, with the tag of some weights or without.",
+            f"pass {name.split('.')[0]!r}.",
+        ) from error
     return model
 
 
@@ -107,24 +116,25 @@ def _from_hub(name: str, package: WeightPackage | None, **options: Any) -> nn.Mo
 def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise ModelError(f"No such file: {path}.", "a .safetensors or .pth file.", "check pretrained=.")
-    if path.suffix == ".safetensors":
-        tensors: dict[str, Tensor] = safetensors.torch.load_file(path)
-        return tensors
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        if path.suffix == ".safetensors":
+            loaded = safetensors.torch.load_file(path)
+        else:
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
+            loaded = loaded.get("state_dict", loaded)
+        state = {str(name): tensor for name, tensor in loaded.items() if isinstance(tensor, Tensor)}
     except Exception as error:
         raise ModelError(
             f"{path} cannot be read safely: {_first_line(error)}",
             "plain tensors, without code.",
             "convert it to safetensors where you trust it.",
         ) from error
-    state: dict[str, Tensor] = loaded.get("state_dict", loaded)
     return state
 
 
 def _renamed(state: dict[str, Tensor], like: dict[str, Tensor]) -> dict[str, Tensor]:
-    pairs = list(zip(state.values(), like.items(), strict=True))
-    if any(tensor.shape != theirs.shape for tensor, (_, theirs) in pairs):
+    pairs = list(zip(state.values(), like.items(), strict=False))
+    if len(state) != len(like) or any(tensor.shape != theirs.shape for tensor, (_, theirs) in pairs):
         raise ModelError(
             "The weight package has changed.", "tensors in timm's order.", "install the version we ask for."
         )
