@@ -202,8 +202,9 @@ class DataBunch:
 
             def read(index: int, dataset: ItemDataset = dataset) -> tuple[BadItem | None, str]:
                 sample = dataset.fetch(index)
-                bad = sample if isinstance(sample, BadItem) else None
-                return bad, _digest(dataset.part.locate(dataset.name(index)))
+                if isinstance(sample, BadItem):
+                    return sample, ""
+                return None, _digest(dataset.part.locate(dataset.name(index)))
 
             with ThreadPoolExecutor() as pool:
                 results = progress(pool.map(read, range(len(dataset))), f"checking {part}", len(dataset))

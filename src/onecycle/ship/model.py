@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.utils import get_available_device
 
 from onecycle.data.target import target_from_config
 from onecycle.errors import BundleError, DataError
@@ -63,7 +62,7 @@ def load_model(path: str | Path, *, device: str | torch.device | None = None) ->
         ) from error
     height, width = modality.size
     example = torch.randint(0, 256, (1, 3, height, width), dtype=torch.uint8)
-    loaded = Model(folded(model.eval(), example), modality, target, torch.device(device or get_available_device()))
+    loaded = Model(folded(model.eval(), example), modality, target, torch.device(device or _best_device()))
     loaded.config = config
     return loaded
 
@@ -87,6 +86,11 @@ def predict_files(
             parts.append(model.forward(model.modality.stack(inputs)))
     probabilities = torch.cat(parts) if parts else torch.empty(0, len(model.classes))
     return predictions(names, probabilities, model.target, None, None), errors
+
+
+def _best_device() -> torch.device:
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    return accelerator or torch.device("cpu")
 
 
 def _known(table: dict[str, Any], name: str, path: str | Path) -> Any:

@@ -15,6 +15,8 @@ from onecycle.data.figure import Picture
 from onecycle.errors import ModelError, TrainingError
 
 Curve = NDArray[np.float64]
+# A few items are soon learnt by heart at any rate, and then the floor says little; above this, Adam forgets what it knew.
+HIGHEST = 1e-2
 
 
 @dataclass(frozen=True)
@@ -124,12 +126,10 @@ def read(
         # against a grid of fixed rates, see docs/design.md. Where the floor is wide, its middle is meant.
         floor = np.log(rates[losses <= losses.min() + 0.02 * drop])
         at = float(np.exp(floor.mean()))
-        return (
-            _rounded(at / 10),
-            at / 30,
-            at / 3,
-            f"the loss falls from {before:.2g} to {losses[lowest]:.2g}, lowest around {at:.1e}; a tenth of that",
-        )
+        lr = min(at / 10, HIGHEST)
+        why = "a tenth of that" if lr < HIGHEST else f"a tenth of that, but no more than {HIGHEST:g}"
+        reason = f"the loss falls from {before:.2g} to {losses[lowest]:.2g}, lowest around {at:.1e}; {why}"
+        return _rounded(lr), lr / 3, lr * 3, reason
     turn = _turn(rates, losses, noise)
     low, limit = turn / 10, turn
     high = min(frozen_rate / 5, limit) if frozen_rate else limit / 3

@@ -98,6 +98,8 @@ def fbeta(
         if average in (None, "samples"):
             score = BinaryFBetaScore(float(beta), threshold=limit, multidim_average="samplewise")
             return _Wrapped(score, lambda p, t: (p, t.int()), lambda scores: scores.mean())
+        if average == "micro" or target.outputs == 1:
+            return _flat(BinaryFBetaScore(float(beta), threshold=limit))
         score = MultilabelFBetaScore(float(beta), target.outputs, threshold=limit, average=average)
         return _Wrapped(score, lambda p, t: (p, t.int()))
 
@@ -119,8 +121,10 @@ def auroc() -> Metric:
     """Area under the ROC curve, the mean over classes."""
 
     def meter(target: Target) -> Meter:
-        from torchmetrics.classification import MulticlassAUROC, MultilabelAUROC
+        from torchmetrics.classification import BinaryAUROC, MulticlassAUROC, MultilabelAUROC
 
+        if isinstance(target, MultiCategory) and target.outputs == 1:
+            return _flat(BinaryAUROC())
         if isinstance(target, MultiCategory):
             return _Wrapped(MultilabelAUROC(target.outputs), lambda p, t: (p, t.int()))
         return _meter(MulticlassAUROC(target.outputs))
@@ -132,8 +136,14 @@ def average_precision() -> Metric:
     """Area under the precision-recall curve, the mean over classes."""
 
     def meter(target: Target) -> Meter:
-        from torchmetrics.classification import MulticlassAveragePrecision, MultilabelAveragePrecision
+        from torchmetrics.classification import (
+            BinaryAveragePrecision,
+            MulticlassAveragePrecision,
+            MultilabelAveragePrecision,
+        )
 
+        if isinstance(target, MultiCategory) and target.outputs == 1:
+            return _flat(BinaryAveragePrecision())
         if isinstance(target, MultiCategory):
             return _Wrapped(MultilabelAveragePrecision(target.outputs), lambda p, t: (p, t.int()))
         return _meter(MulticlassAveragePrecision(target.outputs))
