@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may reach for the hub
@@ -23,6 +24,16 @@ def draw(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (40, 
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)).save(path)
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_head_steps() -> Iterator[None]:
+    """Heads pass over kept features a few times, not for hundreds of steps."""
+    from onecycle.train import features
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(features, "HEAD_STEPS", 12)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 import onecycle as oc
-from conftest import TINY
 from onecycle.data.bunch import DataBunch
 from onecycle.train.groups import GroupedModel
 from onecycle.train.learner import Learner
+
+TINY = "test_efficientnet"
 
 
 def photo_bunch(photos: Path, *, size: int = 32, augment: Any = None, batch_size: int = 8, **options: Any) -> DataBunch:
@@ -137,8 +137,3 @@ def assert_same(first: dict[str, Tensor], second: dict[str, Tensor]) -> None:
 
 def assert_differ(first: dict[str, Tensor], second: dict[str, Tensor]) -> None:
     assert any(not torch.equal(first[name], second[name]) for name in first)
-
-
-def raises_from(step: int) -> Iterator[int]:
-    """Count steps up to `step`, for losses that fail from a given step on."""
-    yield from range(step)

@@ -32,9 +32,16 @@ def test_in_place_lends_the_average_and_gives_the_weights_back() -> None:
     weights = model.weight.detach().clone()
     averaged = weights + 1
     average.averages[0].copy_(averaged)
-    with pytest.raises(ZeroDivisionError), average.in_place():
-        assert torch.equal(model.weight, averaged)
-        raise ZeroDivisionError
+    seen = []
+
+    def fail() -> None:
+        with average.in_place():
+            seen.append(model.weight.detach().clone())
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert torch.equal(seen[0], averaged)
     assert torch.equal(model.weight, weights)
     assert torch.equal(average.averages[0], averaged)
 

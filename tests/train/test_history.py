@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from onecycle.train.history import EpochRecord, History
+
+
+@pytest.fixture
+def history() -> History:
+    """Two epochs, the second with one more metric."""
+    return History(
+        [
+            EpochRecord(1, "head", "32x32 pixels", 0.01, 0.9, 0.8, {"accuracy": 0.5}, 1.25),
+            EpochRecord(2, "all", "64x64 pixels", 0.002, 0.5, 0.4, {"accuracy": 0.75, "f1": 0.7}, 2.5),
+        ],
+        [(1.0, 0.005), (0.8, 0.01), (0.5, 0.002)],
+        ["stopped after epoch 2: enough"],
+    )
+
+
+def test_csv_has_a_row_an_epoch_and_a_column_a_number(history: History, tmp_path: Path) -> None:
+    history.to_csv(tmp_path / "history.csv")
+    with (tmp_path / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == [
+        "epoch", "stage", "inputs", "lr", "train_loss", "valid_loss", "seconds", "accuracy", "f1",
+    ]  # fmt: skip
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert [row["f1"] for row in rows] == ["", "0.7"]
+    assert rows[1]["stage"] == "all"
+
+
+def test_it_prints_a_line_an_epoch_and_the_notes(history: History) -> None:
+    assert repr(history).splitlines() == [
+        "History: 2 epochs",
+        "epoch 1  trained head  inputs 32x32 pixels  lr 0.01  train loss 0.9000  valid loss 0.8000  accuracy 0.5000  time 1.2 s",  # noqa: E501
+        "epoch 2  trained all  inputs 64x64 pixels  lr 0.002  train loss 0.5000  valid loss 0.4000  accuracy 0.7500  f1 0.7000  time 2.5 s",  # noqa: E501
+        "stopped after epoch 2: enough",
+    ]
+
+
+def test_table_has_a_column_for_every_number_and_leaves_gaps_empty(history: History) -> None:
+    table = history.table([{"epoch": "50%", "lr": "0.01"}])
+    assert [column.header for column in table.columns][-2:] == ["time", "f1"]
+    console = Console(width=200)
+    with console.capture() as captured:
+        console.print(table)
+    lines = captured.get().splitlines()
+    assert len(lines) == 4
+    assert lines[-1].split() == ["50%", "0.01"]
+
+
+def test_a_history_is_a_sequence_of_epochs(history: History) -> None:
+    assert len(history) == 2
+    assert [record.epoch for record in history] == [1, 2]
+    assert history[-1].epoch == 2
+
+
+def test_values_are_found_by_name(history: History) -> None:
+    assert [history[1].value(name) for name in ("train_loss", "valid_loss", "f1")] == [0.5, 0.4, 0.7]
+
+
+def test_plot_draws_losses_metrics_and_rates(history: History) -> None:
+    losses, metrics, rates = history.plot().axes
+    assert [list(line.get_ydata()) for line in losses.lines] == [[0.9, 0.5], [0.8, 0.4]]
+    assert {line.get_label(): list(line.get_ydata()) for line in metrics.lines} == {
+        "accuracy": [0.5, 0.75],
+        "f1": [0.7],
+    }
+    assert list(rates.lines[0].get_ydata()) == [0.005, 0.01, 0.002]
+
+
+def test_an_empty_history_can_be_printed_drawn_and_written(tmp_path: Path) -> None:
+    assert repr(History()) == "History: 0 epochs"
+    assert len(History().plot().axes) == 3
+    History().to_csv(tmp_path / "empty.csv")
+
+
+def test_it_survives_json(history: History) -> None:
+    assert History.from_config(json.loads(json.dumps(history.to_config()))) == history

@@ -1,0 +1,145 @@
+"""Every value is worked out by hand or by a few lines of numpy, never taken from the metric itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from onecycle.data.target import Category, MultiCategory, Target
+from onecycle.errors import ModelError
+from onecycle.train import metrics
+from onecycle.train.metrics import METRICS, Metric, resolve_metrics
+
+CLASSES = Category(("a", "b", "c"))
+TAGS = MultiCategory(("x", "y", "z"))
+
+# Right: the first, the second and the fourth of five.
+PROBABILITIES = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.5, 0.3, 0.2], [0.2, 0.2, 0.6], [0.1, 0.5, 0.4]])
+ANSWERS = torch.tensor([0, 1, 2, 2, 0])
+
+TAG_PROBABILITIES = torch.tensor([[0.9, 0.3, 0.1], [0.6, 0.7, 0.2], [0.1, 0.2, 0.05], [0.4, 0.9, 0.8]])
+TAG_ANSWERS = torch.tensor([[1.0, 1, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]])
+
+
+def value(metric: Metric, target: Target, probabilities: torch.Tensor, answers: torch.Tensor) -> float:
+    """Count in two batches, as training does."""
+    meter = metric.meter(target)
+    meter.update(probabilities[:2], answers[:2])
+    meter.update(probabilities[2:], answers[2:])
+    return float(meter.compute())
+
+
+def fbeta_by_hand(predicted: np.ndarray, true: np.ndarray, beta: float) -> float:
+    """(1 + b2) precision recall / (b2 precision + recall), written with the counts; 0 where nothing is right."""
+    right = (predicted & true).sum()
+    wrong, missed = (predicted & ~true).sum(), (~predicted & true).sum()
+    return float((1 + beta**2) * right / max((1 + beta**2) * right + beta**2 * missed + wrong, 1))
+
+
+def test_accuracy_is_the_share_of_right_classes() -> None:
+    assert value(metrics.accuracy(), CLASSES, PROBABILITIES, ANSWERS) == pytest.approx(3 / 5)
+    assert value(metrics.error_rate(), CLASSES, PROBABILITIES, ANSWERS) == pytest.approx(2 / 5)
+
+
+def test_accuracy_of_tags_is_the_share_of_right_decisions() -> None:
+    right = ((TAG_PROBABILITIES > 0.5) == TAG_ANSWERS.bool()).float().mean().item()
+    assert value(metrics.accuracy(), TAGS, TAG_PROBABILITIES, TAG_ANSWERS) == pytest.approx(right)
+    assert value(metrics.error_rate(), TAGS, TAG_PROBABILITIES, TAG_ANSWERS) == pytest.approx(1 - right)
+
+
+def test_top_k_counts_a_class_among_the_k_most_probable() -> None:
+    # Among the top two: all but the third (c is third of three) and the last (a is last).
+    assert value(metrics.top_k(2), CLASSES, PROBABILITIES, ANSWERS) == pytest.approx(3 / 5)
+    assert value(metrics.top_k(5), CLASSES, PROBABILITIES, ANSWERS) == 1.0
+    assert metrics.top_k(2).name == "top_2"
+
+
+def test_top_k_does_not_fit_tags() -> None:
+    with pytest.raises(ModelError, match="top_k does not fit tags"):
+        metrics.top_k(2).meter(TAGS)
+
+
+@pytest.mark.parametrize("beta", [0.5, 1, 2])
+@pytest.mark.parametrize("threshold", [0.2, 0.5, 0.85])
+def test_fbeta_of_tags_averages_as_asked_for(beta: float, threshold: float) -> None:
+    predicted, true = TAG_PROBABILITIES.numpy() > threshold, TAG_ANSWERS.numpy() > 0.5
+    by_hand = {
+        "samples": np.mean([fbeta_by_hand(*rows, beta) for rows in zip(predicted, true, strict=True)]),
+        "micro": fbeta_by_hand(predicted, true, beta),
+        "macro": np.mean([fbeta_by_hand(*columns, beta) for columns in zip(predicted.T, true.T, strict=True)]),
+    }
+    for average, expected in by_hand.items():
+        metric = metrics.fbeta(beta, threshold=threshold, average=average)  # type: ignore[arg-type]
+        assert value(metric, TAGS, TAG_PROBABILITIES, TAG_ANSWERS) == pytest.approx(expected), average
+        assert metric.name == f"f{beta:g}_{average}"
+
+
+def test_fbeta_of_tags_takes_the_targets_own_threshold_and_averages_over_items() -> None:
+    own = value(metrics.f2(), MultiCategory(TAGS.classes, threshold=0.25), TAG_PROBABILITIES, TAG_ANSWERS)
+    assert own == value(metrics.fbeta(2, threshold=0.25, average="samples"), TAGS, TAG_PROBABILITIES, TAG_ANSWERS)
+    assert own != value(metrics.f2(), TAGS, TAG_PROBABILITIES, TAG_ANSWERS)
+
+
+@pytest.mark.parametrize("name", ["accuracy", "error_rate", "f1", "f2", "auroc", "average_precision"])
+def test_a_single_tag_is_enough(name: str) -> None:
+    (metric,) = resolve_metrics(name, MultiCategory(("x",)))  # type: ignore[arg-type]
+    perfect = value(metric, MultiCategory(("x",)), torch.tensor([[0.9], [0.2], [0.8]]), torch.tensor([[1.0], [0], [1]]))
+    assert perfect == (0.0 if name == "error_rate" else pytest.approx(1.0, abs=0.34))
+
+
+def test_fbeta_of_classes_is_the_mean_over_classes() -> None:
+    predicted, true = (np.eye(3, dtype=bool)[rows] for rows in (PROBABILITIES.argmax(1), ANSWERS))
+    expected = np.mean([fbeta_by_hand(*columns, 1) for columns in zip(predicted.T, true.T, strict=True)])
+    assert value(metrics.f1(), CLASSES, PROBABILITIES, ANSWERS) == pytest.approx(expected)
+
+
+def test_auroc_is_the_share_of_pairs_in_the_right_order() -> None:
+    probabilities = torch.tensor([[0.9], [0.4], [0.6], [0.1]])
+    answers = torch.tensor([[1.0], [1], [0], [0]])
+    # Of the four pairs of a present and an absent one, only 0.4 < 0.6 is the wrong way round.
+    assert value(metrics.auroc(), MultiCategory(("x",)), probabilities, answers) == pytest.approx(3 / 4)
+
+
+def test_auroc_of_classes_is_one_where_every_class_is_told_apart() -> None:
+    assert value(metrics.auroc(), CLASSES, torch.eye(3)[[0, 1, 2, 0]], torch.tensor([0, 1, 2, 0])) == 1.0
+
+
+def test_average_precision_is_the_mean_precision_at_each_hit() -> None:
+    probabilities = torch.tensor([[0.9], [0.8], [0.7], [0.1]])
+    answers = torch.tensor([[1.0], [0], [1], [0]])
+    # Hits at ranks 1 and 3: precision 1/1 and 2/3.
+    found = value(metrics.average_precision(), MultiCategory(("x",)), probabilities, answers)
+    assert found == pytest.approx((1 + 2 / 3) / 2)
+
+
+@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("target", [CLASSES, TAGS], ids=lambda target: target.kind)
+def test_every_named_metric_is_between_0_and_1_for_the_targets_it_fits(name: str, target: Target) -> None:
+    (metric,) = resolve_metrics(name, target)  # type: ignore[arg-type]
+    data = (PROBABILITIES, ANSWERS) if target is CLASSES else (TAG_PROBABILITIES, TAG_ANSWERS)
+    if name == "top_5" and target is TAGS:
+        pytest.skip("told apart above")
+    assert metric.name == name
+    assert 0 <= value(metric, target, *data) <= 1
+    assert metric.higher_is_better == (name != "error_rate")
+
+
+@pytest.mark.parametrize(("asked", "near"), [("acuracy", "accuracy"), ("f_2", "f2"), ("error-rate", "error_rate")])
+def test_an_unknown_metric_is_refused_with_a_suggestion(asked: str, near: str) -> None:
+    with pytest.raises(ModelError, match=rf"Unknown metric '{asked}'[\s\S]*Did you mean '{near}'"):
+        resolve_metrics([asked], CLASSES)
+
+
+def test_metrics_are_taken_by_name_or_as_they_are_and_the_targets_own_by_default() -> None:
+    mine = Metric("mine", metrics.accuracy().meter)
+    assert [metric.name for metric in resolve_metrics(["f1", mine], CLASSES)] == ["f1", "mine"]
+    assert [metric.name for metric in resolve_metrics(mine, CLASSES)] == ["mine"]  # type: ignore[arg-type]
+    assert [metric.name for metric in resolve_metrics(None, CLASSES)] == ["accuracy"]
+    assert [metric.name for metric in resolve_metrics(None, TAGS)] == ["f1"]
+    assert resolve_metrics([], TAGS) == ()
+
+
+def test_a_metric_handed_over_uncalled_is_refused() -> None:
+    with pytest.raises(ModelError, match="Unknown metric <function accuracy"):
+        resolve_metrics([metrics.accuracy], CLASSES)  # type: ignore[list-item]
