@@ -26,7 +26,7 @@ seeds = st.integers(0, 2**31)
 def assert_fair(sides: Sides, count: int) -> None:
     """Disjoint, covering, ascending, no side empty."""
     assert sorted([*sides.train, *sides.valid, *sides.test]) == list(range(count))
-    assert len(sides.train) and len(sides.valid)
+    assert min(len(sides.train), len(sides.valid)) > 0
     for rows in (sides.train, sides.valid, sides.test):
         assert list(rows) == sorted(rows)
 

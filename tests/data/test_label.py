@@ -1,0 +1,240 @@
+"""How to label: from folder, column, pattern, function; every mistake is told at once."""
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from conftest import draw
+
+import onecycle as oc
+from onecycle.data.target import Category, MultiCategory
+from onecycle.errors import DataError
+from onecycle.vision.images import LabelledImages, SplitImages
+
+
+@pytest.fixture
+def table(photos: Path) -> Callable[..., SplitImages]:
+    """Makes a split list of a few photos with the columns given; the last row is held back."""
+
+    def make(**columns: list[Any]) -> SplitImages:
+        count = len(next(iter(columns.values())))
+        rows = pd.DataFrame({"image": [f"red/red_{number}.jpg" for number in range(count)], **columns})
+        return oc.ImageList.from_table(rows, folder=photos).split_by_index([count - 1])
+
+    return make
+
+
+@pytest.fixture
+def split(photos: Path) -> SplitImages:
+    return oc.ImageList.from_folder(photos).split_random(0.2, seed=1, stratify="folder")
+
+
+def labels_of(labelled: LabelledImages) -> list[Any]:
+    """Labels of the training side, then of the validation side."""
+    return labelled.train.table["#label"].to_pylist() + labelled.valid.table["#label"].to_pylist()
+
+
+WAYS: dict[str, Callable[[SplitImages], LabelledImages]] = {
+    "folder": lambda split: split.label_from_folder(),
+    "regex": lambda split: split.label_from_regex(r"(\w+)_\d+\.jpg$"),
+    "function": lambda split: split.label_from_function(lambda path: path.parent.name),
+    "labeller": lambda split: split.label_with(lambda part: [name.split("/")[0] for name in part.names()]),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_gives_the_same_categories(way: str, split: SplitImages) -> None:
+    labelled = WAYS[way](split)
+    assert labelled.target == Category(("blue", "green", "red"))
+    names = labelled.train.names() + labelled.valid.names()
+    assert labels_of(labelled) == [name.split("/")[0] for name in names]
+    assert "#label" not in split.train.table.column_names, "the split stays as it was"
+
+
+def test_a_column_of_numbers_makes_classes_in_their_order(table: Callable[..., SplitImages]) -> None:
+    labelled = table(label=[10, 9, 2, 10, 2, 9]).label_from_column("label")
+    assert labelled.target == Category(("2", "9", "10"))
+    assert labels_of(labelled) == ["10", "9", "2", "10", "2", "9"]
+
+
+def test_a_delimiter_makes_tags(table: Callable[..., SplitImages]) -> None:
+    labelled = table(tags=["a b", " b  a b ", "", None, "b"]).label_from_column("tags", delimiter=" ")
+    assert labelled.target == MultiCategory(("a", "b"))
+    assert labels_of(labelled) == [["a", "b"], ["b", "a"], [], [], ["b"]]
+
+
+def test_tags_may_be_typed_as_numbers(table: Callable[..., SplitImages]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        labelled = table(tags=[1, 2, 1, 2]).label_from_column("tags", delimiter=" ")
+    assert labelled.target == MultiCategory(("1", "2"))
+
+
+def test_a_function_may_give_tags(split: SplitImages) -> None:
+    labelled = split.label_from_function(lambda path: (path.parent.name, "photo"))
+    assert labelled.target == MultiCategory(("blue", "green", "photo", "red"))
+
+
+@pytest.mark.parametrize("values", [[1, 0, 1], [True, False, True], ["1", "0", "true"], [1.0, 0.0, 1.0]])
+def test_one_hot_columns_make_tags(values: list[Any], table: Callable[..., SplitImages]) -> None:
+    labelled = table(b=values, a=[1, 1, 0]).label_from_columns(["b", "a"])
+    assert labelled.target == MultiCategory(("b", "a")), "in the order of the columns"
+    assert labels_of(labelled) == [["b", "a"], ["a"], ["b"]]
+
+
+def test_one_hot_columns_hold_only_flags(table: Callable[..., SplitImages]) -> None:
+    message = r"Column 'a' holds 2, none.\nExpected only 0 and 1, or true and false.\nFix: name other columns"
+    with pytest.raises(DataError, match=message):
+        table(a=["1", "2", None, "0"], b=[1, 1, 1, 1]).label_from_columns(["a", "b"])
+
+
+def test_classes_may_be_given_in_any_order(split: SplitImages) -> None:
+    assert split.label_from_folder(classes=["red", "green", "blue", "grey"]).target.classes[3] == "grey"
+
+
+def test_classes_that_lack_a_training_label_are_refused(split: SplitImages) -> None:
+    message = (
+        r"Training labels are missing from classes=: blue, green.\nExpected every label .*\nFix: add them to class"
+    )
+    with pytest.raises(DataError, match=message):
+        split.label_from_folder(classes=["red", "grey"])
+
+
+def test_a_label_that_only_validation_has_is_an_error_that_lists_it(table: Callable[..., SplitImages]) -> None:
+    split = table(label=["a", "b", "a", "b", "c"])
+    message = (
+        r"The validation side has labels that training never sees: c \(1\); first in red/red_4.jpg.\n"
+        r"Expected only the training classes: a, b.\nFix: split with stratify=, pass classes=\"all\""
+    )
+    with pytest.raises(DataError, match=message):
+        split.label_from_column("label")
+    with pytest.warns(UserWarning, match="Classes with a single item: c"):
+        assert split.label_from_column("label", classes="all").target.classes == ("a", "b", "c")
+
+
+def test_one_class_only_is_an_error(tmp_path: Path) -> None:
+    for number in range(4):
+        draw(tmp_path / "cats" / f"{number}.jpg", (0, 0, 0))
+    split = oc.ImageList.from_folder(tmp_path).split_random(0.25)
+    message = r"All training items have the same label: cats.\nExpected two classes or more.\nFix: check how"
+    with pytest.raises(DataError, match=message):
+        split.label_from_folder()
+
+
+def test_no_tag_at_all_is_an_error(table: Callable[..., SplitImages]) -> None:
+    with pytest.raises(DataError, match=r"same label: none.\nExpected at least one tag.\nFix: check how"):
+        table(tags=["", None, ""]).label_from_column("tags", delimiter=" ")
+
+
+def test_a_class_with_a_single_image_is_a_warning(table: Callable[..., SplitImages]) -> None:
+    message = "Classes with a single item: c. They can hardly be learnt, and never be validated."
+    with pytest.warns(UserWarning, match=message) as caught:
+        table(label=["a", "a", "b", "b", "c", "a"]).label_from_column("label")
+    assert caught[0].filename == __file__, "it points at the user's line"
+
+
+def test_images_outside_any_folder_have_no_label(tmp_path: Path) -> None:
+    for number in range(3):
+        draw(tmp_path / f"{number}.jpg", (0, 0, 0))
+    split = oc.ImageList.from_folder(tmp_path).split_by_index([0])
+    message = (
+        r"1.jpg lies in no folder below .*, so it has no label.\nExpected a folder per class.*\nFix: .*label_from_regex"
+    )
+    with pytest.raises(DataError, match=message):
+        split.label_from_folder()
+
+
+def test_an_empty_label_is_an_error(table: Callable[..., SplitImages]) -> None:
+    message = (
+        r"2 rows have no label in column 'label': red/red_1.jpg, red/red_2.jpg.\nExpected a label .*\nFix: .*delimi"
+    )
+    with pytest.raises(DataError, match=message):
+        table(label=["a", "", None, "b"]).label_from_column("label")
+
+
+def test_a_missing_label_column_is_an_error(table: Callable[..., SplitImages]) -> None:
+    with pytest.raises(DataError, match=r"There is no column 'lable'.\n.*image, label.\nFix: .*Did you mean 'label'"):
+        table(label=["a", "b", "a"]).label_from_column("lable")
+    with pytest.raises(DataError, match=r"There is no column 'b'"):
+        table(a=[1, 0, 1]).label_from_columns(["a", "b"])
+
+
+def test_the_wrong_delimiter_is_noticed(table: Callable[..., SplitImages]) -> None:
+    message = r"No value of column 'tags' contains the delimiter ',', such as 'a b'.\nExpected tags.*\nFix: pass .*=' '"
+    with pytest.raises(DataError, match=message):
+        table(tags=["a b", "b c", "a"]).label_from_column("tags", delimiter=",")
+
+
+def test_a_pattern_needs_one_group(split: SplitImages) -> None:
+    for pattern, count in ((r"\w+", 0), (r"(\w)(\w)", 2)):
+        with pytest.raises(DataError, match=rf"has {count} groups.\nExpected one group, the label.\nFix: put \( \)"):
+            split.label_from_regex(pattern)
+
+
+def test_a_pattern_that_finds_nothing_names_the_path(split: SplitImages) -> None:
+    with pytest.raises(
+        DataError, match=r"finds no label in 'blue/.*.jpg'.\nExpected a match in every path.\nFix: mend"
+    ):
+        split.label_from_regex(r"(red|green)/")
+
+
+def test_a_label_function_that_fails_on_one_item_names_it(split: SplitImages) -> None:
+    def label(path: Path) -> str:
+        return {"red": "warm", "blue": "cold"}[path.parent.name]
+
+    message = r"failed on .*/green/green_\d.jpg: KeyError: 'green'.\nExpected a label for every item.\nFix: mend"
+    with pytest.raises(DataError, match=message):
+        split.label_from_function(label)
+
+
+def test_a_label_function_must_give_text_or_texts(split: SplitImages) -> None:
+    message = r"gave 1 \(int\) for .*jpg.\nExpected a text \(one label\) or a list of texts.*\nFix: return str.*'1'"
+    with pytest.raises(DataError, match=message):
+        split.label_from_function(lambda path: 1)
+
+
+def test_a_label_function_must_not_mix_labels_and_tags(split: SplitImages) -> None:
+    message = r"gave \['red'\] for .*/red/.*, but 'blue' for the first item.\nExpected texts for all.*\nFix: mend"
+    with pytest.raises(DataError, match=message):
+        split.label_from_function(lambda path: ["red"] if path.parent.name == "red" else path.parent.name)
+
+
+def test_a_test_folder_is_labelled_where_its_folders_are_classes(tmp_path: Path) -> None:
+    for side in ("train", "valid"):
+        for name in "ab":
+            draw(tmp_path / side / name / "1.jpg", (0, 0, 0))
+    draw(tmp_path / "test" / "1.jpg", (0, 0, 0))
+    split = oc.ImageList.from_folder(tmp_path).split_by_folder(test="test")
+    assert repr(split.label_from_folder()).startswith("LabelledImages: 2 training, 2 validation, 1 test items (unl")
+
+    (tmp_path / "test" / "a").mkdir()
+    (tmp_path / "test" / "1.jpg").rename(tmp_path / "test" / "a" / "1.jpg")
+    split = oc.ImageList.from_folder(tmp_path).split_by_folder(test="test")
+    assert "1 test items (labelled)" in repr(split.label_from_folder())
+
+    draw(tmp_path / "test" / "c" / "1.jpg", (0, 0, 0))
+    split = oc.ImageList.from_folder(tmp_path).split_by_folder(test="test")
+    with pytest.raises(DataError, match=r"The test side has labels that training never sees: c \(1\)"):
+        split.label_from_folder()
+
+
+def test_a_test_set_may_be_added_unlabelled_or_labelled(photos: Path, split: SplitImages, tmp_path: Path) -> None:
+    labelled = split.label_from_folder()
+    added = labelled.add_test(oc.ImageList.from_folder(photos))
+    assert "30 test items (unlabelled)" in repr(added)
+    assert labelled.test is None, "the list itself stays as it was"
+    assert "30 test items (labelled)" in repr(labelled.add_test(oc.ImageList.from_folder(photos), labelled=True))
+
+    draw(tmp_path / "grey" / "1.jpg", (0, 0, 0))
+    with pytest.raises(DataError, match=r"The test side has labels that training never sees: grey \(1\)"):
+        labelled.add_test(oc.ImageList.from_folder(tmp_path), labelled=True)
+
+
+def test_stages_print_themselves(split: SplitImages) -> None:
+    assert repr(split) == "SplitImages: 24 training, 6 validation"
+    assert repr(split.label_from_folder()) == (
+        "LabelledImages: 24 training, 6 validation\nCategory, 3 classes: blue, green, red"
+    )
