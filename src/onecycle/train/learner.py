@@ -332,14 +332,14 @@ class Learner:
         meters = {metric.name: metric.meter(self.target) for metric in self.metrics}
         total, count = 0.0, 0
         for batch in batches:
+            if batch.targets is None:
+                raise ModelError("These items have no labels.", "labelled items.", "use add_test(..., labelled=True).")
             batch = batch.to(self.accelerator.device)
             with self.accelerator.autocast():
                 outputs = module(batch.inputs)
                 loss = self.loss(outputs, batch.targets)
-            if batch.targets is None:
-                raise ModelError("These items have no labels.", "labelled items.", "use add_test(..., labelled=True).")
             total, count = total + float(loss) * len(batch), count + len(batch)
-            probabilities, targets = self.target.activate(outputs).cpu(), batch.targets.cpu()
+            probabilities, targets = self.target.activate(outputs).cpu(), batch.targets.cpu()  # type: ignore[union-attr]
             for meter in meters.values():
                 meter.update(probabilities, targets)
         values = {name: float(meter.compute()) for name, meter in meters.items()}
