@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import draw
 
 import onecycle as oc
+from conftest import draw
 from onecycle.data.target import Category, MultiCategory
 from onecycle.errors import DataError
 from onecycle.vision.images import LabelledImages, SplitImages

@@ -164,8 +164,8 @@ class DataLoader:
         return [part for part in torch.split(order, self.batch_size) if self._keeps(len(part), len(order) - len(part))]
 
     def _keeps(self, size: int, others: int) -> bool:
-        # Batch norm cannot train on a single item, so a last batch of one is dropped, when there are others.
-        return size > 0 and not (self.shuffle and size == 1 and others > 0)
+        # Batch norm cannot train on a single item, so a last batch of one is dropped, when there are larger ones.
+        return size > 0 and not (self.shuffle and size == 1 < self.batch_size and others > 0)
 
     def _batches(self, batches: list[Tensor]) -> Iterator[Batch]:
         if self.cache is not None:
@@ -181,6 +181,7 @@ class DataLoader:
                 num_workers=self.workers,
                 persistent_workers=True,
                 multiprocessing_context=self._context,
+                generator=seeded(self.seed),  # torch's loader would draw from the user's generator
                 pin_memory=torch.cuda.is_available(),
             )
         return iter(self._torch_loader)
@@ -220,7 +221,8 @@ class _Plan:
 
 def seeded(*numbers: int) -> torch.Generator:
     """Return a random generator on the CPU that depends on all of `numbers`, and on nothing else."""
-    state = np.random.SeedSequence([number & 0xFFFFFFFF for number in numbers]).generate_state(2)
+    # numpy takes (1, 2) and (1, 2, 0) for the same, hence the count.
+    state = np.random.SeedSequence([len(numbers), *(number & 0xFFFFFFFF for number in numbers)]).generate_state(2)
     return torch.Generator().manual_seed(int(state[0]) << 31 ^ int(state[1]))
 
 

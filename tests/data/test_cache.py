@@ -1,0 +1,148 @@
+"""A cache changes how long reading takes, and nothing else."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import torch
+
+import onecycle as oc
+from conftest import draw
+from onecycle.data.bunch import DataBunch
+from onecycle.data.cache import Cache, cache_for
+from onecycle.data.dataset import ItemDataset
+from onecycle.data.items import ITEM, LABEL, Part
+from onecycle.data.target import Category
+from onecycle.errors import DataError
+from onecycle.vision.images import Images
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ONECYCLE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def dataset_of(root: Path, count: int = 4, size: int = 8) -> ItemDataset:
+    """A folder of `count` red images."""
+    for number in range(count):
+        if not (root / f"{number}.png").exists():
+            draw(root / f"{number}.png", (200, 0, 0), seed=number)
+    table = pa.table({ITEM: [f"{number}.png" for number in range(count)], LABEL: ["a", "b"] * (count // 2)})
+    return ItemDataset(Part(table, root), Images((size, size)), Category(("a", "b")), training=False)
+
+
+def bunch_of(photos: Path, cache: Any, augment: Any = None) -> DataBunch:
+    split = oc.ImageList.from_folder(photos).split_random(0.2, seed=1, stratify="folder")
+    return split.label_from_folder().transform(12, augment=augment).databunch(7, cache=cache, workers=0)
+
+
+@pytest.mark.parametrize("mode", ["memory", "disk", "auto"])
+def test_a_cache_gives_the_same_batches_as_none(mode: str, photos: Path, home: Path) -> None:
+    plain, cached = bunch_of(photos, None), bunch_of(photos, mode)
+    assert plain.train.cache is None
+    assert cached.train.cache is not None
+    for part in ("train", "valid"):
+        for epoch in range(2):
+            for one, other in zip(plain.loader(part).epoch(epoch), cached.loader(part).epoch(epoch), strict=True):
+                assert torch.equal(one.inputs, other.inputs)
+                assert torch.equal(one.targets, other.targets)
+                assert torch.equal(one.index, other.index)
+
+
+def test_a_second_run_reads_the_file_and_no_image(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = dataset_of(tmp_path / "images")
+    first = Cache((8, 8, 3), home).full(dataset)
+
+    def refuse(*args: Any, **options: Any) -> None:
+        raise AssertionError("an image was read again")
+
+    monkeypatch.setattr(Images, "sample", refuse)
+    second = Cache((8, 8, 3), home).full(dataset_of(tmp_path / "images"))
+    assert torch.equal(first.inputs, second.inputs)
+    assert second.targets.tolist() == [0, 1, 0, 1]
+
+
+def test_labels_are_never_taken_from_the_file(tmp_path: Path, home: Path) -> None:
+    dataset = dataset_of(tmp_path / "images")
+    Cache((8, 8, 3), home).full(dataset)
+    relabelled = ItemDataset(dataset.part, dataset.modality, Category(("b", "a")), training=False)
+    assert Cache((8, 8, 3), home).full(relabelled).targets.tolist() == [1, 0, 1, 0]
+
+
+def test_a_changed_image_is_noticed(tmp_path: Path, home: Path) -> None:
+    dataset = dataset_of(tmp_path / "images")
+    before = Cache((8, 8, 3), home).full(dataset).inputs.clone()
+    path = tmp_path / "images" / "2.png"
+    draw(path, (0, 0, 200))
+    os.utime(path, ns=(1, 1))  # however coarse the clock of this file system is
+    after = Cache((8, 8, 3), home).full(dataset_of(tmp_path / "images")).inputs
+    assert [torch.equal(one, other) for one, other in zip(before, after, strict=True)] == [True, True, False, True]
+
+
+def test_another_shape_is_another_file(photos: Path, home: Path) -> None:
+    """Training reads a margin for turning; without turning there is none, and the pixels differ."""
+    with_margin = bunch_of(photos, "disk", oc.augment.default())
+    assert next(with_margin.train.epoch(0)).inputs.shape[1:] == (14, 14, 3)
+    plain = next(bunch_of(photos, "disk", oc.augment.none()).train.epoch(0))
+    assert torch.equal(plain.inputs, next(bunch_of(photos, None, oc.augment.none()).train.epoch(0)).inputs)
+
+
+def test_a_file_that_was_not_finished_is_read_anew(tmp_path: Path, home: Path) -> None:
+    dataset = dataset_of(tmp_path / "images")
+    good = Cache((8, 8, 3), home).full(dataset).inputs.clone()
+    (finished,) = home.glob("*.finished")
+    finished.unlink()
+    (file,) = home.glob("*.uint8")
+    file.write_bytes(bytes(file.stat().st_size))
+    assert torch.equal(Cache((8, 8, 3), home).full(dataset).inputs, good)
+
+
+def test_bad_items_are_tried_again_by_the_next_run(tmp_path: Path, home: Path) -> None:
+    dataset = dataset_of(tmp_path / "images")
+    good = (tmp_path / "images" / "1.png").read_bytes()
+    (tmp_path / "images" / "1.png").write_bytes(b"")
+    cache = Cache((8, 8, 3), home).full(dataset)
+    batch = cache.batch(torch.arange(4))
+    assert (batch.index.tolist(), [item.index for item in batch.bad]) == ([0, 2, 3], [1])
+    assert batch.targets.tolist() == [0, 0, 1]
+    assert list(home.glob("*.finished")) == []
+
+    (tmp_path / "images" / "1.png").write_bytes(good)
+    assert Cache((8, 8, 3), home).full(dataset).batch(torch.arange(4)).bad == []
+
+
+def test_a_cache_is_filled_once(tmp_path: Path) -> None:
+    dataset = dataset_of(tmp_path / "images")
+    cache = Cache((8, 8, 3)).full(dataset)
+    inputs = cache.inputs
+    assert cache.full(dataset).inputs is inputs
+
+
+def test_no_room_to_write_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    message = r"Cannot keep 0 MB in .*/file/cache: .*\nExpected a folder with room.*\nFix: .*ONECYCLE_CACHE"
+    with pytest.raises(DataError, match=message):
+        Cache((8, 8, 3), tmp_path / "file" / "cache").full(dataset_of(tmp_path / "images"))
+
+
+@pytest.mark.parametrize("mode", ["memory", "disk"])
+def test_inputs_of_different_shapes_cannot_be_cached(mode: Any) -> None:
+    message = rf"cache={mode!r}, but the inputs differ in shape.\nExpected inputs of one shape.\nFix: pass cache=None."
+    with pytest.raises(DataError, match=re.escape(message).replace(r"\\n", "\n")):
+        cache_for(mode, None, 10)
+
+
+def test_auto_caches_only_what_takes_little_memory() -> None:
+    assert cache_for("auto", None, 10) is None
+    assert cache_for("auto", (8, 8, 3), 10) is not None
+    assert cache_for("auto", (1000, 1000, 3), 10_000_000) is None
+    assert cache_for(None, (8, 8, 3), 10) is None
+
+
+def test_the_disk_cache_has_a_usual_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ONECYCLE_CACHE", raising=False)
+    assert cache_for("disk", (8, 8, 3), 10).folder == Path.home() / ".cache" / "onecycle"
