@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -199,7 +200,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exit with 0, 2 for wrong use or bad data, 1 for a fault of ours, 130 after Ctrl-C."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        app(given, standalone_mode=True)
+        with warnings.catch_warnings():
+            warnings.showwarning = _note  # type: ignore[assignment]
+            app(given, standalone_mode=True)
     except OnecycleError as error:
         _tell(str(error), "--debug" in given)
         sys.exit(2)
@@ -211,6 +214,11 @@ def main(arguments: list[str] | None = None) -> None:
             "--debug" in given,
         )
         sys.exit(1)
+
+
+def _note(message: Warning | str, *_: Any) -> None:
+    """Show a warning as a line, without the place in our code that gave it."""
+    typer.echo(f"Note: {message}", err=True)
 
 
 def _tell(message: str, debug: bool) -> None:
