@@ -1,0 +1,343 @@
+"""The way of a pixel from file to uint8 RGB, against PIL, which decodes in full and knows nothing of our short cuts."""
+
+import io
+import struct
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
+
+from onecycle.errors import DataError
+from onecycle.vision import decode as decode_module
+from onecycle.vision.decode import decode, is_image
+
+FORMATS = ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP"]
+
+
+def smooth(height: int, width: int) -> Image.Image:
+    """A picture without sharp edges and alike in no orientation: red grows to the right, green downwards."""
+    y, x = np.mgrid[0:height, 0:width]
+    return Image.fromarray(np.stack([x / width * 255, y / height * 255, (x + y) % 7 * 9], 2).astype(np.uint8))
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def whole(path: Path) -> np.ndarray:
+    """What we make of a file at its own size."""
+    with Image.open(path) as image:
+        width, height = image.size
+    return decode(path, (height, width))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_format_is_told_by_its_content_and_read(kind: str, tmp_path: Path) -> None:
+    data = encoded(smooth(9, 14), kind)
+    assert is_image(data[:16])
+    (tmp_path / "no_suffix").write_bytes(data)
+    with Image.open(tmp_path / "no_suffix") as image:
+        np.testing.assert_array_equal(whole(tmp_path / "no_suffix"), image.convert("RGB"))
+
+
+def test_a_big_endian_tiff_is_an_image() -> None:
+    assert is_image(b"MM\0*" + bytes(12))
+
+
+@pytest.mark.parametrize("head", [b"", b"image,tags\n", b"%PDF-1.7", b"RIFF\0\0\0\0WAVE", b"PK\3\4", b"\xff\xd8"])
+def test_other_content_is_no_image(head: bytes) -> None:
+    assert not is_image(head)
+
+
+def test_a_png_named_jpg_is_read_as_png(tmp_path: Path) -> None:
+    smooth(8, 8).save(tmp_path / "really.png")
+    (tmp_path / "really.png").rename(tmp_path / "x.jpg")
+    np.testing.assert_array_equal(whole(tmp_path / "x.jpg"), smooth(8, 8))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("size", [(40, 40), (40, 64), (300, 500)])
+def test_exif_orientation_is_honoured(orientation: int, size: tuple[int, int], tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    smooth(320, 512).save(tmp_path / "x.jpg", exif=exif, quality=95)
+    with Image.open(tmp_path / "x.jpg") as image:
+        turned = ImageOps.exif_transpose(image)
+    expected = np.asarray(turned.resize(size[::-1], Image.Resampling.BILINEAR), int)
+    difference = np.abs(decode(tmp_path / "x.jpg", size, "squish") - expected)
+    assert difference.mean() < 3, "scaled decoding and two kinds of filter; a wrong turn makes more than 50"
+
+
+def test_exif_orientation_of_a_pil_image_is_honoured() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(io.BytesIO(encoded(smooth(8, 12), "PNG", exif=exif))) as image:
+        np.testing.assert_array_equal(decode(image, (12, 8)), smooth(8, 12).transpose(Image.Transpose.ROTATE_270))
+
+
+@pytest.mark.parametrize("size", [(50, 80), (99, 130), (17, 31), (320, 512)])
+def test_scaled_decoding_is_close_to_decoding_in_full(size: tuple[int, int], tmp_path: Path) -> None:
+    smooth(320, 512).save(tmp_path / "x.jpg", quality=95)
+    with Image.open(tmp_path / "x.jpg") as image:
+        full = np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR), int)
+    difference = np.abs(decode(tmp_path / "x.jpg", size, "squish") - full)
+    assert difference.mean() < 3
+
+
+def test_a_large_jpeg_is_decoded_no_larger_than_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """JPEG decodes at 1/2, 1/4 and 1/8 for a fraction of the time; the draft must still cover what is asked for."""
+    smooth(800, 1600).save(tmp_path / "x.jpg")
+    seen = []
+    original = Image.Image.resize
+    monkeypatch.setattr(
+        Image.Image, "resize", lambda self, *args, **options: seen.append(self.size) or original(self, *args, **options)
+    )
+    for size, resize in (((90, 90), "crop"), ((90, 90), "pad"), ((90, 90), "squish"), ((450, 450), "crop")):
+        decode(tmp_path / "x.jpg", size, resize)
+    assert seen == [(200, 100), (200, 100), (200, 100), (1600, 800)]
+
+
+def test_cmyk_is_converted_as_pil_does(tmp_path: Path) -> None:
+    smooth(8, 8).convert("CMYK").save(tmp_path / "x.jpg", quality=95)
+    with Image.open(tmp_path / "x.jpg") as image:
+        assert image.mode == "CMYK"
+        np.testing.assert_array_equal(whole(tmp_path / "x.jpg"), image.convert("RGB"))
+    assert np.abs(whole(tmp_path / "x.jpg") - np.asarray(smooth(8, 8), int)).mean() < 12
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P"])
+def test_grey_bilevel_and_palette_become_rgb(mode: str, tmp_path: Path) -> None:
+    smooth(8, 8).convert(mode).save(tmp_path / "x.png")
+    np.testing.assert_array_equal(whole(tmp_path / "x.png"), smooth(8, 8).convert(mode).convert("RGB"))
+
+
+def test_sixteen_bit_grey_is_scaled_down(tmp_path: Path) -> None:
+    """65,535 / 255 = 257."""
+    values = np.array([[0, 257, 257 * 128], [257 * 200, 65535, 100]], np.uint16)
+    Image.fromarray(values).save(tmp_path / "x.png")
+    np.testing.assert_array_equal(whole(tmp_path / "x.png")[..., 0], [[0, 1, 128], [200, 255, 0]])
+
+
+def test_a_dark_sixteen_bit_image_stays_dark(tmp_path: Path) -> None:
+    Image.fromarray(np.full((2, 2), 200, np.uint16)).save(tmp_path / "x.png")
+    assert whole(tmp_path / "x.png").max() == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (np.array([[0.0, 0.5, 1.0]], np.float32), [0, 128, 255]),
+        (np.array([[0.0, 100.0, 255.0]], np.float32), [0, 100, 255]),
+        (np.array([[0.0, 257.0, 65535.0]], np.float32), [0, 1, 255]),
+        (np.array([[np.nan, 0.2, np.inf]], np.float32), [0, 51, 0]),
+        (np.array([[-5, 100, 255]], np.int32), [0, 100, 255]),
+        (np.array([[0, 257, 65535]], np.int32), [0, 1, 255]),
+    ],
+    ids=["fractions", "floats", "large floats", "not a number", "integers", "large integers"],
+)
+def test_floats_and_integers_are_scaled_by_their_range(values: np.ndarray, expected: list, tmp_path: Path) -> None:
+    Image.fromarray(values).save(tmp_path / "x.tif")
+    assert whole(tmp_path / "x.tif")[0, :, 0].tolist() == expected
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_alpha_is_laid_on_white(mode: str, tmp_path: Path) -> None:
+    """colour * alpha + 255 * (1 - alpha)."""
+    image = Image.new("RGBA", (3, 1))
+    image.putdata([(100, 100, 100, 255), (100, 100, 100, 0), (100, 100, 100, 51)])
+    image.convert(mode).save(tmp_path / "x.png")
+    assert whole(tmp_path / "x.png")[0, :, 1].tolist() == [100, 255, round(100 * 0.2 + 255 * 0.8)]
+
+
+def test_a_transparent_palette_colour_is_white(tmp_path: Path) -> None:
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    image.putdata([0, 1])
+    image.save(tmp_path / "x.png", transparency=1)
+    assert whole(tmp_path / "x.png").tolist() == [[[10, 20, 30], [255, 255, 255]]]
+
+
+def test_an_animation_gives_its_first_frame(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "green", "blue")]
+    frames[0].save(tmp_path / "x.gif", save_all=True, append_images=frames[1:])
+    assert whole(tmp_path / "x.gif")[0, 0].tolist() == [255, 0, 0]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    st.sampled_from(["crop", "squish", "pad"]),
+)
+def test_any_size_fits_any_other(have: tuple[int, int], want: tuple[int, int], resize: Any) -> None:
+    pixels = decode(np.full((*have, 3), 200, np.uint8), want, resize)
+    assert (pixels.shape, pixels.dtype) == ((*want, 3), np.uint8)
+    if resize != "pad":
+        assert (pixels == 200).all()
+
+
+def test_the_same_size_leaves_pixels_alone() -> None:
+    for resize in ("crop", "squish", "pad"):
+        np.testing.assert_array_equal(decode(smooth(9, 13), (9, 13), resize), smooth(9, 13))
+
+
+def test_crop_cuts_out_the_middle() -> None:
+    stripes = np.repeat(np.arange(8, dtype=np.uint8) * 30, 4)[None].repeat(16, 0)  # 16 x 32: eight stripes of four
+    assert decode(stripes, (16, 16))[0, :, 0].tolist() == stripes[0, 8:24].tolist()
+    assert decode(stripes.T, (16, 16))[:, 0, 0].tolist() == stripes[0, 8:24].tolist()
+
+
+def test_squish_keeps_everything() -> None:
+    stripes = np.repeat(np.arange(8, dtype=np.uint8) * 30, 4)[None].repeat(16, 0)
+    squished = decode(stripes, (16, 8), "squish")[0, :, 0]
+    assert np.abs(squished - np.arange(8.0) * 30).max() <= 15
+
+
+def test_pad_adds_equal_black_borders() -> None:
+    pixels = decode(np.full((10, 20, 3), 200, np.uint8), (20, 20), "pad")
+    assert (pixels[:5] == 0).all()
+    assert (pixels[5:15] == 200).all()
+    assert (pixels[15:] == 0).all()
+
+
+def test_no_aspect_is_too_extreme() -> None:
+    assert decode(np.full((1, 1000), 9, np.uint8), (8, 8), "pad").max() == 9
+    assert decode(np.full((1000, 1), 9, np.uint8), (8, 8), "crop").min() == 9
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (4, 4, 1), (4, 4, 3), (4, 4, 4)])
+def test_arrays_of_pixels_are_read(shape: tuple[int, ...]) -> None:
+    pixels = np.full(shape, 255, np.uint8)
+    assert (decode(pixels, (4, 4)) == 255).all()
+
+
+def test_the_source_stays_as_it_was() -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (8, 8, 3), np.uint8)
+    before = pixels.copy()
+    decode(pixels, (8, 8))[:] = 0
+    np.testing.assert_array_equal(pixels, before)
+
+
+@pytest.mark.parametrize(
+    "array", [np.zeros((4, 4, 3)), np.zeros((3, 8, 8), np.uint8), np.zeros(4, np.uint8), np.zeros((4, 4, 2), np.uint8)]
+)
+def test_other_arrays_are_refused(array: np.ndarray) -> None:
+    shape = str(array.shape).replace("(", r"\(").replace(")", r"\)")
+    message = rf"array of {array.dtype}, shape {shape}.\nExpected uint8 pixels .*\nFix: convert it, for example"
+    with pytest.raises(DataError, match=message):
+        decode(array, (4, 4))
+
+
+def test_other_sources_are_refused() -> None:
+    with pytest.raises(
+        DataError, match=r"Cannot read an image from int.\nExpected a path, a PIL image.*\nFix: convert"
+    ):
+        decode(5, (4, 4))
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"No such file: .*x.jpg.\nExpected an image file.\nFix: check the path"):
+        decode(tmp_path / "x.jpg", (4, 4))
+
+
+def test_a_directory_named_jpg_is_told(tmp_path: Path) -> None:
+    (tmp_path / "x.jpg").mkdir()
+    with pytest.raises(DataError, match=r"x.jpg is a directory.\nExpected an image file.\nFix: leave it out"):
+        decode(tmp_path / "x.jpg", (4, 4))
+
+
+def test_an_unreadable_file_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: str) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(decode_module.Image, "open", refuse)  # root may read anything, so that chmod proves nothing
+    with pytest.raises(
+        DataError, match=r"x.jpg may not be read.\nExpected permission to read it.\nFix: chmod \+r x.jpg"
+    ):
+        decode("x.jpg", (4, 4))
+
+
+def test_an_empty_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "x.jpg").touch()
+    with pytest.raises(DataError, match=r"x.jpg is empty \(0 bytes\).\nExpected a JPEG, PNG.*\nFix: remove or replace"):
+        decode(tmp_path / "x.jpg", (4, 4))
+
+
+def test_a_text_file_named_jpg_is_told(tmp_path: Path) -> None:
+    (tmp_path / "x.jpg").write_text("hello")
+    with pytest.raises(DataError, match=r"x.jpg is no image: its content is none that we know.\nExpected a JPEG"):
+        decode(tmp_path / "x.jpg", (4, 4))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_truncated_file_is_told(kind: str, tmp_path: Path) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))
+    data = encoded(noise, kind)
+    (tmp_path / "x.jpg").write_bytes(data[: len(data) // 2])
+    with pytest.raises(DataError, match=r"x.jpg is damaged: .*\nExpected a complete image file.\nFix: .*on_bad_item"):
+        decode(tmp_path / "x.jpg", (8, 8))
+
+
+def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    """The header of a PNG that claims 30,000 x 30,000 pixels, and not one of them."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", 30_000, 30_000, 1, 0, 0, 0, 0)
+    (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b""))
+    message = (
+        r"x.png is too large: .*900000000 pixels.*\nExpected at most 178,956,970 pixels.*\nFix: .*MAX_IMAGE_PIXELS"
+    )
+    with pytest.raises(DataError, match=message):
+        decode(tmp_path / "x.png", (8, 8))
+
+
+@pytest.fixture(scope="session")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("damaged") / "x.jpg"
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(
+    kind=st.sampled_from(FORMATS),
+    kept=st.floats(0, 1),
+    damage=st.lists(st.tuples(st.floats(0, 0.999), st.binary(min_size=1, max_size=1))),
+)
+def test_damage_gives_pixels_or_our_error(
+    kind: str, kept: float, damage: list[tuple[float, bytes]], scratch: Path
+) -> None:
+    """Whatever is broken, a worker never dies of an error that is not ours."""
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "camera"
+    content = bytearray(encoded(smooth(12, 17), kind, **({} if kind in ("GIF", "BMP") else {"exif": exif})))
+    for place, value in damage:
+        content[int(place**2 * len(content))] = value[0]  # most of the damage near the header
+    scratch.write_bytes(content[: int(kept**0.2 * len(content))])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PIL's own remarks
+        try:
+            assert decode(scratch, (8, 8)).shape == (8, 8, 3)
+        except DataError:
+            return
+
+
+def test_damaged_metadata_is_our_error(tmp_path: Path) -> None:
+    """A text where EXIF has a number: PIL raises a struct.error."""
+    exif = Image.Exif()
+    exif[0x0112], exif[0x0100] = 6, 8
+    data = encoded(smooth(8, 8), "JPEG", exif=exif)
+    damaged = data.replace(struct.pack("<HHI", 0x0112, 3, 1), struct.pack("<HHI", 0x0112, 2, 1))
+    damaged = damaged.replace(struct.pack(">HHI", 0x0112, 3, 1), struct.pack(">HHI", 0x0112, 2, 1))
+    assert damaged != data
+    (tmp_path / "x.jpg").write_bytes(damaged)
+    with pytest.raises(DataError, match=r"x.jpg is damaged"):
+        decode(tmp_path / "x.jpg", (8, 8))
