@@ -141,10 +141,14 @@ def _fit_from(learner: Learner, config: dict[str, Any], tensors: dict[str, Tenso
         config["views"],
     )
     fit.optimizer = learner.optimizer(groups.parameter_groups(learner.model, fit.rates, learner.weight_decay))
+    parameters = [parameter for group in fit.optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer."):
             _, number, key = name.split(".", 2)
+            parameter = parameters[int(number)].detach()
+            if tensor.shape == parameter.shape:  # fused optimizers take it to lie in memory as the parameter does
+                tensor = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
             state.setdefault(int(number), {})[key] = tensor
     fit.optimizer.load_state_dict({**fit.optimizer.state_dict(), "state": state})
     if config["average_steps"] is not None and learner.ema:

@@ -296,7 +296,7 @@ class Learner:
         observers: list[Callback],
     ) -> float:
         groups.training_mode(self.model)
-        losses = Losses()
+        losses, rates = Losses(), []
         for number, batch in enumerate(batches):
             step = fit.done * steps + number
             rate = set_pace(fit.optimizer, fit.schedule(min(step / (fit.epochs * steps), 1.0)))
@@ -304,10 +304,11 @@ class Learner:
             if fit.average:
                 fit.average.update()
             losses.add(loss)
-            self.history.steps.append((losses.values[-1] if losses.values else float("nan"), rate))
+            rates.append(rate)
             for observer in observers:
                 observer.on_batch_end(self, events.BatchEnd(step, batch, loss, rate))
         losses.flush()
+        self.history.steps += zip(losses.values, rates, strict=True)
         if not losses.values:
             raise TrainingError("There was not one batch to train on.", "readable items.", "run bunch.check().")
         return sum(losses.values) / len(losses.values)

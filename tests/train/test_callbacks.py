@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+
+import onecycle as oc
+from learners import Break, assert_differ, assert_same, photo_bunch, plain_model, weights_of
+from onecycle.data.bunch import DataBunch
+from onecycle.errors import ModelError, TrainingError
+from onecycle.train.callbacks import ProgressTable
+from onecycle.train.events import EpochEnd, FitStart
+from onecycle.train.history import EpochRecord, History
+from onecycle.train.learner import Learner
+
+
+@pytest.fixture(scope="module")
+def bunch(photos: Path) -> DataBunch:
+    return photo_bunch(photos)
+
+
+class Follow(oc.Callback):
+    """Keeps the weights of every epoch, and sets what was measured to a script."""
+
+    def __init__(self, script: list[float], name: str = "valid_loss") -> None:
+        self.script, self.name = script, name
+        self.weights: list[dict[str, torch.Tensor]] = []
+
+    def on_epoch_end(self, learner: Learner, event: Any) -> None:
+        self.weights.append(weights_of(learner))
+        value = self.script[len(self.weights) - 1]
+        if self.name == "valid_loss":
+            object.__setattr__(event.record, "valid_loss", value)
+        else:
+            event.record.metrics[self.name] = value
+
+
+def learner_with(bunch: DataBunch, *callbacks: oc.Callback, **options: Any) -> Learner:
+    return Learner(bunch, plain_model(), callbacks=callbacks, progress=False, **options)
+
+
+class TestEarlyStopping:
+    def test_it_stops_after_patience_epochs_without_improvement_and_says_why(self, bunch: DataBunch) -> None:
+        learner = learner_with(bunch, Follow([3, 2, 2, 2.5, 1]), oc.EarlyStopping(patience=2))
+        learner.fit(5, 1e-3)
+        assert len(learner.history) == 4
+        assert learner.history.notes == ["stopped after epoch 4: valid_loss has not improved for 2 epochs"]
+
+    def test_any_improvement_starts_the_wait_anew(self, bunch: DataBunch) -> None:
+        learner = learner_with(bunch, Follow([3, 4, 2, 4, 1]), oc.EarlyStopping(patience=2))
+        learner.fit(5, 1e-3)
+        assert len(learner.history) == 5
+
+    def test_a_metric_that_should_rise_is_watched_the_other_way(self, bunch: DataBunch) -> None:
+        rising = learner_with(bunch, Follow([0.1, 0.2, 0.3], "accuracy"), oc.EarlyStopping("accuracy", patience=1))
+        rising.fit(3, 1e-3)
+        assert len(rising.history) == 3
+        falling = learner_with(bunch, Follow([0.3, 0.2, 0.1], "accuracy"), oc.EarlyStopping("accuracy", patience=1))
+        falling.fit(3, 1e-3)
+        assert len(falling.history) == 2
+
+    def test_a_new_fit_starts_to_wait_anew(self, bunch: DataBunch) -> None:
+        learner = learner_with(bunch, Follow([1, 2, 5, 4, 3]), oc.EarlyStopping(patience=1))
+        learner.fit(3, 1e-3)
+        assert len(learner.history) == 2
+        learner.fit(3, 1e-3)
+        assert len(learner.history) == 5
+
+    def test_nan_is_no_improvement(self, bunch: DataBunch) -> None:
+        learner = learner_with(bunch, Follow([1, float("nan"), float("nan")]), oc.EarlyStopping(patience=2))
+        learner.fit(5, 1e-3)
+        assert len(learner.history) == 3
+
+
+class TestKeepBest:
+    def test_it_brings_back_the_weights_of_the_best_epoch(self, bunch: DataBunch) -> None:
+        follow = Follow([3, 1, 2])
+        learner = learner_with(bunch, follow, oc.KeepBest())
+        learner.fit(3, 1e-2)
+        assert_same(weights_of(learner), follow.weights[1])
+        assert_differ(follow.weights[1], follow.weights[2])
+        assert learner.history.notes == ["kept the weights of epoch 2, the best valid_loss"]
+
+    def test_nothing_is_said_where_the_last_epoch_is_the_best(self, bunch: DataBunch) -> None:
+        follow = Follow([3, 2, 1])
+        learner = learner_with(bunch, follow, oc.KeepBest())
+        learner.fit(3, 1e-2)
+        assert_same(weights_of(learner), follow.weights[2])
+        assert learner.history.notes == []
+
+    def test_also_after_ctrl_c(self, bunch: DataBunch) -> None:
+        follow = Follow([3, 1, 2])
+        learner = learner_with(bunch, follow, oc.KeepBest(), Break(2, KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            learner.fit(5, 1e-2)
+        assert_same(weights_of(learner), follow.weights[1])
+
+    def test_also_in_the_middle_of_an_epoch_after_the_best(self, bunch: DataBunch) -> None:
+        class Stop(oc.Callback):
+            def on_batch_end(self, learner: Learner, event: Any) -> None:
+                if event.step == 4:
+                    raise KeyboardInterrupt
+
+        follow = Follow([1])
+        learner = learner_with(bunch, follow, oc.KeepBest(), Stop())
+        with pytest.raises(KeyboardInterrupt):
+            learner.fit(3, 1e-2)
+        assert_same(weights_of(learner), follow.weights[0])
+
+    def test_before_the_first_epoch_is_done_there_is_nothing_to_bring_back(self, bunch: DataBunch) -> None:
+        stop = type("Stop", (oc.Callback,), {"on_epoch_start": lambda self, learner, event: (_ for _ in ()).throw(KeyboardInterrupt)})()  # fmt: skip  # noqa: E501
+        learner = learner_with(bunch, oc.KeepBest(), stop)
+        before = weights_of(learner)
+        with pytest.raises(KeyboardInterrupt):
+            learner.fit(1, 1e-2)
+        assert_same(weights_of(learner), before)
+
+    def test_a_later_fit_that_is_worse_gives_way_to_the_earlier(self, bunch: DataBunch) -> None:
+        follow = Follow([1, 3, 2])
+        learner = learner_with(bunch, follow, oc.KeepBest())
+        learner.fit(1, 1e-2)
+        learner.fit(2, 1e-2)
+        assert_same(weights_of(learner), follow.weights[0])
+
+    def test_numbers_at_another_size_are_not_compared(self, bunch: DataBunch) -> None:
+        follow = Follow([1, 3])
+        learner = learner_with(bunch, follow, oc.KeepBest())
+        learner.fit(1, 1e-2)
+        learner.data = bunch.resize(24)
+        learner.fit(1, 1e-2)
+        assert_same(weights_of(learner), follow.weights[1])
+
+    def test_with_ema_it_keeps_the_average_since_that_was_validated(self, bunch: DataBunch) -> None:
+        losses: list[float] = []
+
+        class Worse(oc.Callback):
+            def on_epoch_end(self, learner: Learner, event: Any) -> None:
+                losses.append(event.record.valid_loss)
+                if event.epoch == 1:
+                    object.__setattr__(event.record, "valid_loss", 99.0)
+
+        learner = learner_with(bunch, Worse(), oc.KeepBest(), ema=0.9)
+        learner.fit(2, 3e-2)
+        assert learner.validate()["valid_loss"] == pytest.approx(losses[0], rel=1e-5)
+
+
+class TestCheckpoint:
+    def test_it_saves_after_every_epoch(self, bunch: DataBunch, tmp_path: Path) -> None:
+        path = tmp_path / "deep" / "run.ckpt"
+        learner = learner_with(bunch, oc.Checkpoint(path), Break(1, KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            learner.fit(3, 1e-3)
+        again = learner_with(bunch)
+        again.load(path)
+        assert len(again.history) == 2
+        assert_same(weights_of(again), weights_of(learner))
+        assert [entry.name for entry in path.parent.iterdir()] == ["run.ckpt"]
+
+
+@pytest.mark.parametrize(
+    "callback", [oc.EarlyStopping("acuracy"), oc.KeepBest("acuracy")], ids=lambda c: type(c).__name__
+)
+def test_a_number_that_is_not_watched_is_refused_before_training(bunch: DataBunch, callback: oc.Callback) -> None:
+    learner = learner_with(bunch, callback)
+    name = type(callback).__name__
+    with pytest.raises(ModelError, match=rf"{name} cannot watch 'acuracy'[\s\S]*Did you mean 'accuracy'"):
+        learner.fit(1, 1e-3)
+    assert len(learner.history) == 0
+
+
+class TestProgressTable:
+    def test_elsewhere_than_in_a_terminal_it_prints_a_line_an_epoch(
+        self, bunch: DataBunch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        learner = Learner(bunch, plain_model())
+        learner.fit(2, 1e-3)
+        lines = capsys.readouterr().err.splitlines()
+        assert lines == repr(learner.history).splitlines()[1:]
+
+    def test_the_epoch_that_is_stopped_at_is_printed_too(
+        self, bunch: DataBunch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        learner = Learner(bunch, plain_model(), callbacks=[Follow([1, 2]), oc.EarlyStopping(patience=1)])
+        learner.fit(5, 1e-3)
+        assert len(capsys.readouterr().err.splitlines()) == 2
+
+    @pytest.mark.parametrize("error", [None, TrainingError("a", "b", "c")])
+    def test_in_a_terminal_it_leaves_the_table_of_this_fit(self, bunch: DataBunch, error: Exception | None) -> None:
+        table, screen = ProgressTable(), io.StringIO()
+        table.console = Console(file=screen, force_terminal=True, width=120)
+        learner = learner_with(bunch)
+        learner.fit(1, 1e-3)
+        learner.callbacks = [table] if error is None else [table, Break(1, error)]
+        if error is None:
+            learner.fit(2, 1e-3)
+        else:
+            with pytest.raises(TrainingError):
+                learner.fit(2, 1e-3)
+        assert table.live is None, "the cursor is given back"
+        shown = re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", screen.getvalue())
+        last = [line.split() for line in shown.splitlines() if line.strip()][-3:]
+        assert [row[0] for row in last] == ["epoch", "2", "3"]
+
+    def test_a_running_fit_shows_how_far_it_is(self) -> None:
+        table, screen = ProgressTable(), io.StringIO()
+        table.console = Console(file=screen, force_terminal=True, width=120)
+        learner: Any = type("Fake", (), {"history": History()})()
+        table.on_fit_start(learner, FitStart(epochs=2, steps=4, done=0))
+        table.on_batch_end(learner, type("Event", (), {"step": 4, "lr": 0.01})())
+        assert table.live is not None
+        table.live.refresh()
+        record = EpochRecord(1, "head", "32x32 pixels", 0.01, 1.0, 0.9, {}, 0.5)
+        learner.history.epochs.append(record)
+        table.on_epoch_end(learner, EpochEnd(0, record))
+        table.on_fit_end(learner, type("Event", (), {"error": None})())
+        assert "50%" in screen.getvalue()
