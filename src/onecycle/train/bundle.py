@@ -5,12 +5,15 @@ A bundle is a zip (or a folder) with exactly these members; loading refuses any 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
 import os
 import shutil
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,8 @@ from onecycle.errors import BundleError, some
 SCHEMA = 1
 CONFIG, TENSORS = "config.json", "model.safetensors"
 OPTIONAL = frozenset({"tokenizer.json"})
+# All that zipfile raises for a file that is none, or has a wrong byte somewhere.
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError, OverflowError)
 _MEMBERS = frozenset({CONFIG, TENSORS}) | OPTIONAL
 
 
@@ -135,7 +140,9 @@ def _read_zip(path: Path) -> dict[str, bytes]:
         with zipfile.ZipFile(path) as archive:
             _check_names(path, archive.namelist())
             return {name: archive.read(name) for name in archive.namelist()}
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+    except BundleError:
+        raise
+    except _UNREADABLE as error:
         raise BundleError(
             f"{path} is no bundle, or was cut short: {error}.", "a whole bundle.", "copy or export it again."
         ) from error
@@ -191,4 +198,5 @@ def _replace_whole(path: Path, write: Callable[[Path], None]) -> None:
             if leftover.is_dir():
                 shutil.rmtree(leftover, ignore_errors=True)
             else:
-                leftover.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    leftover.unlink(missing_ok=True)
