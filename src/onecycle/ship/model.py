@@ -61,7 +61,8 @@ def load_model(path: str | Path, *, device: str | torch.device | None = None) ->
             f"load it with the version that wrote it: onecycle {config.get('onecycle', 'unknown')}.",
         ) from error
     height, width = modality.size
-    example = torch.randint(0, 256, (1, 3, height, width), dtype=torch.uint8)
+    chance = torch.Generator().manual_seed(0)  # not the user's
+    example = torch.randint(0, 256, (1, 3, height, width), dtype=torch.uint8, generator=chance)
     loaded = Model(folded(model.eval(), example), modality, target, torch.device(device or _best_device()))
     loaded.config = config
     return loaded
