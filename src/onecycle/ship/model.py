@@ -48,7 +48,8 @@ def load_model(path: str | Path, *, device: str | torch.device | None = None) ->
     """
     tensors, config = read_bundle(path, "model")
     try:
-        model = _known(MODELS, config["model"]["kind"], path).from_config(config["model"])
+        with torch.random.fork_rng():  # weights are drawn before they are loaded: not from the user's generator
+            model = _known(MODELS, config["model"]["kind"], path).from_config(config["model"])
         modality = _known(MODALITIES, config["modality"]["kind"], path).from_config(config["modality"])
         target = target_from_config(config["target"])
         model.load_state_dict(tensors)
