@@ -12,6 +12,7 @@ import onecycle as oc
 from onecycle.data.bunch import DataBunch
 from onecycle.train.groups import GroupedModel
 from onecycle.train.learner import Learner
+from onecycle.vision.model import vision_learner
 
 TINY = "test_efficientnet"
 
@@ -40,7 +41,7 @@ def tag_bunch(tagged: Path, *, size: int = 32, augment: Any = None, batch_size: 
 
 def tiny(bunch: DataBunch, backbone: str = TINY, *, frozen: bool = True, hidden: int = 16, **options: Any) -> Learner:
     """A learner of a tiny backbone with random weights, frozen up to its head unless told otherwise."""
-    learner = oc.vision_learner(bunch, backbone, pretrained=False, hidden=hidden, **{"progress": False, **options})
+    learner = vision_learner(bunch, backbone, pretrained=False, hidden=hidden, **{"progress": False, **options})
     if frozen:
         learner.freeze()
     return learner
