@@ -1,8 +1,11 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 import onecycle as oc
+from onecycle.data.explain import _described
 
 
 def test_explain_names_every_stage_with_shapes_units_and_the_label(photos: Path, capsys: pytest.CaptureFixture) -> None:
@@ -36,3 +39,10 @@ def test_explain_shows_tags_as_numbers(tagged: Path) -> None:
     encoded = [float(name in tags) for name in bunch.classes]
     assert f"encoded by MultiCategory: {tags!r} -> float32 {encoded}" in bunch.explain(0)
     assert f"decoded again: {tuple(tags)!r}" in bunch.explain(0)
+
+
+def test_anything_can_be_described() -> None:
+    assert _described(None) == "none"
+    assert _described("some words") == "str 'some words'"
+    assert _described(torch.tensor(3)) == "int64 3"
+    assert _described(np.array([[0.5, 2.0]], np.float32)) == "float32, (1, 2), from 0.5 to 2"

@@ -57,6 +57,11 @@ def test_a_csv_may_hold_newlines_in_quotes_and_another_separator(tmp_path: Path)
     assert read_csv(tmp_path / "labels.csv", separator=";").to_pydict() == {"image": ["1"], "tags": ["a\nb"]}
 
 
+def test_newlines_in_quotes_survive_between_blocks(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("image,tags\n" + '1,"a\nb"\n' * 200_000)
+    assert set(read_csv(tmp_path / "labels.csv")["tags"].to_pylist()) == {"a\nb"}
+
+
 def test_numbers_late_in_a_csv_stay_text(tmp_path: Path) -> None:
     """Arrow guesses types from the first block, about a megabyte; ours may not depend on it."""
     (tmp_path / "labels.csv").write_text("image,label\n" + "0001,01\n" * 200_000 + "x,cat\n")

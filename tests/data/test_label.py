@@ -168,6 +168,12 @@ def test_the_wrong_delimiter_is_noticed(table: Callable[..., SplitImages]) -> No
         table(tags=["a b", "b c", "a"]).label_from_column("tags", delimiter=",")
 
 
+def test_a_side_without_the_delimiter_is_no_mistake(table: Callable[..., SplitImages]) -> None:
+    """Here validation holds one tag of two words."""
+    labelled = table(tags=["palm tree,sea", "sea,palm tree", "palm tree"]).label_from_column("tags", delimiter=",")
+    assert labels_of(labelled)[-1] == ["palm tree"]
+
+
 def test_a_pattern_needs_one_group(split: SplitImages) -> None:
     for pattern, count in ((r"\w+", 0), (r"(\w)(\w)", 2)):
         with pytest.raises(DataError, match=rf"has {count} groups.\nExpected one group, the label.\nFix: put \( \)"):
@@ -209,6 +215,9 @@ def test_a_test_folder_is_labelled_where_its_folders_are_classes(tmp_path: Path)
     draw(tmp_path / "test" / "1.jpg", (0, 0, 0))
     split = oc.ImageList.from_folder(tmp_path).split_by_folder(test="test")
     assert repr(split.label_from_folder()).startswith("LabelledImages: 2 training, 2 validation, 1 test items (unl")
+
+    by_name = split.label_from_regex(r"/(a|b)/")
+    assert by_name.test.table.column_names == ["#item"], "no label to be found there"
 
     (tmp_path / "test" / "a").mkdir()
     (tmp_path / "test" / "1.jpg").rename(tmp_path / "test" / "a" / "1.jpg")

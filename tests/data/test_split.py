@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -98,6 +99,7 @@ def test_the_seed_decides_a_random_split() -> None:
 
 def test_groups_meet_the_fraction_as_closely_as_they_can() -> None:
     assert len(split.by_group(["a"] * 5 + ["b"] * 5, 0.01, 0).valid) == 5
+    assert len(split.by_group(["a"] * 5 + ["b"] * 5, 0.99, 0).valid) == 5, "a group stays for training"
     assert len(split.by_group([number // 10 for number in range(100)], 0.2, 0).valid) == 20
 
 
@@ -203,18 +205,39 @@ def test_a_single_group_cannot_be_split() -> None:
         split.by_group(["a"] * 3, 0.2, 0)
 
 
-WAYS: dict[str, Callable[[oc.ImageList], SplitImages]] = {
-    "split_random": lambda items: items.split_random(0.3),
-    "stratify by folder": lambda items: items.split_random(0.3, stratify="folder"),
-    "split_by_folder": lambda items: items.split_by_folder(valid="red"),
-    "split_by_index": lambda items: items.split_by_index([0, 29]),
-    "split_by_group": lambda items: items.split_by_group(lambda path: path.stem[-1]),
+@pytest.fixture
+def table(tmp_path: Path, photos: Path) -> oc.ImageList:
+    """All photos, with columns of who took them and on which side they belong."""
+    names = oc.ImageList.from_folder(photos).items.names()
+    (tmp_path / "valid.txt").write_text("red_0.jpg")
+    rows = pd.DataFrame({"image": names, "person": [n[-5] for n in names], "is_valid": [n[-5] in "12" for n in names]})
+    return oc.ImageList.from_table(rows, folder=photos)
+
+
+WAYS: dict[str, Callable[[oc.ImageList, Path], SplitImages]] = {
+    "split_random": lambda items, folder: items.split_random(0.3),
+    "stratify by folder": lambda items, folder: items.split_random(0.3, stratify="folder"),
+    "stratify by column": lambda items, folder: items.split_random(0.3, stratify="person"),
+    "split_by_folder": lambda items, folder: items.split_by_folder(valid="red"),
+    "split_by_column": lambda items, folder: items.split_by_column(),
+    "split_from_file": lambda items, folder: items.split_from_file(folder / "valid.txt"),
+    "split_by_index": lambda items, folder: items.split_by_index([0, 29]),
+    "split_by_group": lambda items, folder: items.split_by_group(lambda path: path.stem[-1]),
+    "split_by_group of a column": lambda items, folder: items.split_by_group("person"),
 }
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_lists_split_without_loss_or_change(way: str, photos: Path) -> None:
-    items = oc.ImageList.from_folder(photos)
-    before = items.items.names()
-    sides = WAYS[way](items)
-    assert sorted(sides.train.names() + sides.valid.names()) == before == items.items.names()
+def test_lists_split_without_loss_or_change(way: str, table: oc.ImageList, tmp_path: Path) -> None:
+    before = table.items.names()
+    sides = WAYS[way](table, tmp_path)
+    assert sorted(sides.train.names() + sides.valid.names()) == sorted(before)
+    assert table.items.names() == before
+
+
+def test_lists_hold_back_what_the_column_or_the_file_says(table: oc.ImageList, tmp_path: Path) -> None:
+    assert {name[-5] for name in table.split_by_column("is_valid").valid.names()} == {"1", "2"}
+    assert table.split_from_file(tmp_path / "valid.txt").valid.names() == ["red/red_0.jpg"]
+    people = table.split_by_group("person", valid=0.3)
+    assert len(set(people.valid.column("person").to_pylist())) == 3
+    assert len(table.split_random(0.3, stratify="folder").valid) == 9

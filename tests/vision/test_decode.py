@@ -105,6 +105,18 @@ def test_a_large_jpeg_is_decoded_no_larger_than_needed(tmp_path: Path, monkeypat
     assert seen == [(200, 100), (200, 100), (200, 100), (1600, 800)]
 
 
+def test_a_turned_jpeg_is_decoded_no_larger_than_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """EXIF may swap height and width, so that the size asked for must be swapped before it is compared."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    smooth(800, 1600).save(tmp_path / "x.jpg", exif=exif)
+    seen = []
+    original = ImageOps.exif_transpose
+    monkeypatch.setattr(ImageOps, "exif_transpose", lambda image: seen.append(image.size) or original(image))
+    assert decode(tmp_path / "x.jpg", (400, 200)).shape == (400, 200, 3)
+    assert seen == [(400, 200)]
+
+
 def test_cmyk_is_converted_as_pil_does(tmp_path: Path) -> None:
     smooth(8, 8).convert("CMYK").save(tmp_path / "x.jpg", quality=95)
     with Image.open(tmp_path / "x.jpg") as image:
@@ -330,8 +342,20 @@ def test_damage_gives_pixels_or_our_error(
             return
 
 
-def test_damaged_metadata_is_our_error(tmp_path: Path) -> None:
-    """A text where EXIF has a number: PIL raises a struct.error."""
+@pytest.mark.parametrize("error", [OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, struct.error])
+def test_whatever_pil_raises_on_damage_is_our_error(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: str) -> None:
+        raise error("broken")
+
+    monkeypatch.setattr(decode_module.Image, "open", fail)
+    with pytest.raises(
+        DataError, match=r"x.jpg is damaged: .*broken.*\nExpected a complete image file.\nFix: replace it"
+    ):
+        decode("x.jpg", (8, 8))
+
+
+def test_metadata_of_the_wrong_type_is_our_error(tmp_path: Path) -> None:
+    """EXIF that gives the orientation as text."""
     exif = Image.Exif()
     exif[0x0112], exif[0x0100] = 6, 8
     data = encoded(smooth(8, 8), "JPEG", exif=exif)

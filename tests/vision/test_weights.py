@@ -172,6 +172,13 @@ def test_weights_of_another_architecture_are_refused(tiny: dict[str, torch.Tenso
         create_backbone(TINY, tmp_path / "w.safetensors")
 
 
+def test_other_backbones_come_from_the_hub_with_their_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(timm, "create_model", lambda name, **options: asked.append((name, options)))
+    create_backbone("resnet18", num_classes=0)
+    assert asked == [("resnet18", {"pretrained": True, "num_classes": 0})]
+
+
 def test_an_unreachable_hub_gives_three_ways_out(no_network: list[Any]) -> None:
     with pytest.raises(ModelError) as caught:
         create_backbone("resnet18", True)

@@ -56,6 +56,8 @@ class SplitList(ABC, Generic[LabelledT]):
             classes: All classes in the order wanted; "all" takes the labels of both sides; None takes those of the
                 training side, and a label that only validation has is an error. Numbers in names sort as numbers.
         """
+        if delimiter is not None:
+            _check_delimiter((self.train, self.valid), column, delimiter)
         return self.label_with(lambda part: _from_column(part, column, delimiter), classes)
 
     def label_from_columns(self, columns: Sequence[str]) -> LabelledT:
@@ -174,15 +176,21 @@ def _from_column(part: Part, column: str, delimiter: str | None) -> list[Any]:
             )
         return [str(value) for value in values]
     texts = ["" if value is None else str(value) for value in values]
-    if not any(delimiter in text for text in texts):
-        for other in ",;| ":
-            if other != delimiter and sum(other in text for text in texts) > len(texts) / 10:
-                raise DataError(
-                    f"No value of column {column!r} contains the delimiter {delimiter!r}, such as {texts[0]!r}.",
-                    f"tags separated by {delimiter!r}.",
-                    f"pass delimiter={other!r}.",
-                )
     return [list(dict.fromkeys(tag.strip() for tag in text.split(delimiter) if tag.strip())) for text in texts]
+
+
+def _check_delimiter(parts: Sequence[Part], column: str, delimiter: str) -> None:
+    """Refuse a delimiter that no value of any side contains, where many values contain another."""
+    texts = [str(value) for part in parts for value in part.column(column).to_pylist() if value not in (None, "")]
+    if any(delimiter in text for text in texts):
+        return
+    for other in ",;| ":
+        if sum(other in text for text in texts) > len(texts) / 10:
+            raise DataError(
+                f"No value of column {column!r} contains the delimiter {delimiter!r}, such as {texts[0]!r}.",
+                f"tags separated by {delimiter!r}.",
+                f"pass delimiter={other!r}.",
+            )
 
 
 def _from_one_hot(part: Part, columns: Sequence[str]) -> list[list[str]]:
