@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,12 @@ def _few_head_steps() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(features, "HEAD_STEPS", 12)
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _little_to_collect() -> None:
+    """Every fit ends with a collection of garbage; without the modules' objects that takes no time."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -419,6 +419,7 @@ class Learner:
             return find(rates, sweep, sweeps or (3 if kept else 1), frozen_rate)
         finally:
             self.load_weights(weights)
+            self.accelerator.free_memory()
 
     def _sweep(self, kept: KeptFeatures | None, number: int, rates: Curve) -> list[float]:
         """Train one step at each rate until the loss explodes; return the losses."""
@@ -439,7 +440,6 @@ class Learner:
             if not loss <= max(4 * min(losses), 2 * max(losses[:5])):
                 losses.pop()
                 break
-        self.accelerator.free_memory()
         return losses
 
     def _rates(self, lr: LearningRate) -> list[float]:
