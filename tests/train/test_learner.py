@@ -419,6 +419,28 @@ class TestParts:
         assert_same(weights_of(smoothed), weights_of(by_torch))
         assert_differ(weights_of(smoothed), weights_of(plain))
 
+    def test_the_loss_of_tags_is_torchs_binary_cross_entropy(self, tagged: Path) -> None:
+        bunch = tag_bunch(tagged)
+        ours = Learner(bunch, plain_model(), progress=False)
+        by_torch = Learner(bunch, plain_model(), loss=nn.BCEWithLogitsLoss(), progress=False)
+        for learner in (ours, by_torch):
+            learner.fit(1, 1e-2)
+        assert_same(weights_of(ours), weights_of(by_torch))
+
+    def test_rare_classes_weigh_more_where_the_loss_is_balanced(self, photos: Path) -> None:
+        bunch = photo_bunch(photos, balance="loss")
+        uneven = replace(bunch.target, class_weights=(0.5, 1.0, 3.0))  # type: ignore[type-var]
+        bunch.target = uneven
+        weighted = Learner(bunch, plain_model(), progress=False)
+        by_torch = Learner(
+            bunch, plain_model(), loss=nn.CrossEntropyLoss(torch.tensor([0.5, 1.0, 3.0])), progress=False
+        )
+        plain = Learner(bunch, plain_model(), loss=nn.CrossEntropyLoss(), progress=False)
+        for learner in (weighted, by_torch, plain):
+            learner.fit(1, 1e-2)
+        assert_same(weights_of(weighted), weights_of(by_torch))
+        assert_differ(weights_of(weighted), weights_of(plain))
+
     def test_a_mix_changes_what_is_learnt_from_and_not_what_is_validated(self, bunch: DataBunch) -> None:
         batches: list[Any] = []
         look = type(

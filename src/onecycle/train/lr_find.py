@@ -15,7 +15,7 @@ from onecycle.data.figure import Picture
 from onecycle.errors import ModelError, TrainingError
 
 Curve = NDArray[np.float64]
-# A few items are soon learnt by heart at any rate, and then the floor says little; above this, Adam forgets what it knew.
+# A few items are soon learnt by heart at any rate; then the floor says little. Above this, Adam forgets what it knew.
 HIGHEST = 1e-2
 
 
