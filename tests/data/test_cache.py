@@ -2,7 +2,9 @@
 
 import os
 import re
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -127,6 +129,15 @@ def test_no_room_to_write_is_an_error(tmp_path: Path) -> None:
     message = r"Cannot keep 0 MB in .*/file/cache: .*\nExpected a folder with room.*\nFix: .*ONECYCLE_CACHE"
     with pytest.raises(DataError, match=message):
         Cache((8, 8, 3), tmp_path / "file" / "cache").full(dataset_of(tmp_path / "images"))
+
+
+def test_a_full_disk_is_told_before_it_is_written_to(
+    home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=10))
+    with pytest.raises(DataError, match=r"Cannot keep 0 MB in .*No space left on device"):
+        Cache((8, 8, 3), home).full(dataset_of(tmp_path / "images"))
+    assert list(home.iterdir()) == []
 
 
 @pytest.mark.parametrize("mode", ["memory", "disk"])

@@ -137,9 +137,10 @@ def test_paths_are_taken_as_they_are(folder: Path) -> None:
     assert [items.items.locate(name) for name in items.items.names()] == [str(folder / "b.jpg"), str(folder / "a.jpg")]
 
 
-def test_no_paths_are_an_error() -> None:
-    with pytest.raises(DataError, match=r"No paths were given.\nExpected at least one path.\nFix: check the list"):
-        oc.ImageList.from_paths([])
+@pytest.mark.parametrize("paths", [[], "a.jpg"])
+def test_no_paths_or_a_single_text_are_an_error(paths: Any) -> None:
+    with pytest.raises(DataError, match=r"paths=.*\nExpected a list of at least one path.\nFix: pass \[path\]"):
+        oc.ImageList.from_paths(paths)
 
 
 # From a CSV or a table.

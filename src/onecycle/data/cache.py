@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -86,6 +88,9 @@ class Cache:
         count = int(torch.Size(shape).numel())
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            # The file is made with holes in it: a disk that fills up later would end the process, not raise.
+            if not path.exists() and shutil.disk_usage(self.folder).free < count:
+                raise OSError(errno.ENOSPC, "No space left on device")
             flat = torch.from_file(str(path), shared=True, size=count, dtype=torch.uint8)
         except (OSError, RuntimeError) as error:
             raise DataError(

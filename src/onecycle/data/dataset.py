@@ -41,9 +41,11 @@ class ItemDataset(Dataset[Sample]):
     """The items of one side, read by the modality and labelled by the target."""
 
     def __init__(self, part: Part, modality: Modality, target: Target, *, training: bool) -> None:
+        # Only these two Arrow columns travel to workers: no Python object an item, so that a worker's memory does not
+        # grow as it reads (pytorch#13246), and nothing of the user's other columns.
+        columns = [name for name in (ITEM, LABEL) if name in part.table.column_names]
+        part = Part(part.table.select(columns), part.root)
         self.part, self.modality, self.target, self.training = part, modality, target, training
-        # Only these two Arrow columns are touched while training: no Python object an item, so that a worker's
-        # memory does not grow as it reads (pytorch#13246).
         self._items = part.table[ITEM]
         self._labels = part.table[LABEL] if LABEL in part.table.column_names else None
 

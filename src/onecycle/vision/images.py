@@ -160,8 +160,8 @@ class ImageList(ItemList[SplitImages]):
     @classmethod
     def from_paths(cls, paths: Sequence[str | PurePath]) -> ImageList:
         """Take these files."""
-        if not paths:
-            raise DataError("No paths were given.", "at least one path.", "check the list.")
+        if not paths or isinstance(paths, str):
+            raise DataError(f"paths={paths!r}.", "a list of at least one path.", "pass [path], or use from_folder().")
         return cls(Part(pa.table({ITEM: pa.array([str(path) for path in paths])}), Path()), Images())
 
     @classmethod
