@@ -185,3 +185,13 @@ def test_a_model_of_ones_own_keeps_features_too(varied: DataBunch) -> None:
     learner.freeze()
     learner.fit(1, 1e-2)
     assert learner.kept is not None
+
+
+def test_features_are_forgotten_with_the_body_that_gave_them(varied: DataBunch) -> None:
+    learner = tiny(varied)
+    other = learner.copy_weights()
+    learner.fit(1, 1e-3)
+    learner.load_weights(learner.copy_weights())
+    assert learner.kept is not None
+    learner.load_weights({name: value + 1 if name.startswith("body.") else value for name, value in other.items()})
+    assert learner.kept is None

@@ -507,6 +507,9 @@ class Learner:
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:
         """Bring back what `copy_weights` returned."""
+        held = self.model.state_dict()
+        if any(name.startswith("body.") and not torch.equal(held[name], weights[name]) for name in held):
+            self.kept = None  # another body gives other features
         self.model.load_state_dict(weights)
 
     def save(self, path: str | Path) -> Path:
