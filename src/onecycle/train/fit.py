@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -71,7 +72,7 @@ class Losses:
             return
         self.values.append(float(self.pending))
         self.pending = None
-        if not torch.isfinite(torch.tensor(self.values[-1])):
+        if not math.isfinite(self.values[-1]):
             raise FloatingPointError(len(self.values))
 
 

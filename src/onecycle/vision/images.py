@@ -56,7 +56,7 @@ class Images:
     def prepare(self, batch: Batch, target: Target, generator: torch.Generator | None) -> Batch:
         """Augment; gives (batch, 3, height, width), channels last in memory, uint8 as read or float from 0 to 255."""
         images = batch.inputs.permute(0, 3, 1, 2)
-        if generator is not None:
+        if generator is not None and (self.augment.augmentations or images.shape[-2:] != self.size):
             images = self.augment.apply(images, self.size, generator)
         return replace(batch, inputs=images.contiguous(memory_format=torch.channels_last))
 
