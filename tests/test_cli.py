@@ -315,3 +315,13 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 def test_the_installed_command_is_this_one() -> None:
     done = subprocess.run([sys.executable, "-c", "import importlib.metadata as m; print(m.entry_points(group='console_scripts')['onecycle'].value)"], capture_output=True, text=True, check=True)  # fmt: skip  # noqa: E501
     assert done.stdout.strip() == f"{cli.__name__}:main"
+
+
+@pytest.mark.usefixtures("_tiny_models")
+def test_a_folder_that_cannot_be_written_is_told_before_training(shell: Shell, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = shell("train", photos, *QUICK, "--out", tmp_path / "file" / "run")
+    assert done.code == 2
+    assert f"Cannot write to {tmp_path / 'file' / 'run'}: {tmp_path / 'file'} is a file." in done.err
+    assert "Fix: pass another --out." in done.err
+    assert "epoch 1" not in done.err

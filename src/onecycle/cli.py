@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 import warnings
@@ -80,6 +81,7 @@ def train_and_report(learner: Learner, sentence: Sentence, out: Path) -> None:
     from onecycle.recipes import train as run
     from onecycle.ship.report import write_report
 
+    _check_writable(out)  # before training, so that no work is lost to a folder that cannot be written
     interrupted = False
     try:
         run(learner, sentence)
@@ -115,6 +117,8 @@ def predict(
     for file in files:
         found = ImageList.from_folder(file).items if file.is_dir() else None
         paths += [found.locate(name) for name in found.names()] if found else [str(file)]
+    if out is not None:
+        _check_writable(out.parent)
     model = load_model(bundle)
     answers, errors = predict_files(model, paths)
     if out is None:
@@ -225,6 +229,16 @@ def _tell(message: str, debug: bool) -> None:
     if debug:
         traceback.print_exc()
     typer.echo(message, err=True)
+
+
+def _check_writable(folder: Path) -> None:
+    """Look, without leaving anything behind, whether `folder` is there or could be made."""
+    nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        why = "may not be written to" if nearest.is_dir() else "is a file"
+        raise DataError(
+            f"Cannot write to {folder}: {nearest} {why}.", "a folder that can be written to.", "pass another --out."
+        )
 
 
 def _numbers(name: str, text: str) -> list[int]:
