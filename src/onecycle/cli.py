@@ -145,13 +145,14 @@ def check(
     missing: Missing = "raise",
 ) -> None:
     """Read every item as training would; report broken files, odd labels and duplicates."""
+    import onecycle
     from onecycle.recipes import labelled_list, sentence_for
 
     sentence = sentence_for(
         data, labels=labels, column=column, delimiter=delimiter, task=_one_of("task", task, "auto", "classify", "tag"),
         seed=seed, missing=missing,
     )  # fmt: skip
-    found = sentence.labelled[0].run(__import__("onecycle"))
+    found = sentence.labelled[0].run(onecycle)
     typer.echo(repr(found))
     labelled = labelled_list(sentence)
     typer.echo(repr(labelled))

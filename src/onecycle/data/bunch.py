@@ -177,7 +177,7 @@ class DataBunch:
         """Draw one training item as it is at prediction, then as training may see it, again and again."""
         figure, axes = grid(count, 4)
         training = self.train.dataset
-        plain = ItemDataset(training.part, self.modality, self.target, training=False)
+        plain = self.dataset_of(training.part)
         for number, one in zip(range(count), axes, strict=False):
             batch = self._prepared(training if number else plain, [item], training=number > 0, seed=number)
             self.modality.show(one, batch.inputs[0])

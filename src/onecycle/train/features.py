@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from onecycle.data.bunch import DataBunch
-from onecycle.data.dataset import DataLoader, ItemDataset, seeded
+from onecycle.data.dataset import DataLoader, seeded
 from onecycle.data.modality import Batch
 from onecycle.train.fold import folded
 
@@ -93,7 +93,7 @@ def keep_features(body: nn.Module, bunch: DataBunch, views: int, device: torch.d
     if valid is None or views * len(bunch) * valid.inputs.shape[1] * 4 > psutil.virtual_memory().available / 4:
         return None
     augmented = bunch.train.dataset
-    plain = ItemDataset(augmented.part, augmented.modality, augmented.target, training=False)
+    plain = bunch.dataset_of(augmented.part)
     kept = []
     for view in range(views):
         loader = bunch.in_order(augmented, bunch.train.cache) if view else bunch.in_order(plain)
