@@ -12,7 +12,7 @@ import onecycle as oc
 from onecycle.data.bunch import DataBunch
 from onecycle.train.groups import GroupedModel
 from onecycle.train.learner import Learner
-from onecycle.vision.model import vision_learner
+from onecycle.vision.learner import vision_learner
 
 TINY = "test_efficientnet"
 

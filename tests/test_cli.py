@@ -100,14 +100,14 @@ class TestTrain:
     def test_ctrl_c_keeps_the_best_model_so_far_and_says_where(
         self, shell: Shell, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        train_batch = Learner._train_batch
+        train_step = Learner._train_step
 
         def interrupted(self: Learner, *arguments: Any) -> Any:
             if len(self.history):
                 raise KeyboardInterrupt
-            return train_batch(self, *arguments)
+            return train_step(self, *arguments)
 
-        monkeypatch.setattr(Learner, "_train_batch", interrupted)
+        monkeypatch.setattr(Learner, "_train_step", interrupted)
         done = shell("train", photos, *QUICK, "--out", "here")
         assert done.code == 130
         assert f"Stopped by Ctrl-C: the best model so far is {Path('here/model.onecycle')}" in done.out
@@ -121,7 +121,7 @@ class TestTrain:
         def interrupted(*arguments: Any) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(Learner, "_train_batch", interrupted)
+        monkeypatch.setattr(Learner, "_train_step", interrupted)
         done = shell("train", photos, *QUICK, "--out", "here")
         assert done.code == 130
         assert "Stopped before the first epoch was done: there is no model to keep" in done.err
@@ -297,7 +297,7 @@ def test_demo_makes_data_models_and_pictures(shell: Shell, tmp_path: Path, monke
     assert done.code == 0, done.err
     for name in ("planet", "patterns"):
         assert {path.name for path in (tmp_path / "show" / name).iterdir()} >= PROMISED
-        assert f"--- {name} ---" in done.out
+        assert f"--- {name}: " in done.out
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["predict", "--help"]], ids=" ".join)

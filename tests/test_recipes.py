@@ -241,14 +241,14 @@ class TestSentence:
         sentence = sentence_for(tagged, labels=tagged / "labels.csv", sizes=[24], epochs=1, lr=1e-3)
         learner = prepare(sentence)
         tuned: list[bool] = []
-        train_batch = Learner._train_batch
+        train_step = Learner._train_step
 
         def interrupted(self: Learner, *arguments: Any) -> Any:
             if len(self.history):
                 raise KeyboardInterrupt
-            return train_batch(self, *arguments)
+            return train_step(self, *arguments)
 
-        monkeypatch.setattr(Learner, "_train_batch", interrupted)
+        monkeypatch.setattr(Learner, "_train_step", interrupted)
         monkeypatch.setattr(Learner, "tune_threshold", lambda self: tuned.append(True))
         with pytest.raises(KeyboardInterrupt):
             train(learner, sentence)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from onecycle.data.bunch import DataBunch as DataBunch
     from onecycle.data.dataset import Dataset as Dataset
+    from onecycle.data.numbers import Numbers as Numbers
     from onecycle.data.target import Category as Category
     from onecycle.data.target import MultiCategory as MultiCategory
     from onecycle.data.target import Target as Target
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from onecycle.errors import TrainingError as TrainingError
     from onecycle.recipes import fine_tune as fine_tune
     from onecycle.ship.model import load_model as load_model
+    from onecycle.train import losses as losses
     from onecycle.train import metrics as metrics
     from onecycle.train.callbacks import Checkpoint as Checkpoint
     from onecycle.train.callbacks import EarlyStopping as EarlyStopping
@@ -34,8 +36,12 @@ if TYPE_CHECKING:
     from onecycle.train.schedule import Cosine as Cosine
     from onecycle.train.schedule import OneCycle as OneCycle
     from onecycle.vision import augment as augment
+    from onecycle.vision import biwi as biwi
     from onecycle.vision.images import ImageList as ImageList
-    from onecycle.vision.model import vision_learner as vision_learner
+    from onecycle.vision.learner import vision_learner as vision_learner
+    from onecycle.vision.masks import Mask as Mask
+    from onecycle.vision.points import Points as Points
+    from onecycle.vision.tiles import predict_tiled as predict_tiled
 
 # Name to module; a module's own name means the module itself.
 _HOMES = {
@@ -54,18 +60,25 @@ _HOMES = {
     "KeepBest": "onecycle.train.callbacks",
     "Learner": "onecycle.train.learner",
     "Mixup": "onecycle.train.mix",
+    "Mask": "onecycle.vision.masks",
     "ModelError": "onecycle.errors",
     "MultiCategory": "onecycle.data.target",
+    "Numbers": "onecycle.data.numbers",
     "OneCycle": "onecycle.train.schedule",
     "OnecycleError": "onecycle.errors",
+    "Points": "onecycle.vision.points",
     "StopTraining": "onecycle.errors",
     "Target": "onecycle.data.target",
     "TrainingError": "onecycle.errors",
     "augment": "onecycle.vision.augment",
+    "biwi": "onecycle.vision.biwi",
     "fine_tune": "onecycle.recipes",
     "load_model": "onecycle.ship.model",
+    "losses": "onecycle.train.losses",
     "metrics": "onecycle.train.metrics",
-    "vision_learner": "onecycle.vision.model",
+    "predict_tiled": "onecycle.vision.tiles",
+    "unet_learner": "onecycle.vision.learner",
+    "vision_learner": "onecycle.vision.learner",
 }
 
 __all__ = sorted(_HOMES)

@@ -26,9 +26,13 @@ app = typer.Typer(
 
 Data = Annotated[Path, typer.Argument(help="Folder of images; train/ and valid/ in it are used as the sides.")]
 Labels = Annotated[Path | None, typer.Option(help="CSV that names images and labels; without it folders are labels.")]
-Column = Annotated[str | None, typer.Option(help="The CSV's column of labels.")]
+Column = Annotated[str | None, typer.Option(help="The CSV's column of labels; for points and numbers several: a,b.")]
 Delimiter = Annotated[str | None, typer.Option(help="What separates several tags in one label.")]
-Task = Annotated[str, typer.Option(help="auto, classify (one label an item) or tag (several).")]
+Task = Annotated[str, typer.Option(help="auto, classify (one label an item), tag (several), segment, points, numbers.")]
+Masks = Annotated[str | None, typer.Option(help="Where the masks are in DATA, such as labels/{stem}_P.png.")]
+Codes = Annotated[Path | None, typer.Option(help="Text file with the masks' class names; default: DATA/codes.txt.")]
+Ignore = Annotated[str | None, typer.Option(help="The masks' class that does not count; default: one called void.")]
+Group = Annotated[str | None, typer.Option(help="Pattern such as '(.+)_[0-9]+': same finds stay on the same side.")]
 Missing = Annotated[str, typer.Option(help="raise or drop rows of the CSV whose image is not there.")]
 Seed = Annotated[int, typer.Option(help="Decides the split and everything random.")]
 
@@ -47,16 +51,30 @@ def train(
     labels: Labels = None,
     column: Column = None,
     delimiter: Delimiter = None,
+    masks: Masks = None,
+    codes: Codes = None,
+    ignore: Ignore = None,
+    group: Group = None,
     task: Task = "auto",
     backbone: Annotated[
         str | None, typer.Option(help="Any timm name; default: one whose weights are a package.")
     ] = None,
-    epochs: Annotated[str, typer.Option(help="Epochs of the second step; one number, or one a size: 3,2.")] = "3",
-    sizes: Annotated[str, typer.Option(help="Image sizes in pixels, smaller first: 64,128.")] = "128",
+    epochs: Annotated[
+        str | None, typer.Option(help="Epochs of the second step; one number, or one a size: 3,2. Default: by task.")
+    ] = None,
+    sizes: Annotated[
+        str | None,
+        typer.Option(help="Image sizes in pixels, smaller first: 64,128 or 90x120,180x240 (height x width)."),
+    ] = None,
     lr: Annotated[str, typer.Option(help="Learning rate of the first step, or auto.")] = "auto",
     metric: Annotated[str | None, typer.Option(help="accuracy, f1, f2, auroc, ...")] = None,
     augment: Annotated[str, typer.Option(help="default, satellite, document or none.")] = "default",
-    batch_size: Annotated[int, typer.Option(help="Items a batch.")] = 64,
+    batch_size: Annotated[
+        str | None, typer.Option(help="Items a batch, or auto for the largest that fits. Default: by task.")
+    ] = None,
+    accumulate: Annotated[int, typer.Option(help="Batches a step: gradients are added up.")] = 1,
+    checkpoint_activations: Annotated[bool, typer.Option(help="Less memory, more time.")] = False,
+    precision: Annotated[str, typer.Option(help="fp32, bf16 or fp16.")] = "fp32",
     seed: Seed = 42,
     missing: Missing = "raise",
     on_bad_item: Annotated[str, typer.Option(help="raise stops at a broken file, skip leaves it out.")] = "raise",
@@ -65,11 +83,13 @@ def train(
     """Train a model on a folder of images, and write the model, its history and pictures."""
     from onecycle.recipes import prepare, sentence_for
 
-    counts, pixels = _numbers("epochs", epochs), _numbers("sizes", sizes)
+    counts = None if epochs is None else _numbers("epochs", epochs)
     sentence = sentence_for(
-        data, labels=labels, column=column, delimiter=delimiter, task=_one_of("task", task, "auto", "classify", "tag"),
-        backbone=backbone, epochs=counts[0] if len(counts) == 1 else counts, sizes=pixels, lr=_rate(lr), metric=metric,
-        augment=augment, batch_size=batch_size, seed=seed, missing=missing,
+        data, labels=labels, column=_columns(column), delimiter=delimiter, masks=masks, codes=codes, ignore=ignore,
+        group=group, task=_task(task), backbone=backbone, epochs=counts[0] if counts and len(counts) == 1 else counts,
+        sizes=None if sizes is None else _sizes(sizes), lr=_rate(lr), metric=metric, augment=augment,
+        batch_size=_batch_size(batch_size), accumulate=accumulate, checkpoint_activations=checkpoint_activations,
+        precision=_one_of("precision", precision, "fp32", "bf16", "fp16"), seed=seed, missing=missing,
     )  # fmt: skip
     typer.echo(f"{sentence}\n")
     learner = prepare(sentence, on_bad_item=_one_of("on-bad-item", on_bad_item, "raise", "skip"))
@@ -107,7 +127,13 @@ def train_and_report(learner: Learner, sentence: Sentence, out: Path) -> None:
 def predict(
     bundle: Annotated[Path, typer.Argument(help="A model that `train` or `export` wrote.")],
     files: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
-    out: Annotated[Path | None, typer.Option(help="Write a CSV here: image_name, and tags or label.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write a CSV here, a row an image; for masks a folder of PNGs.")
+    ] = None,
+    tiles: Annotated[
+        bool, typer.Option(help="For masks of large images: piece by piece, each at the model's size.")
+    ] = False,
+    scale: Annotated[float, typer.Option(help="With --tiles: shrink images by this first.")] = 1.0,
 ) -> None:
     """Predict the labels of images."""
     from onecycle.ship.model import load_model, predict_files
@@ -120,13 +146,16 @@ def predict(
     if out is not None:
         _check_writable(out.parent)
     model = load_model(bundle)
-    answers, errors = predict_files(model, paths)
+    answers, errors = predict_files(model, paths, tile_scale=scale if tiles else None)
     if out is None:
-        for row in answers.table.select(["item", "prediction", "confidence"]).to_pylist():
-            typer.echo(f"{row['item']}\t{model.target.caption(row['prediction'])}\t{row['confidence']:.3f}")
+        for row in answers.table.to_pylist():
+            sure = f"\t{row['confidence']:.3f}" if "confidence" in row else ""
+            typer.echo(f"{row['item']}\t{model.target.caption(row['prediction'])}{sure}")
+    elif model.target.kind == "mask":
+        written = answers.save_masks(out)
+        typer.echo(f"{len(written):,} masks written to {out}/")
     else:
-        several = model.target.kind == "multi_category"
-        answers.to_csv(out, label="tags" if several else "label")
+        answers.to_csv(out, label=None if model.target.kind == "multi_category" else "label")
         typer.echo(f"{len(answers):,} predictions written to {out}")
     for error in errors:
         typer.echo(f"{error}\n", err=True)
@@ -140,6 +169,9 @@ def check(
     labels: Labels = None,
     column: Column = None,
     delimiter: Delimiter = None,
+    masks: Masks = None,
+    codes: Codes = None,
+    ignore: Ignore = None,
     task: Task = "auto",
     seed: Seed = 42,
     missing: Missing = "raise",
@@ -149,8 +181,8 @@ def check(
     from onecycle.recipes import labelled_list, sentence_for
 
     sentence = sentence_for(
-        data, labels=labels, column=column, delimiter=delimiter, task=_one_of("task", task, "auto", "classify", "tag"),
-        seed=seed, missing=missing,
+        data, labels=labels, column=_columns(column), delimiter=delimiter, masks=masks, codes=codes, ignore=ignore,
+        task=_task(task), seed=seed, missing=missing,
     )  # fmt: skip
     found = sentence.labelled[0].run(onecycle)
     typer.echo(repr(found))
@@ -182,21 +214,14 @@ def info(bundle: Annotated[Path, typer.Argument(help="A model that `train` or `e
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for data, models and pictures.")] = Path("runs/demo"),
+    task: Annotated[str, typer.Option(help="auto (tags and classes), segment or points.")] = "auto",
 ) -> None:
     """Generate data, train on it, and write models and pictures: nothing is downloaded."""
-    from onecycle.demo import make_patterns, make_planet
-    from onecycle.recipes import prepare, sentence_for
+    from onecycle.demo import jobs
+    from onecycle.recipes import prepare
 
-    planet = make_planet(out / "data" / "planet")
-    patterns = make_patterns(out / "data" / "patterns")
-    typer.echo(f"Generated {planet} (tags) and {patterns} (a folder per class).\n")
-    jobs: dict[str, tuple[Path, dict[str, Any]]] = {
-        "planet": (planet, {"labels": planet / "train_v2.csv", "metric": "f2", "augment": "satellite"}),
-        "patterns": (patterns, {"augment": "satellite"}),
-    }
-    for name, (data, options) in jobs.items():
-        sentence = sentence_for(data, epochs=2, sizes=[96], **options)
-        typer.echo(f"--- {name} ---\n{sentence}\n")
+    for name, (about, sentence) in jobs(out / "data", _one_of("task", task, "auto", "segment", "points")).items():
+        typer.echo(f"--- {name}: {about} ---\n{sentence}\n")
         train_and_report(prepare(sentence), sentence, out / name)
         typer.echo("")
 
@@ -247,6 +272,35 @@ def _numbers(name: str, text: str) -> list[int]:
         return [int(part) for part in text.split(",")]
     except ValueError:
         raise DataError(f"--{name} {text}.", "whole numbers separated by commas.", f"pass --{name} 64,128.") from None
+
+
+def _sizes(text: str) -> list[int | tuple[int, int]]:
+    """Read "64,128" or "90x120,180x240", height first."""
+    sizes: list[int | tuple[int, int]] = []
+    for part in text.split(","):
+        sides = part.lower().split("x")
+        if not all(side.strip().isdecimal() for side in sides) or len(sides) > 2:
+            raise DataError(
+                f"--sizes {text}.", "pixels, or height x width, separated by commas.", "pass --sizes 64,128 or 180x240."
+            )
+        sizes.append(int(sides[0]) if len(sides) == 1 else (int(sides[0]), int(sides[1])))
+    return sizes
+
+
+def _columns(text: str | None) -> list[str] | None:
+    return None if text is None else [part.strip() for part in text.split(",")]
+
+
+def _batch_size(text: str | None) -> Any:
+    if text is None or text == "auto":
+        return text
+    if not text.isdecimal():
+        raise DataError(f"--batch-size {text}.", "a whole number, or auto.", "pass --batch-size 32.")
+    return int(text)
+
+
+def _task(text: str) -> Any:
+    return _one_of("task", text, "auto", "classify", "tag", "segment", "points", "numbers")
 
 
 def _rate(text: str) -> Any:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +13,7 @@ from onecycle.data.target import Category, MultiCategory, Target
 from onecycle.errors import ModelError
 from onecycle.train import metrics
 from onecycle.train.metrics import METRICS, Metric, resolve_metrics
+from onecycle.train.metrics.metric import FITTING, Kept
 
 CLASSES = Category(("a", "b", "c"))
 TAGS = MultiCategory(("x", "y", "z"))
@@ -113,19 +117,71 @@ def test_average_precision_is_the_mean_precision_at_each_hit() -> None:
     assert found == pytest.approx((1 + 2 / 3) / 2)
 
 
-@pytest.mark.parametrize("name", METRICS)
-@pytest.mark.parametrize("target", [CLASSES, TAGS], ids=lambda target: target.kind)
-def test_every_named_metric_is_between_0_and_1_for_the_targets_it_fits(name: str, target: Target) -> None:
+@pytest.mark.parametrize(
+    ("target", "name"), [(target, name) for target in (CLASSES, TAGS) for name in FITTING[target.kind][1]]
+)
+def test_every_named_metric_is_between_0_and_1_for_the_targets_it_fits(target: Target, name: str) -> None:
     (metric,) = resolve_metrics(name, target)  # type: ignore[arg-type]
     data = (PROBABILITIES, ANSWERS) if target is CLASSES else (TAG_PROBABILITIES, TAG_ANSWERS)
-    if name == "top_5" and target is TAGS:
-        pytest.skip("told apart above")
     assert metric.name == name
     assert 0 <= value(metric, target, *data) <= 1
     assert metric.higher_is_better == (name != "error_rate")
 
 
-@pytest.mark.parametrize(("asked", "near"), [("acuracy", "accuracy"), ("f_2", "f2"), ("error-rate", "error_rate")])
+def target_of(kind: str) -> Any:
+    return SimpleNamespace(kind=kind, classes=("a", "b", "c"), outputs=3)
+
+
+@pytest.mark.parametrize("kind", FITTING)
+@pytest.mark.parametrize("name", METRICS)
+def test_a_metric_is_made_for_the_targets_it_fits_and_refused_for_others(name: str, kind: str) -> None:
+    called, fitting = FITTING[kind]
+    (metric,) = resolve_metrics([name], target_of(kind))
+    if name in fitting:
+        target = TAGS if kind == "multi_category" else target_of(kind)
+        assert callable(metric.meter(target).update)
+        return
+    with pytest.raises(ModelError, match=rf"{name[:4]}\w* does not fit {called}\.\nExpected a metric for {called}: "):
+        metric.meter(target_of(kind))
+
+
+def test_every_fitting_metric_is_one_that_can_be_named() -> None:
+    assert {name for _, fitting in FITTING.values() for name in fitting} == set(METRICS)
+
+
+@pytest.mark.parametrize(
+    ("metric", "kind", "fix"),
+    [
+        (metrics.accuracy(), "mask", "'pixel_accuracy'"),
+        (metrics.error_rate(), "points", "'pixel_error'"),
+        (metrics.top_k(3), "numbers", "'mae'"),
+        (metrics.f2(threshold=0.2), "mask", "'pixel_accuracy'"),
+        (metrics.iou("road"), "category", "'accuracy'"),
+        (metrics.dice(), "multi_category", "'f1'"),
+        (metrics.mae(), "points", "'pixel_error'"),
+    ],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_a_metric_for_another_kind_of_target_is_refused_with_one_that_fits(metric: Metric, kind: str, fix: str) -> None:
+    with pytest.raises(ModelError, match=rf"does not fit [\s\S]*Fix: name another metric, such as {fix}\."):
+        metric.meter(target_of(kind))
+
+
+def test_a_kind_of_target_that_is_the_users_own_may_use_what_suits_it() -> None:
+    assert value(metrics.accuracy(), target_of("mood"), PROBABILITIES, ANSWERS) == pytest.approx(3 / 5)
+
+
+def test_a_meter_that_keeps_its_batches_measures_them_together_and_in_order() -> None:
+    meter = Kept(lambda answers, truths: torch.cat([answers, truths]))
+    assert meter.compute().isnan()
+    meter.update(torch.tensor([1.0, 2]), torch.tensor([5, 6]))
+    meter.update(torch.tensor([3.0]), torch.tensor([7]))
+    torch.testing.assert_close(meter.compute(), torch.tensor([1, 2, 3, 5, 6, 7], dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    ("asked", "near"), [("acuracy", "accuracy"), ("f_2", "f2"), ("error-rate", "error_rate"), ("miou", "mean_iou")]
+)
 def test_an_unknown_metric_is_refused_with_a_suggestion(asked: str, near: str) -> None:
     with pytest.raises(ModelError, match=rf"Unknown metric '{asked}'[\s\S]*Did you mean '{near}'"):
         resolve_metrics([asked], CLASSES)

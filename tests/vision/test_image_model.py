@@ -11,7 +11,8 @@ import onecycle as oc
 from conftest import TINY
 from onecycle.data.bunch import DataBunch
 from onecycle.train.groups import layer_groups
-from onecycle.vision.model import ImageModel, Normalize, make_head, vision_learner
+from onecycle.vision.learner import vision_learner
+from onecycle.vision.model import ImageModel, Normalize, make_head
 from onecycle.vision.weights import create_backbone
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

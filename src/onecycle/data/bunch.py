@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from onecycle.data.cache import Cache, CacheMode, cache_for
 from onecycle.data.dataset import DataLoader, ItemDataset, OnBadItem, seeded, usual_workers
 from onecycle.data.explain import explain_item
-from onecycle.data.figure import Picture, grid, wrapped
+from onecycle.data.figure import Picture, grid
 from onecycle.data.items import Part
 from onecycle.data.modality import BadItem, Batch, Modality
 from onecycle.data.progress import progress
@@ -31,7 +31,7 @@ class LoaderOptions:
     """How batches are made.
 
     Attributes:
-        batch_size: Items a batch.
+        batch_size: Items a batch; "auto" lets the learner find the largest that fits into memory.
         workers: Processes that read items; None chooses for this machine. A full cache needs none.
         seed: Decides the order of items and every random augmentation.
         cache: "memory" or "disk" keep read items; "auto" keeps them in memory where they take little of it.
@@ -39,7 +39,7 @@ class LoaderOptions:
         on_bad_item: "raise" stops at a broken file and names it, "skip" leaves it out with a warning.
     """
 
-    batch_size: int = 64
+    batch_size: int | Literal["auto"] = 64
     workers: int | None = None
     seed: int = 42
     cache: CacheMode = "auto"
@@ -87,9 +87,9 @@ class DataBunch:
         workers = usual_workers() if options.workers is None else options.workers
         return DataLoader(
             dataset,
-            batch_size=options.batch_size,
+            batch_size=self.batch_size,
             shuffle=shuffle,
-            workers=0 if options.workers is None and len(dataset) < 4 * options.batch_size else workers,
+            workers=0 if options.workers is None and len(dataset) < 4 * self.batch_size else workers,
             seed=options.seed,
             weights=weights,
             cache=cache,
@@ -116,8 +116,8 @@ class DataBunch:
 
     @property
     def batch_size(self) -> int:
-        """Items a batch."""
-        return self.options.batch_size
+        """Items a batch; until a learner has found out what fits, the usual number."""
+        return 64 if self.options.batch_size == "auto" else self.options.batch_size
 
     def __len__(self) -> int:
         """Return the number of training items."""
@@ -165,12 +165,13 @@ class DataBunch:
         loader = self.loader(part)
         dataset = loader.dataset
         rows = loader.order(epoch)[:count].tolist()
-        batch = self._prepared(dataset, rows, training=dataset.training, seed=epoch)
+        batch = self.prepared(dataset, rows, seed=epoch)
         figure, axes = grid(len(batch), 4)
-        for input, row, one in zip(batch.inputs, batch.index.tolist(), axes, strict=False):
+        targets = [None] * len(batch) if batch.targets is None else list(batch.targets)
+        for input, target, one in zip(batch.inputs, targets, axes, strict=False):
             self.modality.show(one, input)
-            label = dataset.label(row)
-            one.set_title("" if label is None else wrapped(self.target.caption(label)), fontsize=8)
+            self.target.show(one, target, None)
+        self.target.legend(figure)
         return figure
 
     def show_augmentations(self, item: int = 0, count: int = 12) -> Picture:
@@ -179,8 +180,10 @@ class DataBunch:
         training = self.train.dataset
         plain = self.dataset_of(training.part)
         for number, one in zip(range(count), axes, strict=False):
-            batch = self._prepared(training if number else plain, [item], training=number > 0, seed=number)
+            batch = self.prepared(training if number else plain, [item], seed=number)
             self.modality.show(one, batch.inputs[0])
+            # A label that moves with the input is drawn over it; one that does not is a title, and replaced.
+            self.target.show(one, None if batch.targets is None else batch.targets[0], None)
             one.set_title(f"augmented {number}" if number else "as it is", fontsize=9)
         return figure
 
@@ -217,11 +220,13 @@ class DataBunch:
         count = sum(len(loader.dataset) for loader in loaders.values() if loader is not None)
         return CheckReport(count, tuple(broken), tuple(same))
 
-    def _prepared(self, dataset: ItemDataset, rows: Sequence[int], *, training: bool, seed: int) -> Batch:
+    def prepared(self, dataset: ItemDataset, rows: Sequence[int], *, seed: int = 0) -> Batch:
+        """Return some items of one of this bunch's datasets as the model gets them; `seed` varies the augmentation."""
         batch = dataset.collate([dataset.fetch(row) for row in rows])
         if not len(batch):
             raise batch.bad[0].error
-        return self.modality.prepare(batch, self.target, seeded(self.options.seed, seed) if training else None)
+        generator = seeded(self.options.seed, seed) if dataset.training else None
+        return self.modality.prepare(batch, self.target, generator)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import psutil
+import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -37,6 +38,7 @@ class Cache:
         self.shape, self.folder = shape, folder
         self.inputs: Tensor | None = None
         self.targets: Tensor | None = None
+        self.frames: Tensor | None = None
         self.bad: dict[int, BadItem] = {}
 
     def full(self, dataset: ItemDataset) -> Cache:
@@ -46,6 +48,7 @@ class Cache:
         inputs, path = self._allocate(dataset)
         kept = path is not None and _finished(path).is_file()
         targets: list[Tensor | None] = [None] * len(dataset)
+        frames: list[Tensor | None] = [None] * len(dataset)
 
         def read(index: int) -> None:
             sample = dataset.fetch(index)
@@ -53,10 +56,12 @@ class Cache:
                 self.bad[index] = sample
             else:
                 inputs[index] = torch.as_tensor(sample.input)
-                targets[index] = sample.target
+                targets[index], frames[index] = sample.target, sample.frame
 
         if kept:  # the inputs are in the file; labels are cheap, and may have changed
-            targets = [_encoded(dataset, index) for index in range(len(dataset))]
+            assert path is not None
+            frames = list(safetensors.torch.load_file(_finished(path))["frames"])
+            targets = [_encoded(dataset, index, frame) for index, frame in enumerate(frames)]
         else:
             with ThreadPoolExecutor(os.cpu_count()) as pool:
                 rows = pool.map(read, range(len(dataset)))
@@ -64,11 +69,10 @@ class Cache:
                 for _ in progress(rows, description, len(dataset)):
                     pass
             if path is not None and not self.bad:
-                _finished(path).touch()
-        known = [target for target in targets if target is not None]
-        if known:
-            blank = torch.zeros_like(known[0])
-            self.targets = torch.stack([blank if target is None else target for target in targets])
+                blank = torch.empty(0)  # of inputs that have no frame
+                stacked = torch.stack([blank if frame is None else frame for frame in frames])
+                safetensors.torch.save_file({"frames": stacked}, _finished(path))
+        self.targets, self.frames = _stacked(targets), _stacked(frames)
         self.inputs = inputs
         return self
 
@@ -78,7 +82,8 @@ class Cache:
         bad = [self.bad[row] for row in rows.tolist() if row in self.bad] if self.bad else []
         if bad:
             rows = rows[[row not in self.bad for row in rows.tolist()]]
-        return Batch(self.inputs[rows], None if self.targets is None else self.targets[rows], rows, bad)
+        targets, frames = (None if held is None else held[rows] for held in (self.targets, self.frames))
+        return Batch(self.inputs[rows], targets, rows, bad, frames)
 
     def _allocate(self, dataset: ItemDataset) -> tuple[Tensor, Path | None]:
         shape = (len(dataset), *self.shape)
@@ -117,9 +122,20 @@ def cache_for(mode: CacheMode, shape: tuple[int, ...] | None, count: int) -> Cac
     return Cache(shape) if mode == "memory" or fits else None
 
 
-def _encoded(dataset: ItemDataset, index: int) -> Tensor | None:
+def _encoded(dataset: ItemDataset, index: int, frame: Tensor | None) -> Tensor | None:
     label = dataset.label(index)
-    return None if label is None else dataset.target.encode(label)
+    if label is None:
+        return None
+    return dataset.modality.encode(label, dataset.target, frame, training=dataset.training)
+
+
+def _stacked(rows: list[Tensor | None]) -> Tensor | None:
+    """Stack what is known, with zeros where an item could not be read; None where nothing is."""
+    known = [row for row in rows if row is not None and row.numel()]
+    if not known:
+        return None
+    blank = torch.zeros_like(known[0])
+    return torch.stack([blank if row is None else row for row in rows])
 
 
 def _fingerprint(dataset: ItemDataset, shape: tuple[int, ...]) -> str:
@@ -133,4 +149,4 @@ def _fingerprint(dataset: ItemDataset, shape: tuple[int, ...]) -> str:
 
 
 def _finished(path: Path) -> Path:
-    return path.with_suffix(".finished")
+    return path.with_suffix(".frames")

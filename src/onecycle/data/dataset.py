@@ -17,7 +17,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from onecycle.data.cache import Cache
 from onecycle.data.items import ITEM, LABEL, Part
-from onecycle.data.modality import BadItem, Batch, Modality, Sample
+from onecycle.data.modality import BadItem, Batch, Modality, Sample, collate
 from onecycle.data.target import Target
 from onecycle.errors import DataError
 
@@ -77,14 +77,7 @@ class ItemDataset(Dataset[Sample]):
 
     def collate(self, samples: Sequence[Sample | BadItem]) -> Batch:
         """Stack samples into a batch."""
-        good = [sample for sample in samples if isinstance(sample, Sample)]
-        bad = [sample for sample in samples if isinstance(sample, BadItem)]
-        index = torch.tensor([sample.index for sample in good])
-        if not good:
-            return Batch(torch.empty(0), None, index, bad)
-        encoded = [sample.target for sample in good if sample.target is not None]
-        inputs = self.modality.stack([sample.input for sample in good])
-        return Batch(inputs, torch.stack(encoded) if encoded else None, index, bad)
+        return collate(samples, self.modality)
 
 
 class DataLoader:

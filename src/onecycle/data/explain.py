@@ -31,8 +31,8 @@ def explain_item(dataset: ItemDataset, index: int, batch_size: int) -> str:
         ("on the device, prediction", [how.model, f"-> {_described(plain.inputs).replace(one, many)}"]),
     ]
     if sample.target is not None:
-        back = target.decode(target.soften(sample.target[None])[0])
-        steps.append(("decoded again", [f"{back!r}"]))
+        back = target.decode(target.soften(sample.target[None])[0], sample.frame)
+        steps.append(("decoded again", [_described(back) if isinstance(back, np.ndarray) else f"{back!r}"]))
     return "\n".join(f"{number}. {title}: " + "\n     ".join(lines) for number, (title, lines) in enumerate(steps, 1))
 
 

@@ -136,19 +136,32 @@ class ItemList(ABC, Generic[SplitT]):
         """Hold back the items at these positions, counted from 0."""
         return self._sides(split.by_index(len(self), valid))
 
-    def split_by_group(self, by: str | Callable[[Path], str], *, valid: float = 0.2, seed: int = 42) -> SplitT:
+    def split_by_group(
+        self,
+        by: str | Callable[[Path], str] | None = None,
+        *,
+        pattern: str | None = None,
+        valid: float = 0.2,
+        seed: int = 42,
+    ) -> SplitT:
         """Hold back whole groups, such as all the frames of one person, so that none is on both sides.
 
         Args:
             by: A column's name, or a function from the item's path to the name of its group.
+            pattern: Instead of `by`: a regular expression whose first group, found in the item's relative path, names
+                the item's group, such as r"(.+)_\\d+" for anna_01.jpg.
             valid: Fraction of the items to hold back; met as closely as whole groups allow.
             seed: The same seed gives the same split.
         """
-        groups = (
-            self.items.column(by).to_pylist()
-            if isinstance(by, str)
-            else [by(Path(self.items.locate(name))) for name in self.items.names()]
-        )
+        if (by is None) == (pattern is None):
+            raise DataError("split_by_group() takes by= or pattern=.", "one of them.", "name a column, or a pattern.")
+        if pattern is not None:
+            groups: list[Any] = split.found_in(self.items.names(), pattern)
+        elif isinstance(by, str):
+            groups = self.items.column(by).to_pylist()
+        else:
+            assert by is not None
+            groups = [by(Path(self.items.locate(name))) for name in self.items.names()]
         return self._sides(split.by_group(groups, valid, seed))
 
     def _sides(self, sides: split.Sides) -> SplitT:

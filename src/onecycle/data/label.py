@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -18,6 +17,8 @@ from onecycle.data.cache import CacheMode
 from onecycle.data.dataset import OnBadItem
 from onecycle.data.items import LABEL, ItemList, Part
 from onecycle.data.modality import Modality
+from onecycle.data.numbers import Numbers, numbers_from
+from onecycle.data.split import found_in
 from onecycle.data.target import Category, MultiCategory, Target, in_order
 from onecycle.errors import DataError, some
 
@@ -66,12 +67,7 @@ class SplitList(ABC, Generic[LabelledT]):
 
     def label_from_regex(self, pattern: str, *, classes: Classes = None) -> LabelledT:
         """Label with the first group that `pattern` finds in the item's path (forward slashes, relative)."""
-        compiled = re.compile(pattern)
-        if compiled.groups != 1:
-            raise DataError(
-                f"The pattern {pattern!r} has {compiled.groups} groups.", "one group, the label.", "put ( ) around it."
-            )
-        return self.label_with(lambda part: [_find(compiled, name) for name in part.names()], classes)
+        return self.label_with(lambda part: found_in(part.names(), pattern), classes)
 
     def label_from_function(
         self, function: Callable[[Path], str | Sequence[str]], *, classes: Classes = None
@@ -88,11 +84,35 @@ class SplitList(ABC, Generic[LabelledT]):
         target = _target_for(train, in_order(_distinct(train + valid)) if classes == "all" else classes)
         _check_seen(target, valid, self.valid, "validation")
         _warn_if_single(target, train + valid)
+        return self._label(labeller, target, train, valid)
+
+    def label_numbers(self, columns: str | Sequence[str]) -> LabelledT:
+        """Label with numbers from columns, to be predicted as they are ("regression"): ages, prices, angles.
+
+        They are standardised on the training side only, so that columns of any unit weigh alike in the loss.
+
+        Raises:
+            DataError: A value is no number, or a column holds the same number in all training rows.
+        """
+        names = (columns,) if isinstance(columns, str) else tuple(columns)
+
+        def labeller(part: Part) -> list[Any]:
+            return numbers_from(part, names)
+
+        train, valid = labeller(self.train), labeller(self.valid)
+        return self._label(labeller, Numbers.standardised(names, train), train, valid)
+
+    def _label(self, labeller: Labeller, target: Target, train: list[Any], valid: list[Any]) -> LabelledT:
+        """Return the next stage; a test folder that came with the split is labelled too, where it can be."""
         test = self.test
         if test is not None and (labels := _known_labels(target, labeller, test)) is not None:
-            test = test.with_labels(_column(labels))
+            test = test.with_labels(pa.array(labels, target.label_type))
         return self._labelled(
-            self.train.with_labels(_column(train)), self.valid.with_labels(_column(valid)), test, target, labeller
+            self.train.with_labels(pa.array(train, target.label_type)),
+            self.valid.with_labels(pa.array(valid, target.label_type)),
+            test,
+            target,
+            labeller,
         )
 
 
@@ -108,11 +128,7 @@ class LabelledList:
     labeller: Labeller
 
     def __repr__(self) -> str:
-        classes = self.target.classes
-        return (
-            f"{type(self).__name__}: {_sizes(self.train, self.valid, self.test)}\n"
-            f"{type(self.target).__name__}, {len(classes)} classes: {some(classes, 12)}"
-        )
+        return f"{type(self).__name__}: {_sizes(self.train, self.valid, self.test)}\n{self.target.summary}"
 
     def add_test(self, items: ItemList[Any], *, labelled: bool = False) -> Self:
         """Add a test set.
@@ -127,12 +143,12 @@ class LabelledList:
         if labelled:
             labels = self.labeller(test)
             _check_seen(self.target, labels, test, "test")
-            test = test.with_labels(_column(labels))
+            test = test.with_labels(pa.array(labels, self.target.label_type))
         return replace(self, test=test)
 
     def databunch(
         self,
-        batch_size: int = 64,
+        batch_size: int | Literal["auto"] = 64,
         *,
         workers: int | None = None,
         seed: int = 42,
@@ -143,7 +159,7 @@ class LabelledList:
         """Bind the sides together as loaders; reads a few items at once, so that mistakes show now.
 
         Args:
-            batch_size: Items a batch.
+            batch_size: Items a batch; "auto" lets the learner find the largest that fits into memory.
             workers: Processes that read items; None chooses for this machine.
             seed: Decides the order of items and every random augmentation.
             cache: "memory" or "disk" keep read items; "auto" keeps them in memory where they take little of it.
@@ -206,17 +222,6 @@ def _from_one_hot(part: Part, columns: Sequence[str]) -> list[list[str]]:
     return [[column for column in columns if flags[column][row] in {"1", "true", "1.0"}] for row in range(len(part))]
 
 
-def _find(pattern: re.Pattern[str], name: str) -> str:
-    match = pattern.search(name)
-    if match is None:
-        raise DataError(
-            f"The pattern {pattern.pattern!r} finds no label in {name!r}.",
-            "a match in every path.",
-            "mend the pattern.",
-        )
-    return match.group(1)
-
-
 def _from_function(part: Part, function: Callable[[Path], Any]) -> list[Any]:
     labels: list[Any] = []
     for name in part.names():
@@ -265,6 +270,8 @@ def _target_for(labels: list[Any], classes: Classes) -> Target:
 
 
 def _check_seen(target: Target, labels: list[Any], part: Part, side: str) -> None:
+    if not isinstance(target, Category | MultiCategory):
+        return  # other targets have no classes that could be unseen
     known = set(target.classes)
     unseen = Counter(tag for label in labels for tag in _tags(label) if tag not in known)
     if unseen:
@@ -283,7 +290,9 @@ def _known_labels(target: Target, labeller: Labeller, part: Part) -> list[Any] |
         labels = labeller(part)
     except DataError:
         return None
-    if not any(set(_tags(label)) & set(target.classes) for label in labels):
+    if isinstance(target, Category | MultiCategory) and not any(
+        set(_tags(label)) & set(target.classes) for label in labels
+    ):
         return None
     _check_seen(target, labels, part, "test")
     return labels
@@ -305,11 +314,6 @@ def _distinct(labels: list[Any]) -> set[str]:
 
 def _tags(label: Any) -> Sequence[str]:
     return (label,) if isinstance(label, str) else label
-
-
-def _column(labels: list[Any]) -> pa.Array:
-    several = bool(labels) and not isinstance(labels[0], str)
-    return pa.array(labels, pa.list_(pa.string()) if several else pa.string())
 
 
 def _sizes(train: Part, valid: Part, test: Part | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
 import torch
@@ -15,11 +15,20 @@ from onecycle.errors import DataError
 
 @dataclass(frozen=True)
 class Sample:
-    """One item as a worker hands it over: the input before augmentation, the encoded label, its row number."""
+    """One item as a worker hands it over, before augmentation.
+
+    Attributes:
+        input: What the modality read.
+        target: The encoded label, or None.
+        index: Its row number.
+        frame: Where the input lies in its original, in numbers that only the modality and its targets know, float32,
+            (numbers,); None where nothing was cut away or scaled.
+    """
 
     input: Any
     target: Tensor | None
     index: int
+    frame: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -39,12 +48,14 @@ class Batch:
         targets: Encoded labels, (batch, ...), or None where the items have none.
         index: Row number of each sample within its part, int64, (batch,).
         bad: Items that were left out since they could not be read.
+        frames: The samples' frames, (batch, numbers), or None.
     """
 
     inputs: Any
     targets: Tensor | None
     index: Tensor
     bad: Sequence[BadItem] = ()
+    frames: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.index)
@@ -52,7 +63,35 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         """Return the batch on `device`."""
         targets = None if self.targets is None else self.targets.to(device, non_blocking=True)
-        return Batch(self.inputs.to(device, non_blocking=True), targets, self.index, self.bad)
+        return replace(self, inputs=self.inputs.to(device, non_blocking=True), targets=targets)
+
+    def split(self, parts: int) -> list[Batch]:
+        """Return the batch in `parts` smaller ones, or as many as it has items."""
+        size = -(-len(self) // parts)
+        return [self._slice(slice(start, start + size)) for start in range(0, len(self), size)]
+
+    def _slice(self, rows: slice) -> Batch:
+        targets = None if self.targets is None else self.targets[rows]
+        frames = None if self.frames is None else self.frames[rows]
+        return Batch(self.inputs[rows], targets, self.index[rows], (), frames)
+
+
+def collate(samples: Sequence[Sample | BadItem], modality: Modality) -> Batch:
+    """Stack samples into a batch; what could not be read is listed apart."""
+    good = [sample for sample in samples if isinstance(sample, Sample)]
+    bad = [sample for sample in samples if isinstance(sample, BadItem)]
+    index = torch.tensor([sample.index for sample in good])
+    if not good:
+        return Batch(torch.empty(0), None, index, bad)
+    encoded = [sample.target for sample in good if sample.target is not None]
+    frames = [sample.frame for sample in good if sample.frame is not None]
+    return Batch(
+        modality.stack([sample.input for sample in good]),
+        torch.stack(encoded) if encoded else None,
+        index,
+        bad,
+        torch.stack(frames) if frames else None,
+    )
 
 
 class Description(NamedTuple):
@@ -75,6 +114,13 @@ class Modality(Protocol):
 
         Raises:
             DataError: The item cannot be read.
+        """
+
+    def encode(self, label: Any, target: Target, frame: Tensor | None, *, training: bool) -> Tensor:
+        """Return a label as the tensor that goes with an input whose frame is `frame`.
+
+        Raises:
+            DataError: The label cannot be read, or does not belong to the input.
         """
 
     def stack(self, inputs: Sequence[Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -144,6 +145,31 @@ def _names(names: str | Sequence[str] | None) -> frozenset[str]:
 def _plain(value: Any) -> str:
     text = str(value).strip()
     return {"true": "True", "1": "True", "false": "False", "0": "False"}.get(text.lower(), text)
+
+
+def found_in(names: Sequence[str], pattern: str) -> list[str]:
+    """Return what the first group of a regular expression finds in each name.
+
+    Raises:
+        DataError: The pattern has not one group, or does not match a name.
+    """
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise DataError(
+            f"The pattern {pattern!r} is no regular expression: {error}.", "such as r'(.+)_[0-9]+'.", "mend it."
+        ) from error
+    if compiled.groups != 1:
+        raise DataError(f"The pattern {pattern!r} has {compiled.groups} groups.", "one group.", "put ( ) around it.")
+    found = [compiled.search(name) for name in names]
+    lacking = [name for name, match in zip(names, found, strict=True) if match is None]
+    if lacking:
+        raise DataError(
+            f"The pattern {pattern!r} finds nothing in {len(lacking):,} of {len(names):,} names: {some(lacking, 3)}.",
+            "a match in every path.",
+            "mend the pattern.",
+        )
+    return [match.group(1) for match in found if match is not None]
 
 
 def _check_fraction(valid: float) -> None:

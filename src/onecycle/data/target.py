@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
+import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from onecycle.data.figure import wrapped
 from onecycle.errors import DataError, some
 
 
@@ -23,10 +25,14 @@ class Target(Protocol):
         kind: Its name in a bundle.
         classes: The names of what can be predicted, in the order of the model's outputs.
         default_metrics: Names in `onecycle.metrics` that are watched when the user names none.
+        mixable: Whether two labels may be averaged, as mixup does.
+        side_by_side: Whether label and answer are drawn on two copies of the input, and not over one.
     """
 
     kind: ClassVar[str]
     default_metrics: ClassVar[tuple[str, ...]]
+    mixable: ClassVar[bool]
+    side_by_side: ClassVar[bool]
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -34,23 +40,39 @@ class Target(Protocol):
 
     @property
     def outputs(self) -> int:
-        """How many numbers the model's head gives for one item."""
+        """How many numbers the model's head gives for one item (for masks: for one pixel)."""
+
+    @property
+    def label_type(self) -> pa.DataType:
+        """How a label is kept in a column."""
+
+    @property
+    def summary(self) -> str:
+        """What is predicted, in a line."""
 
     def encode(self, label: Any) -> Tensor:
-        """Return one item's label as the tensor that the loss takes.
+        """Return one item's label as a tensor.
 
         Raises:
             DataError: The label is not one of the target's.
         """
 
-    def decode(self, probabilities: Tensor) -> Any:
-        """Return the label that `probabilities`, one item's activated outputs, stand for."""
-
     def activate(self, outputs: Tensor) -> Tensor:
-        """Turn the model's outputs, float, (batch, outputs), into probabilities of the same shape."""
+        """Turn the model's outputs, float, (batch, ...), into answers: for classes their probabilities."""
+
+    def decode(self, answer: Tensor, frame: Tensor | None = None) -> Any:
+        """Return what one item's answer says, in the user's terms.
+
+        Args:
+            answer: One row of what `activate` gave.
+            frame: Where the input lies in its original, see `Sample`; None takes the input itself for the original.
+        """
+
+    def measured(self, answers: Tensor, targets: Tensor, frames: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return answers and encoded labels, (batch, ...), in the user's terms, as metrics compare them."""
 
     def soften(self, targets: Tensor) -> Tensor:
-        """Return encoded targets as floats, (batch, outputs), that may be averaged, as mixup does."""
+        """Return encoded labels, (batch, ...), as the answers that a perfect model would give."""
 
     def loss(self, *, smoothing: float = 0.0) -> nn.Module:
         """Return the loss between outputs and encoded (or softened) targets."""
@@ -61,11 +83,23 @@ class Target(Protocol):
     def weighted(self, labels: Sequence[Any]) -> Self:
         """Return the target whose loss makes up for the imbalance in `labels`."""
 
-    def same(self, first: Any, second: Any) -> bool:
-        """Tell whether two labels are the same answer."""
+    def scores(self, answer: Tensor) -> dict[str, float]:
+        """Return one answer's probability of each class; empty where there are no classes."""
+
+    def columns(self, answers: Tensor, decoded: Sequence[Any]) -> dict[str, Any]:
+        """Return answers, (batch, ...), and what they say as columns of a table, `prediction` first."""
+
+    def cells(self, label: Any) -> dict[str, Any]:
+        """Return a label as the cells of a row of a CSV, by their headers."""
 
     def caption(self, label: Any) -> str:
-        """Return the label as a short text for pictures and tables."""
+        """Return a label, or what an answer says, as a short text."""
+
+    def show(self, axes: Any, truth: Tensor | None, answer: Tensor | None) -> None:
+        """Draw an encoded label and an answer, either or both, on matplotlib axes that show the input."""
+
+    def legend(self, figure: Any) -> None:
+        """Explain what `show` draws, once a figure."""
 
     def to_config(self) -> dict[str, Any]:
         """Return what a bundle must hold to decode predictions, as JSON."""
@@ -85,23 +119,35 @@ class Category:
 
     kind: ClassVar[str] = "category"
     default_metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
+    mixable: ClassVar[bool] = True
+    side_by_side: ClassVar[bool] = False
+    label_type: ClassVar[pa.DataType] = pa.string()
 
     @property
     def outputs(self) -> int:
         """One a class."""
         return len(self.classes)
 
+    @property
+    def summary(self) -> str:
+        """Kind, count and names."""
+        return f"{type(self).__name__}, {len(self.classes)} classes: {some(self.classes, 12)}"
+
     def encode(self, label: str) -> Tensor:
         """Return the class's number, int64, scalar."""
         return torch.tensor(_position(self.classes, label))
 
-    def decode(self, probabilities: Tensor) -> str:
-        """Return the most probable class."""
-        return self.classes[int(probabilities.argmax())]
-
     def activate(self, outputs: Tensor) -> Tensor:
         """Softmax."""
         return outputs.float().softmax(dim=-1)
+
+    def decode(self, answer: Tensor, frame: Tensor | None = None) -> str:
+        """Return the most probable class."""
+        return self.classes[int(answer.argmax())]
+
+    def measured(self, answers: Tensor, targets: Tensor, frames: Tensor | None) -> tuple[Tensor, Tensor]:
+        """As they are."""
+        return answers, targets
 
     def soften(self, targets: Tensor) -> Tensor:
         """One-hot."""
@@ -123,13 +169,34 @@ class Category:
         scale = len(labels) / len(self.classes)
         return replace(self, class_weights=tuple(scale / max(counts[name], 1) for name in self.classes))
 
-    def same(self, first: str, second: str) -> bool:
-        """Equal names."""
-        return first == second
+    def scores(self, answer: Tensor) -> dict[str, float]:
+        """The probability of each class."""
+        return dict(zip(self.classes, answer.tolist(), strict=True))
+
+    def columns(self, answers: Tensor, decoded: Sequence[str]) -> dict[str, Any]:
+        """The class, its probability, and that of each class."""
+        return _columns(self, answers, decoded)
+
+    def cells(self, label: str) -> dict[str, Any]:
+        """The class."""
+        return {"label": label}
 
     def caption(self, label: str) -> str:
         """The class's name."""
         return label
+
+    def show(self, axes: Any, truth: Tensor | None, answer: Tensor | None) -> None:
+        """As a title: the class, and below it the answer and how sure it is, green where they agree."""
+        sure = "" if answer is None else f" {float(answer.max()):.0%}"
+        _title(self, axes, truth, answer, sure)
+
+    def legend(self, figure: Any) -> None:
+        """Titles need none."""
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Category:
+        """Return the target that `to_config` described."""
+        return cls(tuple(config["classes"]))
 
     def to_config(self) -> dict[str, Any]:
         """The classes."""
@@ -152,11 +219,19 @@ class MultiCategory:
 
     kind: ClassVar[str] = "multi_category"
     default_metrics: ClassVar[tuple[str, ...]] = ("f1",)
+    mixable: ClassVar[bool] = True
+    side_by_side: ClassVar[bool] = False
+    label_type: ClassVar[pa.DataType] = pa.list_(pa.string())
 
     @property
     def outputs(self) -> int:
         """One a tag."""
         return len(self.classes)
+
+    @property
+    def summary(self) -> str:
+        """Kind, count and names."""
+        return f"{type(self).__name__}, {len(self.classes)} classes: {some(self.classes, 12)}"
 
     def encode(self, label: Sequence[str]) -> Tensor:
         """Return 1.0 for each tag that is present, float32, (tags,)."""
@@ -165,14 +240,18 @@ class MultiCategory:
             encoded[_position(self.classes, tag)] = 1.0
         return encoded
 
-    def decode(self, probabilities: Tensor) -> tuple[str, ...]:
-        """Return the tags above the threshold, in the order of the classes."""
-        above = (probabilities > self.threshold).tolist()
-        return tuple(name for name, present in zip(self.classes, above, strict=True) if present)
-
     def activate(self, outputs: Tensor) -> Tensor:
         """Sigmoid: tags do not compete."""
         return outputs.float().sigmoid()
+
+    def decode(self, answer: Tensor, frame: Tensor | None = None) -> tuple[str, ...]:
+        """Return the tags above the threshold, in the order of the classes."""
+        above = (answer > self.threshold).tolist()
+        return tuple(name for name, present in zip(self.classes, above, strict=True) if present)
+
+    def measured(self, answers: Tensor, targets: Tensor, frames: Tensor | None) -> tuple[Tensor, Tensor]:
+        """As they are."""
+        return answers, targets
 
     def soften(self, targets: Tensor) -> Tensor:
         """They are floats already."""
@@ -194,13 +273,33 @@ class MultiCategory:
         odds = ((len(labels) - counts[tag]) / max(counts[tag], 1) for tag in self.classes)
         return replace(self, positive_weights=tuple(min(max(ratio, 0.05), 20.0) for ratio in odds))
 
-    def same(self, first: Sequence[str], second: Sequence[str]) -> bool:
-        """The same set of tags."""
-        return set(first) == set(second)
+    def scores(self, answer: Tensor) -> dict[str, float]:
+        """The probability of each tag."""
+        return dict(zip(self.classes, answer.tolist(), strict=True))
+
+    def columns(self, answers: Tensor, decoded: Sequence[Sequence[str]]) -> dict[str, Any]:
+        """The tags, the highest probability, and that of each tag."""
+        return _columns(self, answers, [list(tags) for tags in decoded])
+
+    def cells(self, label: Sequence[str]) -> dict[str, Any]:
+        """The tags, separated by spaces."""
+        return {"tags": " ".join(label)}
 
     def caption(self, label: Sequence[str]) -> str:
         """The tags, separated by spaces; a dash for none."""
         return " ".join(label) or "–"
+
+    def show(self, axes: Any, truth: Tensor | None, answer: Tensor | None) -> None:
+        """As a title: the tags, and below them those of the answer, green where they agree."""
+        _title(self, axes, truth, answer, "")
+
+    def legend(self, figure: Any) -> None:
+        """Titles need none."""
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> MultiCategory:
+        """Return the target that `to_config` described."""
+        return cls(tuple(config["classes"]), float(config["threshold"]))
 
     def to_config(self) -> dict[str, Any]:
         """The tags and the threshold."""
@@ -222,23 +321,9 @@ class TagLoss(nn.Module):
         return loss
 
 
-def target_from_config(config: dict[str, Any]) -> Target:
-    """Rebuild the target that a bundle describes.
-
-    Raises:
-        DataError: Its kind is none that this version knows.
-    """
-    match config.get("kind"):
-        case Category.kind:
-            return Category(tuple(config["classes"]))
-        case MultiCategory.kind:
-            return MultiCategory(tuple(config["classes"]), float(config["threshold"]))
-        case other:
-            raise DataError(
-                f"Unknown kind of target {other!r}.",
-                f"{Category.kind!r} or {MultiCategory.kind!r}.",
-                "load it with the version of onecycle that wrote it.",
-            )
+def same_answers(first: dict[str, Any], second: dict[str, Any]) -> bool:
+    """Tell from two configs whether targets encode labels alike, so that a model of one suits data of the other."""
+    return {**first, "threshold": None} == {**second, "threshold": None}
 
 
 def in_order(names: set[str]) -> tuple[str, ...]:
@@ -272,3 +357,22 @@ def _counts(classes: tuple[str, ...], labels: Sequence[Sequence[str]]) -> dict[s
         for tag in tags:
             counts[tag] += 1
     return counts
+
+
+def _columns(target: Target, answers: Tensor, decoded: Sequence[Any]) -> dict[str, Any]:
+    columns: dict[str, Any] = {"prediction": pa.array(decoded, target.label_type)}
+    columns["confidence"] = answers.max(dim=1).values.numpy()
+    for number, name in enumerate(target.classes):
+        columns[f"p({name})"] = answers[:, number].numpy()
+    return columns
+
+
+def _title(target: Target, axes: Any, truth: Tensor | None, answer: Tensor | None, sure: str) -> None:
+    given = None if truth is None else target.decode(target.soften(truth[None])[0])
+    lines = [] if given is None else [wrapped(target.caption(given))]
+    colour = "black"
+    if answer is not None:
+        said = target.decode(answer)
+        lines.append(wrapped(f"→ {target.caption(said)}{sure}"))
+        colour = "black" if given is None else "tab:green" if said == given else "tab:red"
+    axes.set_title("\n".join(lines), fontsize=8, color=colour)

@@ -6,19 +6,28 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import torch
 
-from onecycle.data.target import target_from_config
+from onecycle.data.modality import collate
+from onecycle.data.numbers import Numbers
+from onecycle.data.target import Category, MultiCategory
 from onecycle.errors import BundleError, DataError
 from onecycle.train.bundle import read_bundle
 from onecycle.train.fold import folded
-from onecycle.train.predictor import Predictions, Predictor, predictions
+from onecycle.train.predictor import Predictions, Predictor, frames_of, joined, predictions
+from onecycle.vision.heatmaps import HeatmapModel
 from onecycle.vision.images import Images
+from onecycle.vision.masks import Mask
 from onecycle.vision.model import ImageModel
+from onecycle.vision.points import Points
+from onecycle.vision.segmentation import SegmentationModel
+from onecycle.vision.tiles import predict_tiled
 
 # Only these can be built from a bundle, by name; a bundle never says which code to run.
-MODELS = {"image_model": ImageModel}
+MODELS = {"image_model": ImageModel, "heatmap_model": HeatmapModel, "segmentation_model": SegmentationModel}
 MODALITIES = {"images": Images}
+TARGETS = {target.kind: target for target in (Category, MultiCategory, Numbers, Mask, Points)}
 
 
 class Model(Predictor):
@@ -51,7 +60,7 @@ def load_model(path: str | Path, *, device: str | torch.device | None = None) ->
         with torch.random.fork_rng():  # weights are drawn before they are loaded: not from the user's generator
             model = _known(MODELS, config["model"]["kind"], path).from_config(config["model"])
         modality = _known(MODALITIES, config["modality"]["kind"], path).from_config(config["modality"])
-        target = target_from_config(config["target"])
+        target = _known(TARGETS, config["target"]["kind"], path).from_config(config["target"])
         model.load_state_dict(tensors)
     except BundleError:
         raise
@@ -70,24 +79,47 @@ def load_model(path: str | Path, *, device: str | torch.device | None = None) ->
 
 
 def predict_files(
-    model: Predictor, paths: Sequence[str], *, batch_size: int = 32
+    model: Predictor, paths: Sequence[str], *, batch_size: int = 32, tile_scale: float | None = None
 ) -> tuple[Predictions, list[DataError]]:
-    """Answer for files, leaving out those that cannot be read; return the answers and the errors."""
+    """Answer for files, leaving out those that cannot be read; return the answers and the errors.
+
+    Args:
+        model: What answers.
+        paths: The files.
+        batch_size: Files at a time.
+        tile_scale: For masks: answer in tiles, of images shrunk by this; see `predict_tiled`.
+    """
+    if tile_scale is not None:
+        return _predict_tiled_files(model, paths, tile_scale)
     errors: list[DataError] = []
-    names: list[str] = []
-    parts: list[torch.Tensor] = []
+    parts: list[Predictions] = []
     for start in range(0, len(paths), batch_size):
-        inputs = []
+        names, samples = [], []
         for path in paths[start : start + batch_size]:
             try:
-                inputs.append(model.modality.sample(path, None, model.target, 0, training=False).input)
+                samples.append(model.read(path))
                 names.append(path)
             except DataError as error:
                 errors.append(error)
-        if inputs:
-            parts.append(model.forward(model.modality.stack(inputs)))
-    probabilities = torch.cat(parts) if parts else torch.empty(0, len(model.classes))
-    return predictions(names, probabilities, model.target, None, None), errors
+        if samples:
+            batch = collate(samples, model.modality)
+            parts.append(predictions(names, model.answers(batch), model.target, frames=frames_of(batch)))
+    return joined(parts, model.target), errors
+
+
+def _predict_tiled_files(model: Predictor, paths: Sequence[str], scale: float) -> tuple[Predictions, list[DataError]]:
+    errors: list[DataError] = []
+    rows: list[pa.Table] = []
+    for path in paths:
+        try:
+            answer = predict_tiled(model, path, scale=scale)
+        except DataError as error:
+            errors.append(error)
+            continue
+        shares = torch.tensor([list(answer.probabilities.values())])[..., None, None]
+        rows.append(pa.table({"item": [path], **model.target.columns(shares, [answer.label])}))
+    answers = Predictions(pa.concat_tables(rows), model.target) if rows else joined([], model.target)
+    return answers, errors
 
 
 def _best_device() -> torch.device:

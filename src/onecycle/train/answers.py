@@ -9,43 +9,65 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from onecycle.data.dataset import DataLoader
-from onecycle.data.figure import Picture, grid, wrapped
+from onecycle.data.dataset import seeded
+from onecycle.data.figure import Picture, grid
 from onecycle.data.items import ItemList
 from onecycle.data.modality import Batch
 from onecycle.data.target import MultiCategory
 from onecycle.errors import ModelError
 from onecycle.train.metrics import MetricLike, resolve_metrics
-from onecycle.train.predictor import Predictions, predictions
+from onecycle.train.predictor import Predictions, frames_of, joined, predictions
 
 if TYPE_CHECKING:
     from onecycle.train.learner import Learner
 
 
-@torch.no_grad()
 def predict_views(learner: Learner, part: str | ItemList[Any], views: Sequence[int | None]) -> Predictions:
     """Answer for the items of a part or for new ones, each view as it is (None) or augmented by its number."""
+    if len(views) > 1 and not learner.target.mixable:
+        raise ModelError(
+            f"tta() averages answers of augmented views, but {learner.target.kind} move with the image.",
+            "categories, tags or numbers.",
+            "use predict_all().",
+        )
     items = learner.data.loader(part).dataset.part if isinstance(part, str) else part.items
     dataset = learner.data.dataset_of(items)
-    loader = learner.data.in_order(dataset)
-    learner.model.eval()
-    plain, augmented = (
-        [_probabilities(learner, loader, view) for view in views if (view is None) == is_plain]
-        for is_plain in (True, False)
-    )
-    probabilities, rows = plain[0]
-    if augmented:
-        probabilities = (probabilities + torch.stack([views for views, _ in augmented]).mean(0)) / 2
     labels = dataset.labels()
-    names = [dataset.name(row) for row in rows.tolist()]
-    if labels is None:
-        return predictions(names, probabilities, learner.target, None, None)
-    labels = [labels[row] for row in rows.tolist()]
-    encoded = torch.stack([learner.target.encode(label) for label in labels])
-    losses = -(learner.target.soften(encoded) * probabilities.clamp_min(1e-12).log()).sum(1)
-    if isinstance(learner.target, MultiCategory):
-        losses = nn.functional.binary_cross_entropy(probabilities, encoded, reduction="none").sum(1)
-    return predictions(names, probabilities, learner.target, labels, losses)
+    learner.model.eval()
+    parts = []
+    for number, batch in enumerate(learner.data.in_order(dataset).epoch(0)):
+        answers, losses = _averaged(learner, batch, number, views)
+        rows = batch.index.tolist()
+        names = [dataset.name(row) for row in rows]
+        known = None if labels is None else [labels[row] for row in rows]
+        parts.append(predictions(names, answers, learner.target, known, losses, frames_of(batch)))
+    return joined(parts, learner.target)
+
+
+@torch.no_grad()
+def _averaged(learner: Learner, batch: Batch, number: int, views: Sequence[int | None]) -> tuple[Tensor, Tensor | None]:
+    """Return answers, and where labels are known losses, of a batch; augmented views weigh half together."""
+    answers, losses = [], []
+    for view in views:
+        generator = None if view is None else seeded(learner.seed, view, number)
+        prepared = learner.data.modality.prepare(batch.to(learner.accelerator.device), learner.target, generator)
+        with learner.precision.autocast():
+            outputs = learner.model(prepared.inputs)
+        answers.append(learner.target.activate(outputs).cpu())
+        if prepared.targets is not None:
+            losses.append(item_losses(learner.loss, outputs, prepared.targets).cpu())
+    return _mean(answers), _mean(losses) if losses else None
+
+
+def item_losses(loss: nn.Module, outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the loss of each item by itself, (batch,): whatever the loss, it is asked for one item at a time."""
+    each = ((outputs[row : row + 1].float(), targets[row : row + 1]) for row in range(len(targets)))
+    return torch.stack([loss(output, target).detach() for output, target in each])
+
+
+def _mean(views: list[Tensor]) -> Tensor:
+    plain, augmented = views[0], views[1:]
+    return (plain + torch.stack(augmented).mean(0)) / 2 if augmented else plain
 
 
 def tune_threshold(learner: Learner, metric: MetricLike | None = None) -> float:
@@ -74,30 +96,30 @@ def tune_threshold(learner: Learner, metric: MetricLike | None = None) -> float:
     return learner.target.threshold
 
 
+@torch.no_grad()
 def show_results(learner: Learner, count: int = 12, *, worst: bool = False) -> Picture:
     """Draw validation items with their label and the answer; `worst` draws those with the highest loss."""
-    answers = learner.predict_all("valid")
-    table = answers.worst(count) if worst else answers.table.slice(0, count)
-    if not worst:  # spread over the whole set, since items often come sorted by class
-        table = answers.table.take(torch.linspace(0, len(answers) - 1, min(count, len(answers))).long().numpy())
-    part = learner.data.valid.dataset.part
-    caption = learner.target.caption
-    figure, axes = grid(table.num_rows, 4, height=2.7)
-    for row, one in zip(table.select(["item", "label", "prediction", "confidence"]).to_pylist(), axes, strict=False):
-        sample = learner.data.modality.sample(part.locate(row["item"]), None, learner.target, 0, training=False)
-        batch = Batch(learner.data.modality.stack([sample.input]), None, torch.zeros(1, dtype=torch.long))
-        learner.data.modality.show(one, learner.data.modality.prepare(batch, learner.target, None).inputs[0])
-        right = learner.target.same(row["label"], row["prediction"])
-        sure = f" {row['confidence']:.0%}" if isinstance(row["prediction"], str) else ""
-        truth, answer = wrapped(caption(row["label"])), wrapped(f"→ {caption(row['prediction'])}{sure}")
-        one.set_title(f"{truth}\n{answer}", fontsize=8, color="tab:green" if right else "tab:red")
+    dataset, target, modality = learner.data.valid.dataset, learner.target, learner.data.modality
+    if worst:
+        rows_of = {name: row for row, name in enumerate(dataset.part.names())}
+        rows = [rows_of[name] for name in learner.predict_all("valid").worst(count)["item"].to_pylist()]
+    else:  # spread over the whole set, since items often come sorted by class
+        rows = sorted({int(row) for row in torch.linspace(0, len(dataset) - 1, min(count, len(dataset)))})
+    batch = learner.data.prepared(dataset, rows).to(learner.accelerator.device)
+    learner.model.eval()
+    with learner.precision.autocast():
+        answers = target.activate(learner.model(batch.inputs)).cpu()
+    truths: list[Tensor | None] = [None] * len(batch) if batch.targets is None else list(batch.targets.cpu())
+    copies = 2 if target.side_by_side else 1
+    figure, axes = grid(len(batch) * copies, 4, height=2.7)
+    for input, truth, answer in zip(batch.inputs.cpu(), truths, answers, strict=True):
+        # Label and answer over one picture of the input, or each over its own.
+        pairs: list[tuple[Tensor | None, Tensor | None]] = [(truth, answer)]
+        if target.side_by_side:
+            pairs = [(truth, None), (None, answer)]
+        for label, said in pairs:
+            one = next(axes)
+            modality.show(one, input)
+            target.show(one, label, said)
+    target.legend(figure)
     return figure
-
-
-def _probabilities(learner: Learner, loader: DataLoader, view: int | None) -> tuple[Tensor, Tensor]:
-    parts, rows = [], []
-    for batch in learner.plain_batches(loader, view):
-        with learner.accelerator.autocast():
-            parts.append(learner.target.activate(learner.model(batch.inputs)).cpu())
-        rows.append(batch.index)
-    return torch.cat(parts), torch.cat(rows)

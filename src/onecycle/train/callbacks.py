@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +36,8 @@ class _Monitor(Callback):
         value = self._sign(learner) * record.value(self.monitor)
         if record.inputs != self.inputs:  # numbers at another image size are not comparable
             self.best, self.inputs = None, record.inputs
-        if self.best is not None and not value > self.best:
+        # NaN, where there was nothing to measure, is above nothing and below everything.
+        if self.best is not None and not (value > self.best or math.isnan(self.best)):
             return False
         self.best = value
         return True

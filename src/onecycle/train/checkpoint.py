@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from onecycle.data.target import MultiCategory
+from onecycle.data.target import MultiCategory, same_answers
 from onecycle.errors import ModelError, some
 from onecycle.train import groups
 from onecycle.train.average import WeightAverage
@@ -64,7 +64,7 @@ def load_checkpoint(learner: Learner, path: str | Path) -> None:
         ModelError: It is of another model or other classes.
     """
     tensors, config = read_bundle(path, "checkpoint")
-    if tuple(config["classes"]) != learner.target.classes or config["target"]["kind"] != learner.target.kind:
+    if not same_answers(config["target"], learner.target.to_config()):
         raise ModelError(
             f"{path} has other classes: {config['target']['kind']} of {some(config['classes'])}.",
             f"{learner.target.kind} of {some(learner.target.classes)}.",

@@ -62,18 +62,21 @@ class Features:
         inputs: The body's outputs, float32, (items, features).
         targets: Encoded labels, (items, ...).
         known: False where an item could not be read, and was skipped.
+        frames: The items' frames, (items, numbers), or None.
     """
 
     inputs: Tensor
     targets: Tensor
     known: Tensor
+    frames: Tensor | None
 
     def batches(self, plan: list[Tensor]) -> Iterator[Batch]:
         """Yield the known rows of each batch of `plan`."""
         for rows in plan:
             there = rows[self.known[rows]]
             if len(there):
-                yield Batch(self.inputs[there], self.targets[there], there)
+                frames = None if self.frames is None else self.frames[there]
+                yield Batch(self.inputs[there], self.targets[there], there, (), frames)
 
 
 def keep_features(body: nn.Module, bunch: DataBunch, views: int, device: torch.device) -> KeptFeatures | None:
@@ -108,7 +111,7 @@ def _outputs(
     body: nn.Module, loader: DataLoader, bunch: DataBunch, device: torch.device, view: int | None
 ) -> Features | None:
     """Return the features of all items of `loader`; `view` numbers the augmentation, None is as at prediction."""
-    inputs, targets, rows = [], [], []
+    inputs, targets, rows, frames = [], [], [], []
     for number, batch in enumerate(loader.epoch(0)):
         generator = None if view is None else seeded(bunch.options.seed, view, number)
         prepared = bunch.modality.prepare(batch.to(device), bunch.target, generator)
@@ -117,13 +120,18 @@ def _outputs(
         if batch.targets is None or not isinstance(outputs, Tensor) or outputs.ndim != 2:
             return None
         inputs.append(outputs.float().cpu())
-        targets.append(batch.targets)
+        assert prepared.targets is not None
+        targets.append(prepared.targets.cpu())
         rows.append(batch.index)
+        frames += [] if batch.frames is None else [batch.frames]
     # Assembled outside inference mode, so that the head may save them for its backward pass.
     where, count = torch.cat(rows), len(loader.dataset)
     known = torch.zeros(count, dtype=torch.bool)
     known[where] = True
-    return Features(_placed(torch.cat(inputs), where, count), _placed(torch.cat(targets), where, count), known)
+    placed_frames = _placed(torch.cat(frames), where, count) if frames else None
+    return Features(
+        _placed(torch.cat(inputs), where, count), _placed(torch.cat(targets), where, count), known, placed_frames
+    )
 
 
 def _in_pieces(body: nn.Module, inputs: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Literal
 
 import torch
@@ -23,6 +24,10 @@ def adamw(parameters: list[dict[str, Any]]) -> torch.optim.Optimizer:
     """AdamW (Loshchilov 2017, arXiv:1711.05101), the fused version where the device has it."""
     device = parameters[0]["params"][0].device.type
     return torch.optim.AdamW(parameters, fused=device in ("cuda", "cpu", "mps"))
+
+
+# So many losses in a row may overflow in fp16 while its scale comes down from 65536.
+PATIENCE = 20
 
 
 @dataclass
@@ -52,10 +57,19 @@ class Fit:
 
 @dataclass
 class Losses:
-    """Losses of an epoch. Each is looked at one step late, so that an accelerator need not wait for it."""
+    """Losses of an epoch. Each is looked at one step late, so that an accelerator need not wait for it.
+
+    Attributes:
+        values: The losses so far.
+        forgiving: Leave out losses that are not finite, up to `PATIENCE` in a row: in fp16 their steps are skipped.
+        pending: The one not looked at.
+        forgiven: How many were left out since the last finite one.
+    """
 
     values: list[float] = field(default_factory=list)
+    forgiving: bool = False
     pending: Tensor | None = None
+    forgiven: int = 0
 
     def add(self, loss: Tensor) -> None:
         """Take the loss of the step just made, and look at the one before it."""
@@ -70,9 +84,13 @@ class Losses:
         """
         if self.pending is None:
             return
-        self.values.append(float(self.pending))
-        self.pending = None
-        if not math.isfinite(self.values[-1]):
+        value, self.pending = float(self.pending), None
+        if self.forgiving and not math.isfinite(value) and self.forgiven < PATIENCE:
+            self.forgiven += 1
+            return
+        self.values.append(value)
+        self.forgiven = 0
+        if not math.isfinite(value):
             raise FloatingPointError(len(self.values))
 
 
@@ -92,6 +110,12 @@ def set_pace(optimizer: torch.optim.Optimizer, pace: Pace) -> float:
             elif group.get("momentum"):
                 group["momentum"] = pace.momentum
     return max(float(group["lr"]) for group in optimizer.param_groups)
+
+
+def in_groups(batches: Iterator[Batch], count: int) -> Iterator[list[Batch]]:
+    """Yield `count` batches at a time, at the end those that are left."""
+    while together := list(islice(batches, count)):
+        yield together
 
 
 def endless(epoch: Callable[[int], Iterator[Batch]], first: int) -> Iterator[Batch]:

@@ -18,11 +18,13 @@ class GroupedModel(nn.Module):
         head: Turns features into the target's outputs.
         fixed_statistics: Keep the body's batch-norm statistics while it learns, as suits a pretrained one: those of a
             few small batches are worse than the ones it came with (measured in bench/README.md).
+        frozen_epochs: How many epochs `fine_tune` trains the head alone when not told.
     """
 
     body: nn.Module
     head: nn.Module
     fixed_statistics: bool = False
+    frozen_epochs: int = 1
 
     def forward(self, inputs: Any) -> Any:
         """Return the head's outputs for `inputs`."""
@@ -31,6 +33,18 @@ class GroupedModel(nn.Module):
     def layer_groups(self) -> list[list[str]]:
         """Return the names of all parameters in groups, from the input to the output; the last group is the head."""
         raise NotImplementedError
+
+    def checkpoint_activations(self) -> None:
+        """Keep less in memory for the backward pass, and compute it again there.
+
+        Raises:
+            ModelError: This model cannot.
+        """
+        raise ModelError(
+            f"A {type(self).__name__} cannot recompute its activations.",
+            "a model with checkpoint_activations(), as vision_learner makes.",
+            "leave checkpoint_activations out.",
+        )
 
     def to_config(self) -> dict[str, Any]:
         """Return what a bundle must hold to build this model again, as JSON."""
@@ -58,6 +72,26 @@ def freeze_to(model: nn.Module, group: int) -> None:
     for number, names in enumerate(groups):
         for name in names:
             parameters[name].requires_grad_(number >= first)
+
+
+def frozen_epochs(model: nn.Module) -> int:
+    """Return how many epochs of the head alone suit a model."""
+    return model.frozen_epochs if isinstance(model, GroupedModel) else 1
+
+
+def checkpoint_activations(model: nn.Module) -> None:
+    """Let a model compute activations again in the backward pass.
+
+    Raises:
+        ModelError: It cannot.
+    """
+    if not isinstance(model, GroupedModel):
+        raise ModelError(
+            f"A {type(model).__name__} cannot recompute its activations.",
+            "a GroupedModel, such as vision_learner makes.",
+            "leave checkpoint_activations out, or call torch.utils.checkpoint in the model itself.",
+        )
+    model.checkpoint_activations()
 
 
 def training_mode(model: nn.Module) -> None:

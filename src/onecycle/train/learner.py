@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypedDict
 
 import torch
 from accelerate import Accelerator
@@ -17,8 +18,9 @@ from onecycle.data.dataset import DataLoader, seeded
 from onecycle.data.figure import Picture
 from onecycle.data.items import ItemList
 from onecycle.data.modality import Batch
-from onecycle.errors import ModelError, StopTraining, TrainingError, some
-from onecycle.train import answers, checkpoint, events, groups
+from onecycle.data.target import same_answers
+from onecycle.errors import ModelError, StopTraining, TrainingError
+from onecycle.train import answers, checkpoint, events, groups, memory
 from onecycle.train.average import WeightAverage
 from onecycle.train.callbacks import ProgressTable
 from onecycle.train.events import Callback
@@ -30,6 +32,7 @@ from onecycle.train.fit import (
     OptimizerMaker,
     adamw,
     endless,
+    in_groups,
     not_finite,
     set_pace,
     unfrozen_rates,
@@ -38,8 +41,29 @@ from onecycle.train.history import EpochRecord, History
 from onecycle.train.lr_find import Curve, Finding, find, sweep_rates
 from onecycle.train.metrics import MetricLike, resolve_metrics
 from onecycle.train.mix import Mix
+from onecycle.train.precision import Mode, Precision, suited
 from onecycle.train.predictor import Prediction, Predictions, Predictor
 from onecycle.train.schedule import Constant, OneCycle, Schedule
+
+
+class LearnerOptions(TypedDict, total=False):
+    """What `vision_learner` and its like hand on to `Learner`; the meaning is told there."""
+
+    metrics: Iterable[MetricLike] | None
+    loss: nn.Module | None
+    label_smoothing: float
+    optimizer: OptimizerMaker
+    mix: Mix | None
+    weight_decay: float
+    clip: float | None
+    ema: float | None
+    accumulate: int
+    checkpoint_activations: bool
+    callbacks: Sequence[Callback]
+    keep_features: bool
+    progress: bool
+    seed: int | None
+    accelerator: Accelerator | None
 
 
 class Learner:
@@ -57,6 +81,8 @@ class Learner:
         weight_decay: For all parameters but norms and biases.
         clip: Largest norm of the gradient; None clips nothing.
         ema: Decay of a moving average of the weights that is validated and kept in their stead; None averages nothing.
+        accumulate: Batches a step: gradients are added up over so many, as if they were one large batch.
+        checkpoint_activations: Keep less for the backward pass and compute it again: less memory, more time.
         callbacks: Observers of every fit.
         keep_features: Compute the frozen body's outputs once, where they can be reused.
         progress: Show a live table.
@@ -66,6 +92,8 @@ class Learner:
     Attributes:
         history: What happened so far.
         findings: What lr="auto" saw, each time.
+        precision: How passes are computed, see `to_bf16`.
+        pieces: Into how many pieces each batch is cut, since memory ran out.
     """
 
     def __init__(
@@ -81,14 +109,20 @@ class Learner:
         weight_decay: float = 0.01,
         clip: float | None = None,
         ema: float | None = None,
+        accumulate: int = 1,
+        checkpoint_activations: bool = False,
         callbacks: Sequence[Callback] = (),
         keep_features: bool = True,
         progress: bool = True,
         seed: int | None = None,
         accelerator: Accelerator | None = None,
     ) -> None:
+        if accumulate < 1:
+            raise ModelError(f"accumulate={accumulate}.", "1 or more batches a step.", "pass accumulate=2.")
+        if mix is not None and not data.target.mixable:
+            raise ModelError(f"mix= does not fit {data.target.kind}.", "categories or tags.", "leave mix= out.")
         self.accelerator = accelerator or Accelerator()
-        self._data, self.target = data, data.target
+        self.target = data.target
         self.model = model.to(self.accelerator.device)
         self.metrics = resolve_metrics(metrics, self.target)
         self.loss = (loss or self.target.loss(smoothing=label_smoothing)).to(self.accelerator.device)
@@ -107,6 +141,11 @@ class Learner:
         self.frozen_rate: float | None = None
         self.fit_under_way: Fit | None = None
         self.kept: KeptFeatures | None = None
+        self.accumulate, self.pieces = accumulate, 1
+        self.precision = Precision("fp32", self.accelerator.device)
+        if checkpoint_activations:
+            groups.checkpoint_activations(self.model)
+        self.data = data
 
     # --- data and layers ---
 
@@ -117,13 +156,16 @@ class Learner:
 
     @data.setter
     def data(self, bunch: DataBunch) -> None:
-        if bunch.classes != self.target.classes:
+        if not same_answers(bunch.target.to_config(), self.target.to_config()):
             raise ModelError(
-                f"The new bunch has other classes: {some(bunch.classes)}.",
-                f"the learner's: {some(self.target.classes)}.",
-                "make a new learner, or pass classes= when labelling.",
+                f"The new bunch has other labels or classes: {bunch.target.summary}.",
+                f"the learner's: {self.target.summary}.",
+                "make a new learner, or label the new bunch as the old one.",
             )
         self._data, self.kept = bunch, None
+        if bunch.options.batch_size == "auto":
+            self._data = bunch.with_batch_size(memory.largest_batch(self))
+            self.history.notes.append(f"batches of {self._data.batch_size} fit into memory")
 
     def freeze(self) -> None:
         """Freeze all but the last layer group, the head."""
@@ -137,6 +179,45 @@ class Learner:
         """Freeze the layer groups before `group`; negative numbers count from the end."""
         groups.freeze_to(self.model, group)
 
+    # --- precision and memory ---
+
+    def to_bf16(self, *, force: bool = False) -> Self:
+        """Compute forward and backward passes in bf16, the weights stay in 32 bits; returns the learner.
+
+        Args:
+            force: Also on a device that is slower that way.
+        """
+        return self._to("bf16", force)
+
+    def to_fp16(self, *, force: bool = False) -> Self:
+        """Compute forward and backward passes in fp16, with a scaled loss; returns the learner.
+
+        Steps whose gradients overflow are skipped, counted and noted in the history.
+
+        Args:
+            force: Also on a device that is slower that way.
+        """
+        return self._to("fp16", force)
+
+    def to_fp32(self) -> Self:
+        """Compute everything in 32 bits again; returns the learner."""
+        return self._to("fp32", force=True)
+
+    def _to(self, mode: Mode, force: bool) -> Self:
+        used, reason = (mode, "") if force else suited(mode, self.accelerator.device)
+        if reason:
+            warnings.warn(f"{mode} was asked for: {reason}.", stacklevel=3)
+        self.precision, self.kept = Precision(used, self.accelerator.device), None
+        return self
+
+    def memory_report(self, batch_size: int | None = None) -> memory.MemoryReport:
+        """Measure what a training step of the layers that learn now needs of memory, before training.
+
+        Args:
+            batch_size: Items a batch; None takes the bunch's.
+        """
+        return memory.memory_report(self, batch_size)
+
     # --- training ---
 
     def fine_tune(
@@ -144,7 +225,7 @@ class Learner:
         epochs: int | Sequence[int],
         lr: LearningRate = "auto",
         *,
-        frozen_epochs: int = 1,
+        frozen_epochs: int | None = None,
         sizes: Sequence[int | tuple[int, int]] | None = None,
     ) -> None:
         """Train in the two steps: the head alone, then everything, earlier layers slower.
@@ -152,7 +233,7 @@ class Learner:
         Args:
             epochs: Epochs of the second step; a list for several sizes. 0 trains the head alone.
             lr: Rate of the head's step; the second step uses a slice below it. "auto" finds both.
-            frozen_epochs: Epochs of the first step.
+            frozen_epochs: Epochs of the first step; None takes what suits the model, for segmentation none at all.
             sizes: Input sizes for progressive resizing, such as [64, 128]: the two steps are taken at each.
         """
         stages: list[int | tuple[int, int] | None] = [None] if sizes is None else list(sizes)
@@ -163,14 +244,18 @@ class Learner:
                 "an epoch count for each size.",
                 "pass lists of the same length.",
             )
+        if frozen_epochs is None:
+            frozen_epochs = groups.frozen_epochs(self.model)
         for count, size in zip(counts, stages, strict=True):
             if size is not None:
                 self.data = self.data.resize(size)
-            self.freeze()
-            self.fit_one_cycle(frozen_epochs, lr)
+            if frozen_epochs:
+                self.freeze()
+                self.fit_one_cycle(frozen_epochs, lr)
             if count:
                 self.unfreeze()
-                self.fit_one_cycle(count, lr if isinstance(lr, slice) else unfrozen_rates(self.frozen_rate))
+                two_steps = frozen_epochs > 0 and not isinstance(lr, slice)
+                self.fit_one_cycle(count, unfrozen_rates(self.frozen_rate) if two_steps else lr)
 
     def fit_one_cycle(self, epochs: int, lr: LearningRate = "auto", *, schedule: OneCycle | None = None) -> None:
         """Train for one cycle: the rate warms up to `lr`, then cools down, step by step."""
@@ -184,8 +269,9 @@ class Learner:
             on_fit_start
             for each epoch:
                 on_epoch_start
-                for each batch:
-                    outputs = model(inputs); loss(outputs, targets).backward(); clip
+                for each step, of one batch or of `accumulate`:
+                    outputs = model(inputs); loss(outputs, targets).backward()
+                    clip
                     on_backward_end
                     optimizer.step()
                     on_batch_end
@@ -230,7 +316,7 @@ class Learner:
             fit.average = WeightAverage(self.model, self.ema) if self.ema else None
         training, optimizer = self.accelerator.prepare(module, fit.optimizer)
         optimizer.zero_grad()  # an interrupted step may have left gradients behind
-        steps = fit.passes * len(self.data.train) if fit.passes else len(self.data.train)
+        steps = -(-max(fit.passes, 1) * len(self.data.train) // self.accumulate)
         observers = [
             *self.callbacks,
             *([ProgressTable()] if self.progress and self.accelerator.is_main_process else []),
@@ -284,6 +370,8 @@ class Learner:
                 fit.average.swap()
             for observer in started:
                 observer.on_fit_end(self, events.FitEnd(error))
+            if summary := self.precision.summary():
+                self.history.notes.append(summary)
             self.accelerator.free_memory()
 
     def _train_epoch(
@@ -296,35 +384,61 @@ class Learner:
         observers: list[Callback],
     ) -> float:
         groups.training_mode(self.model)
-        losses, rates = Losses(), []
-        for number, batch in enumerate(batches):
+        losses, rates = Losses(forgiving=self.precision.scaler is not None), []
+        for number, together in enumerate(in_groups(batches, self.accumulate)):
             step = fit.done * steps + number
             rate = set_pace(fit.optimizer, fit.schedule(min(step / (fit.epochs * steps), 1.0)))
-            loss = self._train_batch(step, module, optimizer, batch.to(self.accelerator.device), observers)
+            loss = self._train_step(step, module, optimizer, together, observers)
             if fit.average:
                 fit.average.update()
             losses.add(loss)
             rates.append(rate)
             for observer in observers:
-                observer.on_batch_end(self, events.BatchEnd(step, batch, loss, rate))
+                observer.on_batch_end(self, events.BatchEnd(step, together[-1], loss, rate))
         losses.flush()
-        self.history.steps += zip(losses.values, rates, strict=True)
+        self.history.steps += zip(losses.values, rates, strict=False)
         if not losses.values:
             raise TrainingError("There was not one batch to train on.", "readable items.", "run bunch.check().")
         return sum(losses.values) / len(losses.values)
 
-    def _train_batch(
-        self, step: int, module: nn.Module, optimizer: Any, batch: Batch, observers: list[Callback]
+    def _train_step(
+        self, step: int, module: nn.Module, optimizer: Any, batches: list[Batch], observers: list[Callback]
     ) -> Tensor:
-        loss: Tensor = self.loss(module(batch.inputs), batch.targets)
-        self.accelerator.backward(loss)
+        loss = self._gradients(module, optimizer, batches)
+        self.precision.unscale(optimizer)
         if self.clip is not None:
             self.accelerator.clip_grad_norm_(module.parameters(), self.clip)
         for observer in observers:
             observer.on_backward_end(self, events.BackwardEnd(step))
-        optimizer.step()
+        self.precision.step(optimizer)
         optimizer.zero_grad()
-        return loss.detach()
+        return loss
+
+    def _gradients(self, module: nn.Module, optimizer: Any, batches: list[Batch]) -> Tensor:
+        """Add up the gradients of all batches as if they were one; where memory runs out, in smaller pieces."""
+        items = sum(map(len, batches))
+        while True:
+            try:
+                total = torch.zeros((), device=self.accelerator.device)
+                for batch in batches:
+                    for piece in batch.split(self.pieces) if self.pieces > 1 else [batch]:
+                        piece = piece.to(self.accelerator.device)
+                        with self.precision.autocast():
+                            loss: Tensor = self.loss(module(piece.inputs), piece.targets)
+                        share = len(piece) / items
+                        self.precision.backward(loss * share if share < 1 else loss, self.accelerator)
+                        total = total + loss.detach() * share
+                return total
+            except (RuntimeError, MemoryError) as error:
+                if not memory.out_of_memory(error) or self.pieces >= max(map(len, batches)):
+                    raise
+            # Outside the handler, whose traceback would hold on to the tensors that did not fit.
+            optimizer.zero_grad()
+            self.accelerator.free_memory()
+            self.pieces *= 2
+            note = f"memory ran out: batches are now cut into {self.pieces} pieces, and their gradients added up"
+            self.history.notes.append(note)
+            warnings.warn(note, stacklevel=2)
 
     @torch.no_grad()
     def _evaluate(self, module: nn.Module, batches: Iterator[Batch]) -> dict[str, float]:
@@ -336,13 +450,14 @@ class Learner:
             if batch.targets is None:
                 raise ModelError("These items have no labels.", "labelled items.", "use add_test(..., labelled=True).")
             batch = batch.to(self.accelerator.device)
-            with self.accelerator.autocast():
+            with self.precision.autocast():
                 outputs = module(batch.inputs)
                 loss = self.loss(outputs, batch.targets)
             total, count = total + float(loss) * len(batch), count + len(batch)
-            probabilities, targets = self.target.activate(outputs).cpu(), batch.targets.cpu()  # type: ignore[union-attr]
+            answers, targets = self.target.activate(outputs).cpu(), batch.targets.cpu()  # type: ignore[union-attr]
+            measured = self.target.measured(answers, targets, batch.frames)
             for meter in meters.values():
-                meter.update(probabilities, targets)
+                meter.update(*measured)
         values = {name: float(meter.compute()) for name, meter in meters.items()}
         return {"valid_loss": total / max(count, 1), **values}
 
@@ -424,7 +539,8 @@ class Learner:
     def _sweep(self, kept: KeptFeatures | None, number: int, rates: Curve) -> list[float]:
         """Train one step at each rate until the loss explodes; return the losses."""
         names = groups.layer_groups(self.model)
-        spread = groups.rates_for(slice(0.01, 1.0), len(names)) if len(names) > 1 else [1.0]
+        # After the frozen stage the advice is a slice; without one, a single rate for all.
+        spread = groups.rates_for(slice(0.01, 1.0) if self.frozen_rate else 1.0, len(names))
         parameters = groups.parameter_groups(self.model, spread, self.weight_decay)
         module = self._learning(kept)
         training, optimizer = self.accelerator.prepare(module, self.optimizer(parameters))
@@ -434,7 +550,7 @@ class Learner:
         for rate, batch in zip(rates, batches, strict=False):
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * rate
-            loss = float(self._train_batch(0, training, optimizer, batch.to(self.accelerator.device), []))
+            loss = float(self._train_step(0, training, optimizer, [batch], []))
             losses.append(loss)
             # Exploded: far above both the best so far and where it began. (NaN is above nothing, and ends it too.)
             if not loss <= max(4 * min(losses), 2 * max(losses[:5])):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -13,13 +13,19 @@ import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
-from onecycle.data.modality import Batch, Modality
+from onecycle.data.modality import Batch, Modality, Sample, collate
 from onecycle.data.target import Target
 from onecycle.errors import DataError
 
 
 class Prediction(NamedTuple):
-    """An answer: the label (a class, or a tuple of tags), and the probability of each class."""
+    """An answer, in the target's terms, and the probability of each class.
+
+    Attributes:
+        label: A class; a tuple of tags; a mask, uint8, (height, width) of the original; points in pixels of the
+            original, float32, (points, 2); or numbers by name.
+        probabilities: Of each class; of masks each class's share of the image; empty for points and numbers.
+    """
 
     label: Any
     probabilities: dict[str, float]
@@ -54,33 +60,36 @@ class Predictor:
 
     def predict_many(self, items: Sequence[Any], *, batch_size: int = 32) -> list[Prediction]:
         """Answer for many inputs, in batches."""
-        probabilities = self.probabilities(items, batch_size=batch_size)
-        return [self._answer(row) for row in probabilities]
+        return [
+            Prediction(self.target.decode(answer, frame), self.target.scores(answer))
+            for batch in self._batches(items, batch_size)
+            for answer, frame in zip(self.answers(batch), frames_of(batch), strict=True)
+        ]
 
     def probabilities(self, items: Sequence[Any], *, batch_size: int = 32) -> Tensor:
-        """Return the probabilities of each class, float32 on the CPU, (items, classes)."""
+        """Return the activated outputs, for classes their probabilities, float32 on the CPU, (items, ...)."""
+        parts = [self.answers(batch) for batch in self._batches(items, batch_size)]
+        return torch.cat(parts) if parts else torch.empty(0, self.target.outputs)
+
+    def answers(self, batch: Batch) -> Tensor:
+        """Return the activated outputs for a batch as it was read, on the CPU, (batch, ...)."""
+        with torch.inference_mode():
+            prepared = self.modality.prepare(batch.to(self.device), self.target, None)
+            return self.target.activate(self.model(prepared.inputs)).cpu()
+
+    def read(self, item: Any) -> Sample:
+        """Read one input.
+
+        Raises:
+            DataError: It cannot be read.
+        """
+        return self.modality.sample(item, None, self.target, 0, training=False)
+
+    def _batches(self, items: Sequence[Any], batch_size: int) -> Iterator[Batch]:
         if isinstance(items, str | Path):
             raise DataError(f"One path, {str(items)!r}.", "a list of inputs.", "call predict(path), or pass [path].")
-        parts = []
         for start in range(0, len(items), batch_size):
-            inputs = [
-                self.modality.sample(item, None, self.target, index, training=False).input
-                for index, item in enumerate(items[start : start + batch_size])
-            ]
-            parts.append(self.forward(self.modality.stack(inputs)))
-        return torch.cat(parts) if parts else torch.empty(0, len(self.classes))
-
-    def forward(self, stacked: Tensor) -> Tensor:
-        """Return the probabilities for inputs that are read and stacked."""
-        batch = Batch(stacked.to(self.device), None, torch.arange(len(stacked)))
-        with torch.inference_mode():
-            outputs = self.model(self.modality.prepare(batch, self.target, None).inputs)
-            return self.target.activate(outputs).cpu()
-
-    def _answer(self, probabilities: Tensor) -> Prediction:
-        return Prediction(
-            self.target.decode(probabilities), dict(zip(self.classes, probabilities.tolist(), strict=True))
-        )
+            yield collate([self.read(item) for item in items[start : start + batch_size]], self.modality)
 
 
 @dataclass(frozen=True)
@@ -88,7 +97,7 @@ class Predictions:
     """Answers for many items, as an Arrow table; pandas, polars and pyarrow take it as it is.
 
     Attributes:
-        table: Columns: item, prediction, confidence, a probability a class; where known, label and loss.
+        table: Columns: item, prediction, where known label and loss; for classes confidence and a probability a class.
         target: What the predictions mean.
     """
 
@@ -110,22 +119,42 @@ class Predictions:
         columns = [self.table[f"p({name})"].to_numpy() for name in self.target.classes]
         return torch.from_numpy(np.stack(columns, axis=1).astype(np.float32))
 
-    def to_csv(self, path: str | Path, *, name: str = "image_name", label: str = "tags", suffix: bool = False) -> None:
-        """Write what competitions want: a row an item, its name and its label (tags separated by spaces).
+    def to_csv(
+        self, path: str | Path, *, name: str = "image_name", label: str | None = None, suffix: bool = False
+    ) -> None:
+        """Write what competitions want: a row an item, its name and what was answered (tags separated by spaces).
 
         Args:
             path: The file.
             name: Header of the first column.
-            label: Header of the second.
+            label: Header of the second, where there are two; None takes "label" or "tags".
             suffix: Keep the file's suffix in its name.
         """
+        rows = [self.target.cells(answer) for answer in self.table["prediction"].to_pylist()]
+        headers = list(rows[0]) if rows else []
+        if label is not None and len(headers) == 1:
+            headers = [label]
         with open(path, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow([name, label])
-            for item, answer in zip(self.table["item"].to_pylist(), self.table["prediction"].to_pylist(), strict=True):
+            writer.writerow([name, *headers])
+            for item, row in zip(self.table["item"].to_pylist(), rows, strict=True):
                 pure = PurePosixPath(item)
-                text = answer if isinstance(answer, str) else " ".join(answer)
-                writer.writerow([pure.name if suffix else pure.stem, text])
+                writer.writerow([pure.name if suffix else pure.stem, *row.values()])
+
+    def save_masks(self, folder: str | Path) -> list[Path]:
+        """Write each mask as a PNG whose values are those of the training masks, named after its image.
+
+        Raises:
+            DataError: These are no masks.
+        """
+        if not pa.types.is_binary(self.table["prediction"].type):
+            raise DataError(f"The answers are {self.target.kind}.", "masks.", "use to_csv().")
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        paths = []
+        for item, png in zip(self.table["item"].to_pylist(), self.table["prediction"].to_pylist(), strict=True):
+            paths.append(Path(folder) / f"{PurePosixPath(item).stem}.png")
+            paths[-1].write_bytes(png)
+        return paths
 
     def worst(self, count: int = 12) -> pa.Table:
         """Return the items with the highest loss, worst first."""
@@ -135,17 +164,32 @@ class Predictions:
 
 
 def predictions(
-    names: list[str], probabilities: Tensor, target: Target, labels: list[Any] | None, losses: Tensor | None
+    names: list[str],
+    answers: Tensor,
+    target: Target,
+    labels: list[Any] | None = None,
+    losses: Tensor | None = None,
+    frames: Sequence[Tensor | None] | None = None,
 ) -> Predictions:
     """Put names, answers and, where known, labels and losses side by side."""
-    answers = [target.decode(row) for row in probabilities]
+    decoded = [target.decode(row, frame) for row, frame in zip(answers, frames or [None] * len(names), strict=True)]
     columns: dict[str, Any] = {"item": names}
     if labels is not None:
-        columns["label"] = labels
-    columns["prediction"] = [answer if isinstance(answer, str) else list(answer) for answer in answers]
-    columns["confidence"] = probabilities.max(dim=1).values.numpy()
+        columns["label"] = pa.array(labels, target.label_type)
+    answered = target.columns(answers, decoded)
+    columns |= {name: answered.pop(name) for name in ("prediction", "confidence") if name in answered}
     if losses is not None:
         columns["loss"] = losses.numpy()
-    for number, name in enumerate(target.classes):
-        columns[f"p({name})"] = probabilities[:, number].numpy()
-    return Predictions(pa.table(columns), target)
+    return Predictions(pa.table(columns | answered), target)
+
+
+def joined(parts: Sequence[Predictions], target: Target) -> Predictions:
+    """Return the answers of several batches as one table."""
+    if not parts:
+        return predictions([], torch.empty(0, target.outputs), target)
+    return Predictions(pa.concat_tables([part.table for part in parts]), target)
+
+
+def frames_of(batch: Batch) -> Sequence[Tensor | None]:
+    """Return each sample's frame, None where there is none."""
+    return [None] * len(batch) if batch.frames is None else list(batch.frames)

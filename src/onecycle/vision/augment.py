@@ -271,7 +271,12 @@ class Augment:
                 product = augmentation.matrix(count, generator) @ product
         return product
 
-    def apply(self, images: Tensor, size: tuple[int, int], generator: torch.Generator) -> Tensor:
+    @property
+    def mirrors(self) -> bool:
+        """Whether it may turn left into right."""
+        return any(isinstance(a, HorizontalFlip | VerticalFlip | Dihedral) for a in self.augmentations)
+
+    def apply(self, images: Tensor, size: tuple[int, int], generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Augment a batch.
 
         Args:
@@ -279,19 +284,21 @@ class Augment:
             size: Wanted (height, width).
             generator: Source of randomness, on the CPU.
         Returns:
-            float32 from 0 to 255, (batch, 3, height, width).
+            Pixels, float32 from 0 to 255, (batch, 3, height, width); and where they came from, (batch, 3, 3), so that
+            what lies in the images can follow.
         """
         pixels = images.float()
         kinds = tuple(type(augmentation) for augmentation in self.augmentations)
+        matrices = _identity(3, len(images)).to(pixels.device)
         if any(issubclass(kind, Geometric) for kind in kinds) or images.shape[-2:] != size:
-            matrices = self.geometry(len(images), generator, aspect=size[1] / size[0])
-            pixels = sample_pixels(pixels, matrices.to(pixels.device), size)
+            matrices = self.geometry(len(images), generator, aspect=size[1] / size[0]).to(pixels.device)
+            pixels = sample_pixels(pixels, matrices, size)
         if any(issubclass(kind, Colour) for kind in kinds):
             pixels = change_colour(pixels, self.colour(len(images), generator).to(pixels.device))
         for augmentation in self.augmentations:
             if isinstance(augmentation, Erase):
                 pixels = augmentation.apply(pixels, generator)
-        return pixels
+        return pixels, matrices
 
 
 def sample_pixels(images: Tensor, matrices: Tensor, size: tuple[int, int], *, nearest: bool = False) -> Tensor:

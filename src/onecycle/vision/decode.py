@@ -6,7 +6,7 @@ import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,55 @@ from onecycle.errors import DataError
 
 Resize = Literal["crop", "squish", "pad"]
 Pixels = NDArray[np.uint8]
+
+
+class Frame(NamedTuple):
+    """The original's (height, width), and the box of it that a read image shows, all in pixels of the original.
+
+    A padded image shows more than the original: its box begins before 0 or ends beyond the edge.
+    """
+
+    height: float
+    width: float
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """(left, top, right, bottom)."""
+        return self[2:]
+
+
+def frame_of(have: tuple[int, int], size: tuple[int, int], resize: Resize) -> Frame:
+    """Return what an image of `size` shows of an original of (height, width) `have`."""
+    (height, width), (wanted_height, wanted_width) = have, size
+    if resize == "squish" or have == size:
+        return Frame(height, width, 0, 0, width, height)
+    if resize == "pad":
+        left, top, inner_width, inner_height = padded((width, height), size)
+        across, down = width / inner_width, height / inner_height
+        right, bottom = (wanted_width - left) * across, (wanted_height - top) * down
+        return Frame(height, width, -left * across, -top * down, right, bottom)
+    scale = _scale(have, size, resize)
+    across, down = wanted_width / scale, wanted_height / scale
+    left_edge, top_edge = max((width - across) / 2, 0), max((height - down) / 2, 0)
+    return Frame(height, width, left_edge, top_edge, min(left_edge + across, width), min(top_edge + down, height))
+
+
+def padded(have: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return where an image of (width, height) `have` lies when padded to (height, width) `size`.
+
+    Returns:
+        Left, top, width and height, in pixels of the padded image.
+    """
+    height, width = size
+    scale = _scale((have[1], have[0]), size, "pad")
+    inner_width = min(max(round(have[0] * scale), 1), width)
+    inner_height = min(max(round(have[1] * scale), 1), height)
+    return (width - inner_width) // 2, (height - inner_height) // 2, inner_width, inner_height
+
 
 # First bytes of the formats we read. A file is what its content says, whatever its name says.
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM", b"II*\0", b"MM\0*")
@@ -27,23 +76,28 @@ def is_image(head: bytes) -> bool:
 
 
 def decode(source: Any, size: tuple[int, int], resize: Resize = "crop") -> Pixels:
-    """Read an image at the wanted size.
+    """Read an image at the wanted size; the arguments and errors are those of `decode_framed`."""
+    return decode_framed(source, size, resize)[0]
+
+
+def decode_framed(source: Any, size: tuple[int, int], resize: Resize = "crop") -> tuple[Pixels, Frame]:
+    """Read an image at the wanted size, and tell which part of the original it shows.
 
     Args:
         source: A path, a PIL image, or an array of uint8 pixels, (height, width) or (height, width, 1, 3 or 4).
         size: Wanted (height, width).
         resize: "crop" cuts the middle out, "squish" changes the aspect ratio, "pad" adds black borders.
     Returns:
-        RGB pixels, uint8, (height, width, 3).
+        RGB pixels, uint8, (height, width, 3), and the frame of the original that they show.
     Raises:
         DataError: The source is no readable image.
     """
     if isinstance(source, str | os.PathLike):
-        return _guarded(str(source), lambda: _decode_file(str(source), size, resize))
+        return guarded(str(source), lambda: _decode_file(str(source), size, resize))
     if isinstance(source, Image.Image):
-        return _guarded("the image", lambda: _resized(ImageOps.exif_transpose(source), size, resize))
+        return guarded("the image", lambda: _framed(ImageOps.exif_transpose(source), size, resize))
     if isinstance(source, np.ndarray):
-        return _resized(_from_array(source), size, resize)
+        return _framed(_from_array(source), size, resize)
     raise DataError(
         f"Cannot read an image from {type(source).__name__}.",
         "a path, a PIL image or a numpy array.",
@@ -51,15 +105,44 @@ def decode(source: Any, size: tuple[int, int], resize: Resize = "crop") -> Pixel
     )
 
 
-def _decode_file(path: str, size: tuple[int, int], resize: Resize) -> Pixels:
+def decode_whole(source: Any) -> Pixels:
+    """Read an image at its own size, with the errors of `decode`; uint8, (height, width, 3)."""
+    return decode(source, original_size(source), "squish")
+
+
+def original_size(source: Any) -> tuple[int, int]:
+    """Return an image's own (height, width), turned as EXIF says; of a file only the head is read.
+
+    Raises:
+        DataError: The source is no readable image.
+    """
+    if isinstance(source, np.ndarray):
+        return int(source.shape[0]), int(source.shape[1])
+    if isinstance(source, Image.Image):
+        return _turned_size(source)[0]
+    with guarded(str(source), lambda: Image.open(source)) as image:
+        return _turned_size(image)[0]
+
+
+def _turned_size(image: Image.Image) -> tuple[tuple[int, int], bool]:
+    """Return (height, width) after turning, and whether it is turned by a quarter, so that they change places."""
+    turned = image.getexif().get(0x0112, 1) >= 5
+    return ((image.width, image.height) if turned else (image.height, image.width)), turned
+
+
+def _decode_file(path: str, size: tuple[int, int], resize: Resize) -> tuple[Pixels, Frame]:
     with Image.open(path) as image:
         width, height = image.size
-        turned = image.getexif().get(0x0112, 1) >= 5  # by a quarter: width and height change places
+        own_size, turned = _turned_size(image)
         size_on_disk = (size[1], size[0]) if turned else size
         scale = _scale((height, width), size_on_disk, resize)
         # JPEG can decode at 1/2, 1/4 and 1/8: draft picks the smallest that still covers what is asked for.
         image.draft(None, (max(int(width * scale), 1), max(int(height * scale), 1)))
-        return _resized(ImageOps.exif_transpose(image), size, resize)
+        return _resized(ImageOps.exif_transpose(image), size, resize), frame_of(own_size, size, resize)
+
+
+def _framed(image: Image.Image, size: tuple[int, int], resize: Resize) -> tuple[Pixels, Frame]:
+    return _resized(image, size, resize), frame_of((image.height, image.width), size, resize)
 
 
 def _scale(have: tuple[int, int], want: tuple[int, int], resize: Resize) -> float:
@@ -71,22 +154,13 @@ def _scale(have: tuple[int, int], want: tuple[int, int], resize: Resize) -> floa
 def _resized(image: Image.Image, size: tuple[int, int], resize: Resize) -> Pixels:
     image = _as_rgb(image)
     height, width = size
-    if resize == "squish" or image.size == (width, height):
-        return _scaled(image, (width, height), (0, 0, *image.size))
-    scale = _scale((image.height, image.width), size, resize)
-    if resize == "pad":
-        inner = (
-            min(max(round(image.width * scale), 1), width),
-            min(max(round(image.height * scale), 1), height),
-        )
-        pixels = np.zeros((height, width, 3), np.uint8)
-        left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
-        pixels[top : top + inner[1], left : left + inner[0]] = _scaled(image, inner, (0, 0, *image.size))
-        return pixels
-    across, down = width / scale, height / scale
-    left_edge, top_edge = max((image.width - across) / 2, 0), max((image.height - down) / 2, 0)
-    box = (left_edge, top_edge, min(left_edge + across, image.width), min(top_edge + down, image.height))
-    return _scaled(image, (width, height), box)
+    if resize != "pad":
+        return _scaled(image, (width, height), frame_of((image.height, image.width), size, resize).box)
+    left, top, inner_width, inner_height = padded(image.size, size)
+    pixels = np.zeros((height, width, 3), np.uint8)
+    inner = _scaled(image, (inner_width, inner_height), (0, 0, *image.size))
+    pixels[top : top + inner_height, left : left + inner_width] = inner
+    return pixels
 
 
 def _scaled(image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float]) -> Pixels:
@@ -130,7 +204,11 @@ def _from_array(pixels: NDArray[Any]) -> Image.Image:
     return Image.fromarray(pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
 
 
-def _guarded(name: str, read: Callable[[], Pixels]) -> Pixels:
+ReadT = TypeVar("ReadT")
+
+
+def guarded(name: str, read: Callable[[], ReadT]) -> ReadT:
+    """Call `read`, and turn whatever it raises on the file called `name` into a `DataError`."""
     try:
         return read()
     except FileNotFoundError as error:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +21,18 @@ from onecycle.data.target import Target
 from onecycle.errors import DataError, some, suggest
 from onecycle.vision import augment as augments
 from onecycle.vision.augment import Augment
-from onecycle.vision.decode import Pixels, Resize, decode, is_image
+from onecycle.vision.decode import Frame, Pixels, Resize, decode_framed, is_image
+from onecycle.vision.labellers import (
+    check_points,
+    labelled,
+    mask_labeller,
+    point_names,
+    points_labeller,
+    weights_of,
+)
+from onecycle.vision.masks import Colour, balanced_weights, look_at, mask_target
+from onecycle.vision.points import points_target
+from onecycle.vision.targets import SpatialTarget
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp"})
 
@@ -45,9 +57,17 @@ class Images:
         return round(self.size[0] * margin), round(self.size[1] * margin)
 
     def sample(self, item: Any, label: Any, target: Target, index: int, *, training: bool) -> Sample:
-        """Decode one image to uint8, (height, width, 3)."""
-        pixels = decode(item, self._reading_size(training=training), self.method)
-        return Sample(pixels, None if label is None else target.encode(label), index)
+        """Decode one image to uint8, (height, width, 3); its frame tells what it shows of the original."""
+        pixels, shown = decode_framed(item, self._reading_size(training=training), self.method)
+        frame = torch.tensor(shown)
+        encoded = None if label is None else self.encode(label, target, frame, training=training)
+        return Sample(pixels, encoded, index, frame)
+
+    def encode(self, label: Any, target: Target, frame: Tensor | None, *, training: bool) -> Tensor:
+        """Encode a label; one that lies in the image is cut and scaled as the image was."""
+        if isinstance(target, SpatialTarget) and frame is not None:
+            return target.place(label, Frame(*frame.tolist()), self._reading_size(training=training))
+        return target.encode(label)
 
     def stack(self, inputs: Sequence[Pixels]) -> Tensor:
         """Return uint8, (batch, height, width, 3)."""
@@ -55,10 +75,12 @@ class Images:
 
     def prepare(self, batch: Batch, target: Target, generator: torch.Generator | None) -> Batch:
         """Augment; gives (batch, 3, height, width), channels last in memory, uint8 as read or float from 0 to 255."""
-        images = batch.inputs.permute(0, 3, 1, 2)
+        images, targets = batch.inputs.permute(0, 3, 1, 2), batch.targets
         if generator is not None and (self.augment.augmentations or images.shape[-2:] != self.size):
-            images = self.augment.apply(images, self.size, generator)
-        return replace(batch, inputs=images.contiguous(memory_format=torch.channels_last))
+            images, matrices = self.augment.apply(images, self.size, generator)
+            if targets is not None and isinstance(target, SpatialTarget):
+                targets = target.follow(targets, matrices, self.size)
+        return replace(batch, inputs=images.contiguous(memory_format=torch.channels_last), targets=targets)
 
     def item_shape(self, *, training: bool) -> tuple[int, ...]:
         """(height, width, 3)."""
@@ -96,23 +118,32 @@ class LabelledImages(LabelledList):
     """Images, split and labelled."""
 
     def transform(
-        self, size: int | tuple[int, int] = 224, *, resize: Resize = "crop", augment: Augment | None = None
+        self, size: int | tuple[int, int] = 224, *, resize: Resize | None = None, augment: Augment | None = None
     ) -> LabelledImages:
         """Say which size the model gets, how to get there, and how training images are varied.
 
         Args:
             size: In pixels, one number for a square or (height, width).
-            resize: "crop" cuts the middle out, "squish" changes the aspect ratio, "pad" adds black borders.
+            resize: "crop" cuts the middle out, "squish" changes the aspect ratio, "pad" adds black borders; None takes
+                "squish" for masks and points, so that nothing is cut away, else "crop".
             augment: A preset such as `augment.satellite()`, or your own `Augment((HorizontalFlip(), Rotate(20)))`;
-                None takes `augment.default()`.
+                None takes `augment.default()`, which mirrors only where labels stay right.
         """
+        spatial = isinstance(self.target, SpatialTarget)
+        wrong_if_mirrored = self.target.check_mirroring() if isinstance(self.target, SpatialTarget) else None
+        if augment is None:
+            augment = augments.default(flip=wrong_if_mirrored is None)
+        elif wrong_if_mirrored and augment.mirrors:
+            warnings.warn(f"{augment}: {wrong_if_mirrored}. Leave mirroring out, or pass flip_pairs=.", stacklevel=2)
+        if resize is None:
+            resize = "squish" if spatial else "crop"
         if resize not in ("crop", "squish", "pad"):
             raise DataError(
                 f"resize={resize!r}.",
                 '"crop", "squish" or "pad".',
                 f"pass one of them.{suggest(str(resize), ['crop', 'squish', 'pad'])}",
             )
-        return replace(self, modality=Images(_pair(size), resize, augments.default() if augment is None else augment))
+        return replace(self, modality=Images(_pair(size), resize, augment))
 
 
 @dataclass(frozen=True, repr=False)
@@ -124,6 +155,66 @@ class SplitImages(SplitList[LabelledImages]):
     ) -> LabelledImages:
         return LabelledImages(train, valid, test, target, self.modality, labeller)
 
+    def label_masks(
+        self,
+        masks: str | Path | Callable[[Path], str | Path],
+        *,
+        classes: Sequence[str] | str | Path,
+        ignore: str | int | Sequence[str | int] | None = None,
+        colours: Sequence[Colour] | None = None,
+        class_weights: Literal["balanced"] | Sequence[float] | None = "balanced",
+    ) -> LabelledImages:
+        """Label with masks: images of the same size whose values say which class each pixel is.
+
+        Args:
+            masks: A path in which `{stem}`, `{name}`, `{folder}` and `{parent}` stand for parts of the image's path,
+                such as "camvid/labels/{stem}_P.png"; a folder of masks named after their images; or a function from
+                the image's path to the mask's.
+            classes: Names in the order of the masks' values, or a text file with a name a line (`codes.txt`).
+            ignore: Classes by name, or values, whose pixels count neither in the loss nor in metrics, such as "Void".
+            colours: (red, green, blue) of each class, where masks are colour-coded; None takes the values as they are.
+            class_weights: "balanced" weighs classes by the inverse square root of their share of the pixels, counted in
+                up to 200 training masks; None weighs them alike; or a weight a class.
+        Raises:
+            DataError: Masks are missing or compressed with loss, or hold values that are no class.
+        """
+        target = mask_target(classes, ignore, colours)
+        labeller = mask_labeller(masks)
+        train, valid = labeller(self.train), labeller(self.valid)
+        counts = look_at(target, train)
+        look_at(target, valid)
+        if class_weights == "balanced":
+            target = replace(target, class_weights=balanced_weights(counts))
+        elif class_weights is not None:
+            target = replace(target, class_weights=weights_of(class_weights, target.classes))
+        return self._label(labeller, target, train, valid)
+
+    def label_points(
+        self,
+        points: Callable[[Path], Any] | Sequence[str] | Literal["all"],
+        *,
+        names: Sequence[str] | None = None,
+        flip_pairs: Sequence[tuple[str, str]] = (),
+    ) -> LabelledImages:
+        """Label with points, in pixels of the original image; the middle of its first pixel is (0, 0).
+
+        Points that are missing (an empty value, NaN) count neither in the loss nor in metrics. Points outside the image
+        are kept, and counted in a warning.
+
+        Args:
+            points: A function from the image's path to a list of (x, y), or columns x, y, x, y, ...; "all" takes every
+                column after the first.
+            names: The points' names; None takes the columns', or numbers.
+            flip_pairs: Names of points that change places in a mirrored image, such as [("left eye", "right eye")].
+        Raises:
+            DataError: A label is no list of points, or items have different numbers of them.
+        """
+        labeller = points_labeller(points, self.train)
+        train, valid = labeller(self.train), labeller(self.valid)
+        target = points_target(point_names(points, names, self.train, len(train[0])), flip_pairs)
+        check_points(target, [*labelled(self.train, train), *labelled(self.valid, valid)])
+        return self._label(labeller, target, train, valid)
+
 
 @dataclass(frozen=True, repr=False)
 class ImageList(ItemList[SplitImages]):
@@ -133,11 +224,14 @@ class ImageList(ItemList[SplitImages]):
         return SplitImages(train, valid, test, self.modality)
 
     @classmethod
-    def from_folder(cls, folder: str | Path) -> ImageList:
+    def from_folder(cls, folder: str | Path, *, include: Sequence[str] | None = None) -> ImageList:
         """Find all images below a folder, by what is in the files, not by their names.
 
         Hidden files, empty files and files that only pretend to be images are left out and listed in `skipped`.
 
+        Args:
+            folder: The folder.
+            include: Names of the folders right below it to look in; None looks everywhere.
         Raises:
             DataError: There is no such folder, or no image in it.
         """
@@ -145,8 +239,16 @@ class ImageList(ItemList[SplitImages]):
         if not root.is_dir():
             what = f"{root} is a file." if root.exists() else f"No such folder: {root}."
             raise DataError(what, "a folder with images in it.", "check the path.")
+        absent = [name for name in include or () if not (root / name).is_dir()]
+        if absent:
+            there = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
+            raise DataError(
+                f"include= names folders that are not in {root}: {some(absent)}.",
+                f"one of: {some(there, 12) or 'there are none'}.",
+                "check include=." + suggest(absent[0], there),
+            )
         skipped: list[Skipped] = []
-        names = list(_image_names(root, skipped))
+        names = list(_image_names(root, skipped, [""] if include is None else list(include)))
         if not names:
             kinds = sorted({Path(entry.path).suffix or "no suffix" for entry in skipped})
             raise DataError(
@@ -232,9 +334,12 @@ class ImageList(ItemList[SplitImages]):
         return cls(Part(rows, root), Images(), tuple(skipped))
 
 
-def _image_names(root: Path, skipped: list[Skipped]) -> Iterator[str]:
-    """Yield the images below `root`, relative, with forward slashes; linked folders are followed, loops are not."""
-    pending, visited = [""], {os.path.realpath(root)}
+def _image_names(root: Path, skipped: list[Skipped], pending: list[str]) -> Iterator[str]:
+    """Yield the images in and below the folders `pending`, relative to `root`, with forward slashes.
+
+    Linked folders are followed, loops are not.
+    """
+    visited = {os.path.realpath(root / folder) for folder in pending}
     while pending:
         folder = pending.pop()
         try:

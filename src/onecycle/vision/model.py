@@ -1,26 +1,18 @@
-"""A backbone, a head, and the learner that trains them."""
+"""A backbone that gives one vector an image, and a head on it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-import timm
 import torch
-from accelerate import Accelerator
 from timm.models import group_parameters
 from torch import Tensor, nn
 
-from onecycle.data.bunch import DataBunch
-from onecycle.train.events import Callback
-from onecycle.train.fit import OptimizerMaker, adamw
+from onecycle.errors import ModelError
 from onecycle.train.groups import GroupedModel
-from onecycle.train.learner import Learner
-from onecycle.train.metrics import MetricLike
-from onecycle.train.mix import Mix
-from onecycle.vision.weights import DEFAULT_BACKBONE, create_backbone
+from onecycle.vision.weights import create_backbone
 
 
 class Normalize(nn.Module):
@@ -88,6 +80,10 @@ class ImageModel(GroupedModel):
         )
         return [group for group in (early, late, [f"head.{name}" for name, _ in self.head.named_parameters()]) if group]
 
+    def checkpoint_activations(self) -> None:
+        """Let the backbone recompute its activations."""
+        checkpoint_backbone(self.body[1], str(self.config["backbone"]))  # type: ignore[index]
+
     def to_config(self) -> dict[str, Any]:
         """Everything but the weights."""
         return dict(self.config)
@@ -119,54 +115,17 @@ def make_head(width: int, outputs: int, hidden: int, dropout: float) -> nn.Modul
     )
 
 
-def vision_learner(
-    bunch: DataBunch,
-    backbone: str = DEFAULT_BACKBONE,
-    *,
-    metrics: Iterable[MetricLike] | None = None,
-    pretrained: bool | str | Path = True,
-    hidden: int = 512,
-    dropout: float = 0.5,
-    loss: nn.Module | None = None,
-    label_smoothing: float = 0.0,
-    optimizer: OptimizerMaker = adamw,
-    mix: Mix | None = None,
-    weight_decay: float = 0.01,
-    clip: float | None = None,
-    ema: float | None = None,
-    callbacks: Sequence[Callback] = (),
-    keep_features: bool = True,
-    progress: bool = True,
-    seed: int | None = None,
-    accelerator: Accelerator | None = None,
-) -> Learner:
-    """Return a learner for images, frozen up to its head, so that step one can begin.
+def checkpoint_backbone(backbone: nn.Module, name: str) -> None:
+    """Let a timm backbone recompute its activations in the backward pass.
 
-    Args:
-        bunch: The data.
-        backbone: Any name that timm knows. The default's weights come as a package and need no internet.
-        metrics: Names or `Metric`s to watch; None takes the target's own.
-        pretrained: True, False, or the path of a file with weights.
-        hidden: Width of the head's hidden layer; 0 for a linear head.
-        dropout: In the head.
-        loss, label_smoothing, optimizer, mix, weight_decay, clip, ema, callbacks, keep_features, progress, seed,
-            accelerator: As for `Learner`.
+    Raises:
+        ModelError: It cannot.
     """
-    seed = bunch.options.seed if seed is None else seed
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        network = create_backbone(backbone, pretrained, num_classes=0)
-        config = timm.data.resolve_model_data_config(network)
-        model = ImageModel(
-            network, bunch.target.outputs, mean=config["mean"], std=config["std"], hidden=hidden, dropout=dropout,
-            name=backbone,
-        )  # fmt: skip
-    learner = Learner(
-        bunch, model, metrics=metrics, loss=loss, label_smoothing=label_smoothing, optimizer=optimizer, mix=mix,
-        weight_decay=weight_decay, clip=clip, ema=ema, callbacks=callbacks, keep_features=keep_features,
-        progress=progress, seed=seed, accelerator=accelerator,
-    )  # fmt: skip
-    if pretrained is not False:
-        model.fixed_statistics = True
-        learner.freeze()
-    return learner
+    try:
+        backbone.set_grad_checkpointing(True)  # type: ignore[operator]
+    except (AttributeError, AssertionError, TypeError) as error:
+        raise ModelError(
+            f"The backbone {name!r} cannot recompute its activations.",
+            "a backbone of timm with set_grad_checkpointing().",
+            "leave checkpoint_activations out; accumulate= and to_bf16() save memory too.",
+        ) from error

@@ -1,4 +1,4 @@
-"""Generated data in published layouts, drawn so that the labels can be learnt from the pixels."""
+"""Satellite tiles with several tags each."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import math
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
+
+from onecycle.demo.texture import as_image, smooth_noise
 
 WEATHER = ("clear", "partly_cloudy", "haze", "cloudy")
 GROUND = {"primary": 0.85, "water": 0.35, "road": 0.35, "agriculture": 0.4, "habitation": 0.25}
@@ -31,16 +32,6 @@ def make_planet(folder: Path, *, train: int = 480, test: int = 24, pixels: int =
             writer.writerow([f"train_{number}", " ".join(tags)])
     for number in range(test):
         draw_tile(pixels, rng)[0].save(folder / "test-jpg" / f"test_{number}.jpg", quality=90)
-    return folder
-
-
-def make_patterns(folder: Path, *, each: int = 80, pixels: int = 128, seed: int = 1) -> Path:
-    """Draw woven patterns, a folder per class: checks, dots, rings and stripes, in random colours and angles."""
-    rng = np.random.default_rng(seed)
-    for name in ("checks", "dots", "rings", "stripes"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        for number in range(each):
-            draw_pattern(name, pixels, rng).save(folder / name / f"{name}_{number:03d}.jpg", quality=90)
     return folder
 
 
@@ -69,42 +60,23 @@ def draw_tile(pixels: int, rng: np.random.Generator) -> tuple[Image.Image, list[
     return tile, sorted([weather, *ground])
 
 
-def draw_pattern(name: str, pixels: int, rng: np.random.Generator) -> Image.Image:
-    """Draw one pattern called `name`."""
-    y, x = np.mgrid[0:pixels, 0:pixels] / pixels
-    angle, count = rng.uniform(0, math.pi), rng.uniform(5, 9)
-    u, v = x * math.cos(angle) + y * math.sin(angle), y * math.cos(angle) - x * math.sin(angle)
-    waves = {
-        "stripes": np.sin(2 * math.pi * count * u),
-        "checks": np.sin(2 * math.pi * count * u) * np.sin(2 * math.pi * count * v),
-        "rings": np.sin(2 * math.pi * count * np.hypot(x - rng.uniform(0.2, 0.8), y - rng.uniform(0.2, 0.8))),
-        "dots": np.cos(2 * math.pi * count * u) + np.cos(2 * math.pi * count * v) - 0.9,
-    }
-    ink, paper = rng.uniform(0, 140, 3), rng.uniform(115, 255, 3)
-    cover = 1 / (1 + np.exp(-waves[name][..., None] * 12))
-    noise = rng.normal(0, 14, (pixels, pixels, 1))
-    return Image.fromarray(np.clip(ink * cover + paper * (1 - cover) + noise, 0, 255).astype(np.uint8))
-
-
-def _noise(pixels: int, cells: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return smooth noise from 0 to 1 with about `cells` bumps a side."""
-    small = Image.fromarray((rng.random((cells, cells)) * 255).astype(np.uint8))
-    return np.asarray(small.resize((pixels, pixels), Image.Resampling.BICUBIC), dtype=np.float64) / 255
-
-
 def _terrain(pixels: int, colour: tuple[int, int, int], rough: int, rng: np.random.Generator) -> Image.Image:
+    size = (pixels, pixels)
     texture = (
-        0.5 * _noise(pixels, pixels // 4, rng) + 0.3 * _noise(pixels, pixels // 12, rng) + 0.2 * _noise(pixels, 5, rng)
+        0.5 * smooth_noise(size, pixels // 4, rng)
+        + 0.3 * smooth_noise(size, pixels // 12, rng)
+        + 0.2 * smooth_noise(size, 5, rng)
     )
     shades = np.array(colour) + (texture[..., None] - 0.5) * 4 * rough + rng.normal(0, 3, 3)
-    return Image.fromarray(np.clip(shades, 0, 255).astype(np.uint8))
+    return as_image(shades)
 
 
 def _clouded(tile: Image.Image, density: float, cover: float, rng: np.random.Generator) -> Image.Image:
-    shape = 0.7 * _noise(tile.width, 5, rng) + 0.3 * _noise(tile.width, 14, rng)
+    size = (tile.height, tile.width)
+    shape = 0.7 * smooth_noise(size, 5, rng) + 0.3 * smooth_noise(size, 14, rng)
     highest = np.quantile(shape, max(1 - cover, 0.0)) if cover < 1 else 0.0
     mask = Image.fromarray((np.clip((shape - highest) * (6 if cover < 1 else 40), 0, density) * 255).astype(np.uint8))
-    white = Image.fromarray((225 + 25 * _noise(tile.width, 8, rng)).astype(np.uint8)).convert("RGB")
+    white = Image.fromarray((225 + 25 * smooth_noise(size, 8, rng)).astype(np.uint8)).convert("RGB")
     return Image.composite(white, tile, mask)
 
 

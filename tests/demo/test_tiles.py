@@ -1,3 +1,5 @@
+"""Satellite tiles: the layout of Planet, and tags that can be seen."""
+
 from __future__ import annotations
 
 import csv
@@ -6,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn import content
 from PIL import Image
 
-from onecycle.demo import GROUND, WEATHER, draw_pattern, draw_tile, make_patterns, make_planet
+from onecycle.demo.tiles import GROUND, WEATHER, draw_tile, make_planet
 
 
 @pytest.fixture(scope="module")
@@ -16,18 +19,9 @@ def planet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_planet(tmp_path_factory.mktemp("planet"), train=60, test=3, pixels=48)
 
 
-@pytest.fixture(scope="module")
-def patterns(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_patterns(tmp_path_factory.mktemp("patterns"), each=4, pixels=48)
-
-
 def rows(folder: Path) -> list[dict[str, str]]:
     with (folder / "train_v2.csv").open(newline="") as file:
         return list(csv.DictReader(file))
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def test_planet_has_the_published_layout(planet: Path) -> None:
@@ -52,23 +46,16 @@ def test_every_tag_occurs(planet: Path) -> None:
     assert set(counts) == {*WEATHER, *GROUND}
 
 
-def test_patterns_are_a_folder_a_class(patterns: Path) -> None:
-    assert {folder.name: len(list(folder.iterdir())) for folder in patterns.iterdir()} == {
-        "checks": 4, "dots": 4, "rings": 4, "stripes": 4,
-    }  # fmt: skip
-
-
-def test_images_are_rgb_jpegs_of_the_size_asked_for_and_none_is_like_another(planet: Path, patterns: Path) -> None:
-    paths = [*planet.rglob("*.jpg"), *patterns.rglob("*.jpg")]
+def test_images_are_rgb_jpegs_of_the_size_asked_for_and_none_is_like_another(planet: Path) -> None:
+    paths = list(planet.rglob("*.jpg"))
     for path in paths:
         with Image.open(path) as image:
             assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (48, 48))
     assert len({path.read_bytes() for path in paths}) == len(paths)
 
 
-def test_the_same_seed_draws_the_same_and_another_draws_others(planet: Path, patterns: Path, tmp_path: Path) -> None:
+def test_the_same_seed_draws_the_same_and_another_draws_others(planet: Path, tmp_path: Path) -> None:
     assert content(make_planet(tmp_path / "again", train=60, test=3, pixels=48)) == content(planet)
-    assert content(make_patterns(tmp_path / "patterns", each=4, pixels=48)) == content(patterns)
     other = make_planet(tmp_path / "other", train=5, test=1, pixels=48, seed=9)
     assert rows(other) != rows(planet)[:5]
 
@@ -88,8 +75,3 @@ def test_tags_can_be_seen_in_the_pixels() -> None:
     assert means["clear"] < means["haze"] < means["cloudy"]
     assert means["clear"] < means["partly_cloudy"] < means["cloudy"]
     assert np.mean(blueness[True]) > 2 * np.mean(blueness[False])
-
-
-def test_patterns_differ_by_shape_not_by_colour() -> None:
-    first, second = (draw_pattern("dots", 32, np.random.default_rng(seed)) for seed in (1, 2))
-    assert np.asarray(first).mean((0, 1)).tolist() != np.asarray(second).mean((0, 1)).tolist()

@@ -1,0 +1,19 @@
+"""Generated data in published layouts, drawn so that the labels can be learnt from the pixels."""
+
+from onecycle.demo.heads import make_biwi
+from onecycle.demo.jobs import jobs
+from onecycle.demo.patterns import draw_pattern, make_patterns
+from onecycle.demo.streets import make_camvid
+from onecycle.demo.tiles import GROUND, WEATHER, draw_tile, make_planet
+
+__all__ = [
+    "GROUND",
+    "WEATHER",
+    "draw_pattern",
+    "draw_tile",
+    "jobs",
+    "make_biwi",
+    "make_camvid",
+    "make_patterns",
+    "make_planet",
+]

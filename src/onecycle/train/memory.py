@@ -1,0 +1,152 @@
+"""What training needs of memory, measured before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from onecycle.train.learner import Learner
+
+MB = 2**20
+# Of what is free, so much is used by a batch size that is found: other programs and passing tensors need the rest.
+SAFE = 0.6
+LARGEST = 256
+# Fewer steps than this an epoch teach too little, however much memory there is.
+FEWEST_STEPS = 12
+
+
+@dataclass(frozen=True)
+class MemoryReport:
+    """What a training step holds in memory, in MB.
+
+    Attributes:
+        batch_size: Items a batch that it is for.
+        parameters: All weights, frozen ones too, and buffers.
+        gradients: Of the weights that learn.
+        optimizer: What the optimizer keeps for them.
+        inputs: A prepared batch.
+        activations: What the forward pass keeps for the backward pass.
+        free: What the device has left now.
+    """
+
+    batch_size: int
+    parameters: float
+    gradients: float
+    optimizer: float
+    inputs: float
+    activations: float
+    free: float
+
+    @property
+    def total(self) -> float:
+        """All but what is free."""
+        return self.parameters + self.gradients + self.optimizer + self.inputs + self.activations
+
+    def __repr__(self) -> str:
+        rows = ("parameters", "gradients", "optimizer", "inputs", "activations", "total", "free")
+        lines = [f"A training step with {self.batch_size} items a batch, in MB:"]
+        return "\n".join([*lines, *(f"  {row:<12}{getattr(self, row):>9,.1f}" for row in rows)])
+
+
+def memory_report(learner: Learner, batch_size: int | None = None) -> MemoryReport:
+    """Measure what a training step of the layers that learn now needs.
+
+    Two items go through the model, and what is kept for the backward pass is counted and scaled up to a batch.
+
+    Args:
+        learner: The learner; nothing of it is changed.
+        batch_size: Items a batch; None takes the bunch's.
+    """
+    batch_size = batch_size or learner.data.batch_size
+    bunch = learner.data
+    few = min(2, len(bunch))
+    batch = bunch.prepared(bunch.train.dataset, range(few)).to(learner.accelerator.device)
+    kept, inputs = _kept_for_backward(learner, batch.inputs), _bytes_of([batch.inputs])
+    learning = [parameter for parameter in learner.model.parameters() if parameter.requires_grad]
+    gradients = _bytes_of(learning)
+    return MemoryReport(
+        batch_size,
+        _bytes_of([*learner.model.parameters(), *learner.model.buffers()]) / MB,
+        gradients / MB,
+        gradients * _state_of_optimizer(learner) / MB,
+        inputs / few * batch_size / MB,
+        kept / few * batch_size / MB,
+        free_memory(learner.accelerator.device) / MB,
+    )
+
+
+def largest_batch(learner: Learner) -> int:
+    """Return the largest power of two of items a batch that fits, with all layers learning; at most 256."""
+    flags = [parameter.requires_grad for parameter in learner.model.parameters()]
+    try:
+        learner.model.requires_grad_(True)
+        one = memory_report(learner, 1)
+    finally:
+        for parameter, flag in zip(learner.model.parameters(), flags, strict=True):
+            parameter.requires_grad_(flag)
+    room = one.free * SAFE - one.gradients - one.optimizer
+    each = one.inputs + 2 * one.activations  # the backward pass makes gradients of activations as it goes
+    most = min(room / max(each, 1e-6), LARGEST, max(len(learner.data) / FEWEST_STEPS, 2))
+    return int(2 ** max(int(most).bit_length() - 1, 0))
+
+
+def free_memory(device: torch.device) -> int:
+    """Return the bytes that a device has left."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says that a device has no memory left."""
+    text = str(error)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError)
+        and any(sign in text for sign in ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED"))
+    )
+
+
+def _kept_for_backward(learner: Learner, inputs: Any) -> int:
+    """Return the bytes that a forward pass keeps, each piece of memory counted once, without the weights."""
+    own = {tensor.untyped_storage().data_ptr() for tensor in (*learner.model.parameters(), *learner.model.buffers())}
+    kept: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    outputs: Any = None
+    training = learner.model.training
+    learner.model.eval()  # as while training, but for statistics that would change
+    try:
+        with (
+            torch.enable_grad(),
+            torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor),
+            learner.precision.autocast(),
+        ):
+            outputs = learner.model(inputs)  # held, so that no piece of memory is used twice
+    finally:
+        learner.model.train(training)
+    return sum(kept.values()) + _bytes_of([outputs] if isinstance(outputs, Tensor) else [])
+
+
+def _state_of_optimizer(learner: Learner) -> float:
+    """Return how many numbers the optimizer keeps for each weight, found by a step on a weight of its own."""
+    weight = nn.Parameter(torch.zeros(1024, device=learner.accelerator.device))
+    optimizer = learner.optimizer([{"params": [weight], "lr": 1e-3, "weight_decay": 0.0}])
+    weight.grad = torch.zeros_like(weight)
+    optimizer.step()
+    state = [value for value in optimizer.state[weight].values() if isinstance(value, Tensor) and value.numel() > 1]
+    return _bytes_of(state) / _bytes_of([weight])
+
+
+def _bytes_of(tensors: Iterable[Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)

@@ -1,0 +1,9 @@
+"""What a folder holds, to compare two drawings of the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
