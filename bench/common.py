@@ -41,14 +41,19 @@ def run(script: str, *arguments: object) -> dict[str, Any]:
 def race(task: str, data: Path, valid: Path, repeats: int) -> dict[str, Any]:
     """Let fastai and onecycle train in turn; return every run and the medians of the ratios.
 
-    Each side reports `curve`, a list of (seconds since its process began, validation metric), and `peak_mb`.
+    Each side reports `curve`, rows of (seconds since its process began, metrics on the validation set), and `peak_mb`.
+    The goal is reached when every metric is at least as good as the peer's last.
     """
     runs = []
     for seed in range(repeats):
         peer = run(f"peers/fastai_{task}.py", data, valid, seed)
         ours = run("ours.py", task, data, valid, seed)
-        goal = peer["curve"][-1][1]
-        reached = next((seconds for seconds, metric in ours["curve"] if metric >= goal), None)
+        goal, sign = peer["curve"][-1][1], 1 if ours.get("higher_is_better", True) else -1
+        goals = peer["curve"][-1][1:]
+        reached = next(
+            (row[0] for row in ours["curve"] if all(sign * m >= sign * g for m, g in zip(row[1:], goals, strict=True))),
+            None,
+        )
         runs.append({"seed": seed, "fastai": peer, "onecycle": ours, "goal": goal, "reached_seconds": reached})
         print(
             f"seed {seed}: fastai {goal:.4f} after {peer['curve'][-1][0]:.1f} s, {peer['peak_mb']:.0f} MB; onecycle "

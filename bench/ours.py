@@ -14,13 +14,13 @@ SIZE, EPOCHS = 128, 3
 
 
 class Watch(oc.Callback):
-    """Notes when each epoch was over, and its metric."""
+    """Notes when each epoch was over, and its metrics."""
 
     def __init__(self) -> None:
-        self.curve: list[tuple[float, float]] = []
+        self.curve: list[tuple[float, ...]] = []
 
     def on_epoch_end(self, learner: oc.Learner, event: EpochEnd) -> None:
-        self.curve.append((since_start(), event.record.metrics[learner.metrics[0].name]))
+        self.curve.append((since_start(), *(event.record.metrics[metric.name] for metric in learner.metrics)))
 
 
 def photos(folder: Path, valid: str) -> oc.DataBunch:
@@ -34,14 +34,31 @@ def tags(folder: Path, valid: str) -> oc.DataBunch:
     return labelled.transform(SIZE, augment=oc.augment.satellite()).databunch()
 
 
+def camvid(folder: Path, valid: str, size: tuple[int, int] = (180, 240)) -> oc.DataBunch:
+    items = oc.ImageList.from_folder(folder, include=["train", "val"]).split_by_folder(train="train", valid="val")
+    masks = f"{folder}/{{folder}}annot/{{stem}}.png"
+    return items.label_masks(masks, classes=folder / "codes.txt", ignore="Void").transform(size).databunch(8)
+
+
+def points(folder: Path, valid: str) -> oc.DataBunch:
+    items = oc.ImageList.from_csv(folder / "keypoints.csv", folder=folder / "images", missing="drop")
+    return items.split_from_file(valid).label_points("all").transform(96).databunch(32)
+
+
 def main() -> None:
     task, folder, valid, seed = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
     watch = Watch()
-    bunch = {"photos": photos, "tags": tags}[task](folder, valid)
-    metric = {"photos": "accuracy", "tags": oc.metrics.fbeta(2, threshold=0.2)}[task]
-    learner = oc.vision_learner(bunch, metrics=[metric], callbacks=[watch], seed=seed, progress=False)
-    learner.fine_tune(EPOCHS)
-    print(json.dumps({"curve": watch.curve, "peak_mb": peak_mb(), "metric": learner.metrics[0].name}))
+    bunch = {"photos": photos, "tags": tags, "camvid": camvid, "points": points}[task](folder, valid)
+    metrics = {
+        "photos": ["accuracy"], "tags": [oc.metrics.fbeta(2, threshold=0.2)], "camvid": ["mean_iou", "pixel_accuracy"],
+        "points": ["pixel_error"],
+    }[task]  # fmt: skip
+    make = oc.unet_learner if task == "camvid" else oc.vision_learner
+    learner = make(bunch, metrics=metrics, callbacks=[watch], seed=seed, progress=False)
+    learner.fine_tune(10 if task == "camvid" else EPOCHS)
+    higher = learner.metrics[0].higher_is_better
+    names = [metric.name for metric in learner.metrics]
+    print(json.dumps({"curve": watch.curve, "peak_mb": peak_mb(), "metric": names[0], "higher_is_better": higher}))
 
 
 if __name__ == "__main__":

@@ -148,11 +148,11 @@ class TestWrongUse:
         [
             (["--lr", "fast"], "--lr fast.\nExpected a number or auto.\nFix: pass --lr 0.003."),
             (["--lr", "-1"], "Learning rate -1.0"),
-            (["--sizes", "64;128"], "--sizes 64;128.\nExpected whole numbers separated by commas."),
+            (["--sizes", "64;128"], "--sizes 64;128.\nExpected pixels, or height x width, separated by commas."),
             (["--sizes", "0"], "size=0"),
             (["--epochs", "many"], "--epochs many."),
             (["--epochs", "1,2"], "Expected an epoch count for each size"),
-            (["--task", "sort"], "--task sort.\nExpected one of: auto, classify, tag."),
+            (["--task", "sort"], "--task sort.\nExpected one of: auto, classify, tag, segment, points, numbers."),
             (["--task", "tag"], "Tags were asked for without labels="),
             (["--metric", "acuracy"], "Did you mean 'accuracy'?"),
             (["--augment", "satelite"], "Did you mean 'satellite'?"),

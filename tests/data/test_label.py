@@ -176,15 +176,22 @@ def test_a_side_without_the_delimiter_is_no_mistake(table: Callable[..., SplitIm
 
 def test_a_pattern_needs_one_group(split: SplitImages) -> None:
     for pattern, count in ((r"\w+", 0), (r"(\w)(\w)", 2)):
-        with pytest.raises(DataError, match=rf"has {count} groups.\nExpected one group, the label.\nFix: put \( \)"):
+        with pytest.raises(DataError, match=rf"has {count} groups.\nExpected one group.\nFix: put \( \)"):
             split.label_from_regex(pattern)
 
 
 def test_a_pattern_that_finds_nothing_names_the_path(split: SplitImages) -> None:
-    with pytest.raises(
-        DataError, match=r"finds no label in 'blue/.*.jpg'.\nExpected a match in every path.\nFix: mend"
-    ):
+    message = (
+        r"finds nothing in 8 of 24 names: blue/blue_\d.jpg, .*5 more.\nExpected a match in every path.\nFix: mend"
+    )
+    with pytest.raises(DataError, match=message):
         split.label_from_regex(r"(red|green)/")
+
+
+def test_a_pattern_must_be_a_regular_expression(split: SplitImages) -> None:
+    message = r"The pattern '\(red' is no regular expression: missing \), .*\nExpected such as r'.*'.\nFix: mend it."
+    with pytest.raises(DataError, match=message):
+        split.label_from_regex("(red")
 
 
 def test_a_label_function_that_fails_on_one_item_names_it(split: SplitImages) -> None:

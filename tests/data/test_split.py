@@ -224,6 +224,7 @@ WAYS: dict[str, Callable[[oc.ImageList, Path], SplitImages]] = {
     "split_by_index": lambda items, folder: items.split_by_index([0, 29]),
     "split_by_group": lambda items, folder: items.split_by_group(lambda path: path.stem[-1]),
     "split_by_group of a column": lambda items, folder: items.split_by_group("person"),
+    "split_by_group of a pattern": lambda items, folder: items.split_by_group(pattern=r"_(\d)\.jpg$"),
 }
 
 
@@ -241,3 +242,20 @@ def test_lists_hold_back_what_the_column_or_the_file_says(table: oc.ImageList, t
     people = table.split_by_group("person", valid=0.3)
     assert len(set(people.valid.column("person").to_pylist())) == 3
     assert len(table.split_random(0.3, stratify="folder").valid) == 9
+
+
+def test_a_pattern_keeps_what_it_finds_alike_on_one_side(table: oc.ImageList) -> None:
+    people = table.split_by_group(pattern=r"_(\d)\.jpg$", valid=0.3)
+    assert len({name[-5] for name in people.valid.names()}) == 3
+    assert not {name[-5] for name in people.valid.names()} & {name[-5] for name in people.train.names()}
+    by_column = table.split_by_group("person", valid=0.3)
+    assert people.valid.names() == by_column.valid.names(), "as the column with the same groups"
+
+
+def test_groups_come_from_one_place(table: oc.ImageList) -> None:
+    message = r"split_by_group\(\) takes by= or pattern=.\nExpected one of them.\nFix: name a column, or a pattern."
+    for options in ({}, {"by": "person", "pattern": r"_(\d)"}):
+        with pytest.raises(DataError, match=message):
+            table.split_by_group(**options)
+    with pytest.raises(DataError, match=r"finds nothing in 10 of 30 names: blue/blue_0.jpg, .*\nExpected a match in ev"):
+        table.split_by_group(pattern="(red|green)")

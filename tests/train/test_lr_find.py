@@ -193,16 +193,16 @@ class TestLearner:
         self, bunch: DataBunch, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         learner = tiny(bunch)
-        before, train_batch = weights_of(learner), Learner._train_batch
+        before, train_step = weights_of(learner), Learner._train_step
         steps: list[int] = []
 
         def interrupted(self: Learner, *arguments: Any) -> torch.Tensor:
             steps.append(1)
             if len(steps) == 5:
                 raise KeyboardInterrupt
-            return train_batch(self, *arguments)
+            return train_step(self, *arguments)
 
-        monkeypatch.setattr(Learner, "_train_batch", interrupted)
+        monkeypatch.setattr(Learner, "_train_step", interrupted)
         with pytest.raises(KeyboardInterrupt):
             learner.lr_find()
         assert_same(weights_of(learner), before)

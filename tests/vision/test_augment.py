@@ -95,14 +95,17 @@ def contract(chosen: Augment) -> None:
     """Repeats with the seed, leaves its input unchanged, keeps the shape, stays within 0 to 255."""
     images = smooth(6, 21, 34)
     before = images.clone()
-    first = chosen.apply(images, (21, 34), seeded(1))
-    assert torch.equal(first, chosen.apply(images, (21, 34), seeded(1)))
+    first, matrices = chosen.apply(images, (21, 34), seeded(1))
+    again = chosen.apply(images, (21, 34), seeded(1))
+    assert torch.equal(first, again[0])
+    assert torch.equal(matrices, again[1])
     assert torch.equal(images, before)
+    assert (matrices.shape, matrices.dtype) == ((6, 3, 3), torch.float32)
     assert (first.shape, first.dtype) == (images.shape, torch.float32)
     assert 0 <= first.min() <= first.max() <= 255
     assert torch.isfinite(first).all()
     if chosen.augmentations:
-        assert not torch.equal(first, chosen.apply(images, (21, 34), seeded(2)))
+        assert not torch.equal(first, chosen.apply(images, (21, 34), seeded(2))[0])
         assert not all(torch.equal(first[0], one) for one in first[1:]), "each image has its own draw"
 
 
@@ -119,7 +122,7 @@ def test_every_preset_keeps_the_contract(preset: str) -> None:
 @pytest.mark.parametrize("kind", EVERY)
 def test_probability_nought_changes_nothing(kind: Any) -> None:
     images = noise(4, 13, 20)
-    changed = Augment((kind(probability=0.0),)).apply(images, (13, 20), seeded())
+    changed = Augment((kind(probability=0.0),)).apply(images, (13, 20), seeded())[0]
     torch.testing.assert_close(changed, images.float(), atol=0.01, rtol=0)
 
 
@@ -141,13 +144,13 @@ def test_a_probability_lies_between_nought_and_one(kind: Any, probability: float
 
 def test_no_augmentation_leaves_pixels_bit_for_bit() -> None:
     images = noise(2, 9, 14)
-    assert torch.equal(augment.none().apply(images, (9, 14), seeded()), images.float())
+    assert torch.equal(augment.none().apply(images, (9, 14), seeded())[0], images.float())
 
 
 @settings(max_examples=30, deadline=None)
 @given(sizes, sizes, st.sampled_from(list(PRESETS)))
 def test_odd_and_oblong_images_come_out_at_any_size(have: tuple[int, int], want: tuple[int, int], preset: str) -> None:
-    out = PRESETS[preset]().apply(noise(2, *have), want, seeded())
+    out = PRESETS[preset]().apply(noise(2, *have), want, seeded())[0]
     assert out.shape == (2, 3, *want)
     assert 0 <= out.min() <= out.max() <= 255
 
@@ -173,6 +176,50 @@ def test_a_point_lands_where_the_inverse_matrix_says(
     assert middle_of(sample_pixels(image, matrix, want)) == pytest.approx((row, column), abs=0.5)
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from([HorizontalFlip, VerticalFlip, Dihedral, Rotate, Zoom, Shift, Warp, Brightness]),
+        min_size=1,
+        max_size=5,
+    ),
+    st.tuples(st.integers(41, 72), st.integers(41, 72)),
+    st.tuples(st.integers(41, 72), st.integers(41, 72)),
+    st.tuples(st.floats(-0.3, 0.3), st.floats(-0.3, 0.3)),
+    st.integers(0, 1000),
+)
+def test_the_matrices_that_come_with_the_pixels_are_those_that_moved_them(
+    kinds: list[Any], have: tuple[int, int], want: tuple[int, int], place: tuple[float, float], seed: int
+) -> None:
+    """A dot in each of four images is found where the inverse of the image's own matrix puts it."""
+    dot = blob(*have, row=((place[1] + 1) * have[0] - 1) / 2, column=((place[0] + 1) * have[1] - 1) / 2)
+    images = dot.round().to(torch.uint8).repeat(4, 3, 1, 1)
+    pixels, matrices = Augment(tuple(kind() for kind in kinds)).apply(images, want, seeded(seed))
+    followed = 0
+    for image, matrix in zip(pixels, matrices, strict=True):
+        x, y, scale = (torch.linalg.inv(matrix) @ torch.tensor([*place, 1.0])).tolist()
+        column, row = ((x / scale + 1) * want[1] - 1) / 2, ((y / scale + 1) * want[0] - 1) / 2
+        if 9 < row < want[0] - 10 and 9 < column < want[1] - 10:
+            followed += 1
+            assert middle_of(image[None, :1]) == pytest.approx((row, column), abs=0.5)
+    assume(followed)
+
+
+def test_pixels_that_were_not_moved_come_with_the_identity() -> None:
+    still = torch.eye(3).repeat(2, 1, 1)
+    for chosen in (Augment(), Augment((Brightness(), Erase())), Augment((HorizontalFlip(0.0), Rotate(20, 0.0)))):
+        for size in ((9, 14), (18, 7)):
+            torch.testing.assert_close(chosen.apply(noise(2, 9, 14), size, seeded())[1], still)
+
+
+def test_what_mirrors_says_so() -> None:
+    assert [kind for kind in EVERY if Augment((Brightness(), kind())).mirrors] == [
+        HorizontalFlip, VerticalFlip, Dihedral
+    ]  # fmt: skip
+    assert [name for name in PRESETS if PRESETS[name]().mirrors] == ["default", "satellite"]
+    assert not augment.default(flip=False).mirrors
+
+
 def test_a_mask_follows_its_image_without_new_classes() -> None:
     mask = (torch.arange(5).repeat_interleave(9)[:, None] + torch.arange(5).repeat_interleave(9)[None]).float()[
         None, None
@@ -186,8 +233,8 @@ def test_a_mask_follows_its_image_without_new_classes() -> None:
 
 def test_flips_are_those_of_torch() -> None:
     images = noise(3, 8, 13)
-    across = Augment((HorizontalFlip(1.0),)).apply(images, (8, 13), seeded())
-    down = Augment((VerticalFlip(1.0),)).apply(images, (8, 13), seeded())
+    across = Augment((HorizontalFlip(1.0),)).apply(images, (8, 13), seeded())[0]
+    down = Augment((VerticalFlip(1.0),)).apply(images, (8, 13), seeded())[0]
     torch.testing.assert_close(across, images.flip(3).float(), atol=0.01, rtol=0)
     torch.testing.assert_close(down, images.flip(2).float(), atol=0.01, rtol=0)
 
@@ -197,7 +244,7 @@ def test_dihedral_gives_exactly_the_eight_orientations() -> None:
     eight = [turned for k in range(4) for turned in (image.rot90(k, (2, 3)), image.rot90(k, (2, 3)).flip(3))]
     seen = [
         next(number for number, one in enumerate(eight) if torch.allclose(out, one[0].float(), atol=0.01))
-        for out in Augment((Dihedral(),)).apply(image.repeat(400, 1, 1, 1), (9, 9), seeded())
+        for out in Augment((Dihedral(),)).apply(image.repeat(400, 1, 1, 1), (9, 9), seeded())[0]
     ]
     counts = [seen.count(number) for number in range(8)]
     assert min(counts) > 25, f"each about equally often, 50 of 400: {counts}"
@@ -275,7 +322,7 @@ def test_brightness_is_torchvisions() -> None:
     expected = [
         reference.adjust_brightness(one / 255, factor) * 255 for one, factor in zip(images, factors, strict=True)
     ]
-    torch.testing.assert_close(chosen.apply(images, (6, 7), seeded(2)), torch.stack(expected), atol=0.01, rtol=0)
+    torch.testing.assert_close(chosen.apply(images, (6, 7), seeded(2))[0], torch.stack(expected), atol=0.01, rtol=0)
 
 
 def test_saturation_is_torchvisions() -> None:
@@ -286,7 +333,7 @@ def test_saturation_is_torchvisions() -> None:
     expected = [
         reference.adjust_saturation(one / 255, factor) * 255 for one, factor in zip(images, factors, strict=True)
     ]
-    torch.testing.assert_close(chosen.apply(images, (6, 7), seeded(2)), torch.stack(expected), atol=0.1, rtol=0)
+    torch.testing.assert_close(chosen.apply(images, (6, 7), seeded(2))[0], torch.stack(expected), atol=0.1, rtol=0)
 
 
 def test_contrast_scales_about_mid_grey() -> None:
@@ -294,7 +341,7 @@ def test_contrast_scales_about_mid_grey() -> None:
     chosen = Augment((Contrast(0.5, 1.0),))
     factors = chosen.colour(3, seeded(2))[:, 0, 0].view(3, 1, 1, 1)
     expected = ((images.float() - 127.5) * factors + 127.5).clamp(0, 255)
-    torch.testing.assert_close(chosen.apply(images, (6, 7), seeded(2)), expected, atol=0.01, rtol=0)
+    torch.testing.assert_close(chosen.apply(images, (6, 7), seeded(2))[0], expected, atol=0.01, rtol=0)
 
 
 def test_hue_is_a_rotation_that_leaves_grey_alone() -> None:
@@ -313,7 +360,7 @@ def test_colours_stay_within_range() -> None:
 
 def test_erase_fills_one_square_of_grey_no_larger_than_asked() -> None:
     images = noise(200, 20, 30).clamp(max=100)
-    erased = Augment((Erase(0.15, 1.0),)).apply(images, (20, 30), seeded())
+    erased = Augment((Erase(0.15, 1.0),)).apply(images, (20, 30), seeded())[0]
     grey = (erased == 127.5).all(1)
     assert torch.equal(erased[:, 0][~grey], images[:, 0][~grey].float())
     rows, columns = grey.any(2), grey.any(1)

@@ -56,14 +56,17 @@ class DataBunch:
         test: Loader of the test items, or None.
         target: What is predicted.
         modality: How inputs are read and prepared.
+        fitting: With batch_size="auto", what a learner found to fit, or None.
     """
 
-    def __init__(self, labelled: LabelledList, options: LoaderOptions) -> None:
+    def __init__(self, labelled: LabelledList, options: LoaderOptions, fitting: int | None = None) -> None:
+        if options.batch_size != "auto" and not (isinstance(options.batch_size, int) and options.batch_size > 0):
+            raise DataError(f"batch_size={options.batch_size!r}.", '1 or more, or "auto".', "pass batch_size=64.")
         if options.balance not in (None, "sampling", "loss"):
             raise DataError(f"balance={options.balance!r}.", '"sampling", "loss" or None.', "pass one of them.")
         if options.cache not in (None, "auto", "memory", "disk"):
             raise DataError(f"cache={options.cache!r}.", '"auto", "memory", "disk" or None.', "pass one of them.")
-        self.labelled, self.options = labelled, options
+        self.labelled, self.options, self.fitting = labelled, options, fitting
         self.modality: Modality = labelled.modality
         self.target: Target = labelled.target
         train = ItemDataset(labelled.train, self.modality, self.target, training=True)
@@ -117,7 +120,7 @@ class DataBunch:
     @property
     def batch_size(self) -> int:
         """Items a batch; until a learner has found out what fits, the usual number."""
-        return 64 if self.options.batch_size == "auto" else self.options.batch_size
+        return (self.fitting or 64) if self.options.batch_size == "auto" else self.options.batch_size
 
     def __len__(self) -> int:
         """Return the number of training items."""
@@ -149,7 +152,9 @@ class DataBunch:
         return DataBunch(replace(self.labelled, modality=self.modality.resize(size)), self.options)
 
     def with_batch_size(self, batch_size: int) -> DataBunch:
-        """Return a bunch of the same items in batches of another size."""
+        """Return a bunch of the same items in batches of another size; "auto" stays, for other input sizes."""
+        if self.options.batch_size == "auto":
+            return DataBunch(self.labelled, self.options, batch_size)
         return DataBunch(self.labelled, replace(self.options, batch_size=batch_size))
 
     def in_order(self, dataset: ItemDataset, cache: Cache | None = None) -> DataLoader:
@@ -172,6 +177,7 @@ class DataBunch:
             self.modality.show(one, input)
             self.target.show(one, target, None)
         self.target.legend(figure)
+        figure.fit_rows()
         return figure
 
     def show_augmentations(self, item: int = 0, count: int = 12) -> Picture:
@@ -185,6 +191,8 @@ class DataBunch:
             # A label that moves with the input is drawn over it; one that does not is a title, and replaced.
             self.target.show(one, None if batch.targets is None else batch.targets[0], None)
             one.set_title(f"augmented {number}" if number else "as it is", fontsize=9)
+        self.target.legend(figure)
+        figure.fit_rows()
         return figure
 
     def explain(self, item: int = 0) -> str:

@@ -60,8 +60,13 @@ class Cache:
 
         if kept:  # the inputs are in the file; labels are cheap, and may have changed
             assert path is not None
-            frames = list(safetensors.torch.load_file(_finished(path))["frames"])
-            targets = [_encoded(dataset, index, frame) for index, frame in enumerate(frames)]
+            held = safetensors.torch.load_file(_finished(path))["frames"]
+            frames = [frame if frame.numel() else None for frame in held]
+            for index, frame in enumerate(frames):
+                try:
+                    targets[index] = _encoded(dataset, index, frame)
+                except DataError as error:
+                    self.bad[index] = BadItem(index, error)
         else:
             with ThreadPoolExecutor(os.cpu_count()) as pool:
                 rows = pool.map(read, range(len(dataset)))
@@ -71,7 +76,9 @@ class Cache:
             if path is not None and not self.bad:
                 blank = torch.empty(0)  # of inputs that have no frame
                 stacked = torch.stack([blank if frame is None else frame for frame in frames])
-                safetensors.torch.save_file({"frames": stacked}, _finished(path))
+                partial = path.with_suffix(f".{os.getpid()}")
+                safetensors.torch.save_file({"frames": stacked}, partial)
+                os.replace(partial, _finished(path))  # never there half written, whoever else looks
         self.targets, self.frames = _stacked(targets), _stacked(frames)
         self.inputs = inputs
         return self
@@ -131,7 +138,7 @@ def _encoded(dataset: ItemDataset, index: int, frame: Tensor | None) -> Tensor |
 
 def _stacked(rows: list[Tensor | None]) -> Tensor | None:
     """Stack what is known, with zeros where an item could not be read; None where nothing is."""
-    known = [row for row in rows if row is not None and row.numel()]
+    known = [row for row in rows if row is not None]
     if not known:
         return None
     blank = torch.zeros_like(known[0])

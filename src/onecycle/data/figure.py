@@ -14,6 +14,19 @@ from matplotlib.figure import Figure
 class Picture(Figure):
     """A matplotlib figure that a notebook shows when it is the last line of a cell."""
 
+    def fit_rows(self) -> None:
+        """Make rows as high as the pictures in them need, so that oblong ones leave no gaps."""
+        shapes = [array.shape for one in self.axes if one.images and (array := one.images[0].get_array()) is not None]
+        placed = self.axes[0].get_gridspec() if self.axes else None
+        if not shapes or placed is None:
+            return
+        rows, columns = placed.get_geometry()
+        width = self.get_figwidth() / columns
+        highest = max(shape[0] / shape[1] for shape in shapes) * width
+        titles = max((one.get_title().count("\n") + 1 if one.get_title() else 0 for one in self.axes), default=0)
+        legend = 0.5 if self.legends else 0.2
+        self.set_figheight(rows * (highest + 0.1 + 0.15 * titles) + legend)
+
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
         self.savefig(buffer, format="png", bbox_inches="tight")

@@ -122,4 +122,5 @@ def show_results(learner: Learner, count: int = 12, *, worst: bool = False) -> P
             modality.show(one, input)
             target.show(one, label, said)
     target.legend(figure)
+    figure.fit_rows()
     return figure

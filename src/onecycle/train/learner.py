@@ -163,7 +163,7 @@ class Learner:
                 "make a new learner, or label the new bunch as the old one.",
             )
         self._data, self.kept = bunch, None
-        if bunch.options.batch_size == "auto":
+        if bunch.options.batch_size == "auto" and bunch.fitting is None:
             self._data = bunch.with_batch_size(memory.largest_batch(self))
             self.history.notes.append(f"batches of {self._data.batch_size} fit into memory")
 

@@ -131,7 +131,9 @@ class Predictions:
             suffix: Keep the file's suffix in its name.
         """
         rows = [self.target.cells(answer) for answer in self.table["prediction"].to_pylist()]
-        headers = list(rows[0]) if rows else []
+        # An answer to nothing has the headers of any other, also where there is no row.
+        nothing = self.target.activate(torch.zeros(1, self.target.outputs))[0]
+        headers = list(self.target.cells(self.target.decode(nothing)))
         if label is not None and len(headers) == 1:
             headers = [label]
         with open(path, "w", newline="", encoding="utf-8") as file:

@@ -119,14 +119,19 @@ def original_size(source: Any) -> tuple[int, int]:
     if isinstance(source, np.ndarray):
         return int(source.shape[0]), int(source.shape[1])
     if isinstance(source, Image.Image):
-        return _turned_size(source)[0]
-    with guarded(str(source), lambda: Image.open(source)) as image:
-        return _turned_size(image)[0]
+        return guarded("the image", lambda: _turned_size(source)[0])
+
+    def read() -> tuple[int, int]:
+        with Image.open(source) as image:
+            return _turned_size(image)[0]
+
+    return guarded(str(source), read)
 
 
 def _turned_size(image: Image.Image) -> tuple[tuple[int, int], bool]:
     """Return (height, width) after turning, and whether it is turned by a quarter, so that they change places."""
-    turned = image.getexif().get(0x0112, 1) >= 5
+    # Of a TIFF, PIL has turned the size already.
+    turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8) and image.format != "TIFF"
     return ((image.width, image.height) if turned else (image.height, image.width)), turned
 
 
@@ -211,6 +216,8 @@ def guarded(name: str, read: Callable[[], ReadT]) -> ReadT:
     """Call `read`, and turn whatever it raises on the file called `name` into a `DataError`."""
     try:
         return read()
+    except DataError:
+        raise
     except FileNotFoundError as error:
         raise DataError(f"No such file: {name}.", "an image file.", "check the path.") from error
     except IsADirectoryError as error:

@@ -59,7 +59,7 @@ class Images:
     def sample(self, item: Any, label: Any, target: Target, index: int, *, training: bool) -> Sample:
         """Decode one image to uint8, (height, width, 3); its frame tells what it shows of the original."""
         pixels, shown = decode_framed(item, self._reading_size(training=training), self.method)
-        frame = torch.tensor(shown)
+        frame = torch.tensor(shown, dtype=torch.float32)
         encoded = None if label is None else self.encode(label, target, frame, training=training)
         return Sample(pixels, encoded, index, frame)
 
@@ -183,7 +183,7 @@ class SplitImages(SplitList[LabelledImages]):
         train, valid = labeller(self.train), labeller(self.valid)
         counts = look_at(target, train)
         look_at(target, valid)
-        if class_weights == "balanced":
+        if isinstance(class_weights, str) and class_weights == "balanced":
             target = replace(target, class_weights=balanced_weights(counts))
         elif class_weights is not None:
             target = replace(target, class_weights=weights_of(class_weights, target.classes))
@@ -248,7 +248,7 @@ class ImageList(ItemList[SplitImages]):
                 "check include=." + suggest(absent[0], there),
             )
         skipped: list[Skipped] = []
-        names = list(_image_names(root, skipped, [""] if include is None else list(include)))
+        names = list(_image_names(root, skipped, [""] if include is None else list(dict.fromkeys(include))))
         if not names:
             kinds = sorted({Path(entry.path).suffix or "no suffix" for entry in skipped})
             raise DataError(

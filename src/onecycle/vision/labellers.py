@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +16,7 @@ from onecycle.data.items import ITEM, LABEL, Part
 from onecycle.data.label import Labeller
 from onecycle.data.numbers import column_of_numbers
 from onecycle.errors import DataError, some
-from onecycle.vision.decode import original_size
+from onecycle.vision.decode import is_image, original_size
 from onecycle.vision.points import Points
 
 PointSource = Callable[[Path], Any] | Sequence[str] | Literal["all"]
@@ -76,22 +77,31 @@ def _in_folder(folder: Path) -> Callable[[Path], str]:
     """Find masks that are named after their images, all with the same ending, such as `_P`."""
     if not folder.is_dir():
         raise DataError(f"No such folder: {folder}.", "a folder of masks.", "check masks=.")
-    stems = {path.stem: str(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    files = sorted((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stem)
+    stems = [path.stem for path in files]
 
     def find(image: Path) -> str:
-        if image.stem in stems:
-            return stems[image.stem]
-        near = [stem for stem in stems if stem.startswith(f"{image.stem}_")]
-        if len(near) != 1:
-            found = f"{len(near)} files could be it: {some(near, 3)}" if near else "none is named after it"
+        # The image itself, or notes on it, may lie there too.
+        named = files[bisect_left(stems, image.stem) : bisect_right(stems, image.stem)]
+        near = files[bisect_left(stems, f"{image.stem}_") : bisect_left(stems, f"{image.stem}`")]  # "`" follows "_"
+        found = [path for path in named if path != image] or near
+        found = found if len(found) == 1 else [path for path in found if _is_image(path)]
+        if len(found) != 1:
+            names = some((path.relative_to(folder) for path in found), 3)
+            why = f"{len(found)} files could be it: {names}" if found else "none is named after it"
             raise DataError(
-                f"There is no mask for {image} in {folder}: {found}.",
+                f"There is no mask for {image} in {folder}: {why}.",
                 f"one file such as {image.stem}.png or {image.stem}_P.png.",
                 'pass a path such as masks="labels/{stem}_P.png".',
             )
-        return stems[near[0]]
+        return str(found[0])
 
     return find
+
+
+def _is_image(path: Path) -> bool:
+    with path.open("rb") as file:
+        return is_image(file.read(16))
 
 
 def weights_of(weights: str | Sequence[float], classes: Sequence[str]) -> tuple[float, ...]:

@@ -144,7 +144,7 @@ class Mask:
         values = np.array(self.values, np.uint8)
         if frame is None:
             return np.asarray(values[answer.argmax(dim=0).cpu().numpy()], np.uint8)
-        shown = Frame(*frame.tolist())
+        answer, shown = _without_borders(answer, Frame(*frame.tolist()))
         height, width = round(shown.height), round(shown.width)
         matrix = _into(shown).to(answer.device)
         best = torch.full((height, width), -1.0, device=answer.device)
@@ -189,9 +189,9 @@ class Mask:
 
     def columns(self, answers: Tensor, decoded: Sequence[Indices]) -> dict[str, Any]:
         """The masks as PNG files in bytes, and each class's share."""
-        shares = answers.mean(dim=(2, 3))
+        shares = [self.scores(answer) for answer in answers]
         columns: dict[str, Any] = {"prediction": pa.array([self.to_png(mask) for mask in decoded], pa.binary())}
-        return columns | {f"p({name})": shares[:, i].numpy() for i, name in enumerate(self.classes)}
+        return columns | {f"p({name})": np.array([of[name] for of in shares], np.float32) for name in self.classes}
 
     def cells(self, label: Indices | bytes) -> dict[str, Any]:
         """Each class's share of a mask's pixels."""
@@ -296,13 +296,13 @@ def _read_values(path: str, colours: Sequence[Colour] | None) -> Indices:
                     "pass colours=, a (red, green, blue) for each class.",
                 )
             return np.ascontiguousarray(pixels[..., 0])
-        values = np.asarray(turned if turned.mode != "1" else turned.convert("L")).astype(np.int64)
-        if turned.mode == "1":
-            values //= 255
-        if values.max(initial=0) > 255 or values.min(initial=0) < 0:
+        # Of a mask with transparency, the first band holds the values.
+        values = np.asarray(turned.getchannel(0) if turned.mode in ("LA", "La", "PA") else turned)
+        small = values.dtype in (np.uint8, np.bool_)
+        if not small and not ((values >= 0) & (values <= 255) & (values == np.floor(values))).all():
             raise DataError(
-                f"The mask {path} holds values from {values.min()} to {values.max()}.",
-                "values from 0 to 255.",
+                f"The mask {path} holds values from {values.min():g} to {values.max():g}.",
+                "whole numbers from 0 to 255.",
                 "write the class numbers as 8-bit PNG.",
             )
         return values.astype(np.uint8)
@@ -344,6 +344,8 @@ def mask_target(
             "check it." + suggest(unknown[0], names),
         )  # fmt: skip
     ignored = tuple(names.index(one) if isinstance(one, str) else int(one) for one in given)
+    if not all(0 <= value <= 255 for value in ignored):
+        raise DataError(f"ignore={ignore!r}.", "values from 0 to 255, or names of classes.", "check ignore=.")
     values = tuple(value for value in range(len(names)) if value not in ignored)
     if len(values) < 2 or len(names) > MOST_CLASSES or len(set(names)) < len(names):
         raise DataError(
@@ -353,8 +355,21 @@ def mask_target(
         )
     if colours is not None and len(colours) != len(names):
         raise DataError(f"{len(colours)} colours for {len(names)} classes.", "one a class.", "check colours=.")
-    table = None if colours is None else tuple((int(r), int(g), int(b)) for r, g, b in colours)
+    table = None if colours is None else _colour_table(colours)
     return Mask(tuple(names[value] for value in values), values, ignored, table)
+
+
+def _colour_table(colours: Sequence[Colour]) -> tuple[Colour, ...]:
+    table = [tuple(int(part) for part in colour) for colour in colours]
+    wrong = [colour for colour in table if len(colour) != 3 or not all(0 <= part <= 255 for part in colour)]
+    twice = [colour for colour, count in Counter(table).items() if count > 1]
+    if wrong or twice:
+        raise DataError(
+            f"colours= holds {some(wrong)}." if wrong else f"colours= names {some(twice)} more than once.",
+            "(red, green, blue) of each class, from 0 to 255, all different.",
+            "check colours=.",
+        )
+    return tuple((r, g, b) for r, g, b in table)
 
 
 def look_at(target: Mask, paths: Sequence[str]) -> NDArray[np.int64]:
@@ -397,6 +412,17 @@ def _lines(path: Path) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"Cannot read {path}: {error}.", "a text file, a class a line.", "check classes=.") from error
     return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _without_borders(answer: Tensor, shown: Frame) -> tuple[Tensor, Frame]:
+    """Return what lies in the original: of padding a model may say anything, which must not run into the edges."""
+    rows, columns = answer.shape[-2:]
+    down, across = (shown.bottom - shown.top) / rows, (shown.right - shown.left) / columns
+    top, left = max(round(-shown.top / down), 0), max(round(-shown.left / across), 0)
+    bottom = max(round((shown.bottom - shown.height) / down), 0)
+    right = max(round((shown.right - shown.width) / across), 0)
+    box = max(shown.left, 0), max(shown.top, 0), min(shown.right, shown.width), min(shown.bottom, shown.height)
+    return answer[:, top : rows - bottom, left : columns - right], Frame(shown.height, shown.width, *box)
 
 
 def _into(frame: Frame) -> Tensor:

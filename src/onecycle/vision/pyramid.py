@@ -80,6 +80,8 @@ class Encoder(nn.Module):
         inputs = self.normalize(pixels)
         missing = (0, self.filled(width) - width, 0, self.filled(height) - height)
         maps: list[Tensor] = self.network(functional.pad(inputs, missing, "replicate") if any(missing) else inputs)
+        if str(getattr(self.network, "output_fmt", "NCHW")).endswith("NHWC"):  # of timm's windowed transformers
+            maps = [features.permute(0, 3, 1, 2) for features in maps]
         return maps
 
 
@@ -113,7 +115,7 @@ def _no_pyramid(backbone: str) -> ModelError:
     return ModelError(
         f"The backbone {backbone!r} has no feature maps of several sizes.",
         "a backbone that shrinks the image step by step, such as tf_efficientnet_lite0, resnet34 or convnext_tiny.",
-        "use one of them; plain vision transformers keep one size.",
+        'use one of them; plain vision transformers keep one size. For points, head="regression" takes any backbone.',
     )
 
 
