@@ -72,7 +72,7 @@ def test_an_unknown_part_is_an_error(labelled: LabelledImages) -> None:
     [
         ({"balance": "weights"}, r"balance='weights'.\nExpected \"sampling\", \"loss\" or None.\nFix: pass one"),
         ({"cache": "ram"}, r"cache='ram'.\nExpected \"auto\", \"memory\", \"disk\" or None.\nFix: pass one"),
-        ({"batch_size": 0}, r"batch_size=0.\nExpected 1 or more.\nFix: pass batch_size=64"),
+        ({"batch_size": 0}, r'batch_size=0.\nExpected 1 or more, or "auto".\nFix: pass batch_size=64'),
     ],
 )
 def test_options_are_checked(options: dict[str, Any], message: str, labelled: LabelledImages) -> None:

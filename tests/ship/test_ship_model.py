@@ -148,7 +148,11 @@ class TestRefused:
             oc.load_model(altered(**{part: {"kind": kind}}))
 
     def test_a_target_that_this_version_does_not_know(self, altered: Callable[..., Path]) -> None:
-        with pytest.raises(BundleError, match=r"model that can be built: DataError: Unknown kind of target 'mask'"):
+        with pytest.raises(BundleError, match=r"needs 'verse', which .*\nExpected one of: category, .*\nFix: upgrade"):
+            oc.load_model(altered(target={"kind": "verse"}))
+
+    def test_a_target_without_its_parts(self, altered: Callable[..., Path]) -> None:
+        with pytest.raises(BundleError, match=r"does not describe a model that can be built: KeyError: 'colours'"):
             oc.load_model(altered(target={"kind": "mask"}))
 
     @pytest.mark.parametrize(

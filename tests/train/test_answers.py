@@ -44,11 +44,11 @@ class TestPredictAll:
         assert losses == pytest.approx((-np.log(own)).tolist(), rel=1e-4)
         assert np.mean(losses) == pytest.approx(learner.validate()["valid_loss"], rel=1e-4)
 
-    def test_the_loss_of_tags_is_the_sum_over_tags(self, tags: Learner) -> None:
+    def test_the_loss_of_tags_is_the_mean_over_tags(self, tags: Learner) -> None:
         answers = tags.predict_all("valid")
         truth = torch.stack([tags.target.encode(label) for label in answers.table["label"].to_pylist()])
         chance = torch.where(truth == 1, answers.probabilities, 1 - answers.probabilities)
-        assert answers.table["loss"].to_pylist() == pytest.approx((-chance.log()).sum(1).tolist(), rel=1e-4)
+        assert answers.table["loss"].to_pylist() == pytest.approx((-chance.log()).mean(1).tolist(), rel=1e-4)
 
     def test_training_items_come_once_each_in_order(self, learner: Learner) -> None:
         table = learner.predict_all("train").table

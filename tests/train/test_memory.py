@@ -17,14 +17,12 @@ def no_norm(outputs: int = 3) -> nn.Module:
     """A model whose items do not know of each other."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return nn.Sequential(Floats(), nn.Conv2d(3, 4, 3, stride=4), nn.ReLU(), nn.Flatten(), nn.LazyLinear(outputs))
+        return nn.Sequential(Floats(), nn.Conv2d(3, 4, 3, stride=4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 8 * 8, outputs))
 
 
 def learner_of(photos: Path, model: nn.Module | None = None, *, batch_size: int = 8, **options: Any) -> Learner:
     bunch = photo_bunch(photos, batch_size=batch_size)
-    model = model or no_norm()
-    model(next(iter(bunch.train)).inputs.permute(0, 3, 1, 2))
-    return Learner(bunch, model, **{"progress": False, "optimizer": sgd, **options})
+    return Learner(bunch, model or no_norm(), **{"progress": False, "optimizer": sgd, **options})
 
 
 def sgd(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:

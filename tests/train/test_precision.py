@@ -1,5 +1,6 @@
 """Mixed precision: the scaler's logic on the CPU, what suits which device, and the same results within noise."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,13 @@ def test_losses_that_never_become_finite_end_the_fit(photos: Path) -> None:
     learner = learner_of(photos, loss=Overflows(*range(1000))).to_fp16(force=True)
     with pytest.raises(oc.TrainingError, match="no longer finite"):
         learner.fit(20, lr=1e-3)
+    assert learner.precision.skipped == 21  # from 65536 down to 1/32
+
+
+def test_an_epoch_in_which_every_step_overflows_goes_on(photos: Path) -> None:
+    learner = learner_of(photos, loss=Overflows(0, 1, 2)).to_fp16(force=True)
+    learner.fit(2, lr=1e-3)
+    assert [math.isfinite(record.train_loss) for record in learner.history] == [False, True]
 
 
 def test_observers_and_clipping_see_gradients_at_their_own_scale(photos: Path) -> None:

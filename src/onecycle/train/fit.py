@@ -26,10 +26,6 @@ def adamw(parameters: list[dict[str, Any]]) -> torch.optim.Optimizer:
     return torch.optim.AdamW(parameters, fused=device in ("cuda", "cpu", "mps"))
 
 
-# So many losses in a row may overflow in fp16 while its scale comes down from 65536.
-PATIENCE = 20
-
-
 @dataclass
 class Fit:
     """A fit under way: all that is needed to go on with it after an interruption, but for the tensors.
@@ -61,15 +57,15 @@ class Losses:
 
     Attributes:
         values: The losses so far.
-        forgiving: Leave out losses that are not finite, up to `PATIENCE` in a row: in fp16 their steps are skipped.
+        forgiving: Leave out losses that are not finite: in fp16 their steps are skipped.
         pending: The one not looked at.
-        forgiven: How many were left out since the last finite one.
+        seen: How many came, those left out too.
     """
 
     values: list[float] = field(default_factory=list)
     forgiving: bool = False
     pending: Tensor | None = None
-    forgiven: int = 0
+    seen: int = 0
 
     def add(self, loss: Tensor) -> None:
         """Take the loss of the step just made, and look at the one before it."""
@@ -85,13 +81,16 @@ class Losses:
         if self.pending is None:
             return
         value, self.pending = float(self.pending), None
-        if self.forgiving and not math.isfinite(value) and self.forgiven < PATIENCE:
-            self.forgiven += 1
-            return
-        self.values.append(value)
-        self.forgiven = 0
-        if not math.isfinite(value):
-            raise FloatingPointError(len(self.values))
+        self.seen += 1
+        if math.isfinite(value):
+            self.values.append(value)
+        elif not self.forgiving:
+            raise FloatingPointError(self.seen)
+
+    @property
+    def mean(self) -> float:
+        """Of those that were finite; NaN where none was."""
+        return sum(self.values) / len(self.values) if self.values else math.nan
 
 
 def unfrozen_rates(frozen_rate: float | None) -> slice:

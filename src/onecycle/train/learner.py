@@ -389,6 +389,8 @@ class Learner:
             step = fit.done * steps + number
             rate = set_pace(fit.optimizer, fit.schedule(min(step / (fit.epochs * steps), 1.0)))
             loss = self._train_step(step, module, optimizer, together, observers)
+            if self.precision.exhausted:
+                raise FloatingPointError(number + 1)
             if fit.average:
                 fit.average.update()
             losses.add(loss)
@@ -397,9 +399,9 @@ class Learner:
                 observer.on_batch_end(self, events.BatchEnd(step, together[-1], loss, rate))
         losses.flush()
         self.history.steps += zip(losses.values, rates, strict=False)
-        if not losses.values:
+        if not losses.seen:
             raise TrainingError("There was not one batch to train on.", "readable items.", "run bunch.check().")
-        return sum(losses.values) / len(losses.values)
+        return losses.mean
 
     def _train_step(
         self, step: int, module: nn.Module, optimizer: Any, batches: list[Batch], observers: list[Callback]

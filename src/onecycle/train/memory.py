@@ -93,7 +93,7 @@ def largest_batch(learner: Learner) -> int:
     room = one.free * SAFE - one.gradients - one.optimizer
     each = one.inputs + 2 * one.activations  # the backward pass makes gradients of activations as it goes
     most = min(room / max(each, 1e-6), LARGEST, max(len(learner.data) / FEWEST_STEPS, 2))
-    return int(2 ** max(int(most).bit_length() - 1, 0))
+    return int(2 ** (max(int(most), 1).bit_length() - 1))
 
 
 def free_memory(device: torch.device) -> int:

@@ -11,6 +11,8 @@ from torch import Tensor
 
 Mode = Literal["fp32", "bf16", "fp16"]
 _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+# A loss that overflows even when scaled down this far is not the scale's fault.
+LOWEST_SCALE = 1 / 16
 
 
 class Precision:
@@ -30,6 +32,11 @@ class Precision:
         self.mode, self.device = mode, device
         self.scaler = torch.amp.GradScaler(device.type) if mode == "fp16" else None
         self.skipped = 0
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the scale has come down so far that steps will not stop overflowing."""
+        return self.scaler is not None and self.scaler.get_scale() < LOWEST_SCALE
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Compute in 16 bits while the context lasts, where that is safe."""

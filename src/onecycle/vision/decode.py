@@ -233,13 +233,15 @@ def guarded(name: str, read: Callable[[], ReadT]) -> ReadT:
             "shrink it, or raise PIL.Image.MAX_IMAGE_PIXELS if you trust it.",
         ) from error
     except UnidentifiedImageError as error:
-        size = Path(name).stat().st_size if os.path.exists(name) else 0
-        what = f"{name} is empty (0 bytes)." if not size else f"{name} is no image: its content is none that we know."
+        head = Path(name).read_bytes()[:16] if os.path.exists(name) else b""
+        if is_image(head):
+            raise _damaged(name, "it is cut off") from error
+        what = f"{name} is no image: its content is none that we know." if head else f"{name} is empty (0 bytes)."
         raise DataError(what, "a JPEG, PNG, GIF, BMP, TIFF or WebP file.", "remove or replace it.") from error
     # PIL raises any of these on damaged files and metadata.
     except (OSError, SyntaxError, ValueError, TypeError, LookupError, struct.error) as error:
-        raise DataError(
-            f"{name} is damaged: {error}.",
-            "a complete image file.",
-            "replace it, or pass on_bad_item='skip'.",
-        ) from error
+        raise _damaged(name, str(error)) from error
+
+
+def _damaged(name: str, why: str) -> DataError:
+    return DataError(f"{name} is damaged: {why}.", "a complete image file.", "replace it, or pass on_bad_item='skip'.")

@@ -77,7 +77,7 @@ def _in_folder(folder: Path) -> Callable[[Path], str]:
     """Find masks that are named after their images, all with the same ending, such as `_P`."""
     if not folder.is_dir():
         raise DataError(f"No such folder: {folder}.", "a folder of masks.", "check masks=.")
-    files = sorted((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stem)
+    files = sorted((path for path in folder.rglob("*") if path.is_file()), key=lambda path: (path.stem, path))
     stems = [path.stem for path in files]
 
     def find(image: Path) -> str:
