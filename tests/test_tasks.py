@@ -181,11 +181,11 @@ def test_the_demo_of_a_task(task: str, name: str, tmp_path: Path, monkeypatch: p
     ("options", "message"),
     [
         ({"task": "segment"}, r"No such file: .*codes.txt.\nExpected a text file with the classes' names.*\nFix: pass"),
-        ({"task": "points"}, r"Where are the points of .*\nExpected a CSV of coordinates, or BIWI's.*\nFix: pass labels"),
+        ({"task": "points"}, r"Where are the points of .*\nExpected a CSV of coordinates, or BIWI.*\nFix: pass labels"),
         ({"task": "numbers"}, r"Numbers were asked for without labels=.\nExpected a CSV of numbers.\nFix: pass labels"),
         ({"task": "segmnt"}, r"task='segmnt'.\nExpected auto, classify, .*\nFix: check it. Did you mean 'segment'"),
     ],
-)  # fmt: skip
+)
 def test_what_is_lacking_is_told(options: dict[str, Any], message: str, tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     with pytest.raises(DataError, match=message):

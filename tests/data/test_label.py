@@ -181,9 +181,7 @@ def test_a_pattern_needs_one_group(split: SplitImages) -> None:
 
 
 def test_a_pattern_that_finds_nothing_names_the_path(split: SplitImages) -> None:
-    message = (
-        r"finds nothing in 8 of 24 names: blue/blue_\d.jpg, .*5 more.\nExpected a match in every path.\nFix: mend"
-    )
+    message = r"finds nothing in 8 of 24 names: blue/blue_\d.jpg, .*5 more.\nExpected a match in every path.\nFix: mend"
     with pytest.raises(DataError, match=message):
         split.label_from_regex(r"(red|green)/")
 

@@ -257,5 +257,7 @@ def test_groups_come_from_one_place(table: oc.ImageList) -> None:
     for options in ({}, {"by": "person", "pattern": r"_(\d)"}):
         with pytest.raises(DataError, match=message):
             table.split_by_group(**options)
-    with pytest.raises(DataError, match=r"finds nothing in 10 of 30 names: blue/blue_0.jpg, .*\nExpected a match in ev"):
+    with pytest.raises(
+        DataError, match=r"finds nothing in 10 of 30 names: blue/blue_0.jpg, .*\nExpected a match in ev"
+    ):
         table.split_by_group(pattern="(red|green)")

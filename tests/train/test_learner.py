@@ -526,7 +526,8 @@ class TestData:
         other = photo_bunch(photos)
         other.target = replace(other.target, classes=("a", "b", "c"))  # type: ignore[type-var]
         with pytest.raises(
-            ModelError, match=r"has other labels or classes: Category, 3 .*: a, b, c\.\nExpected the learner's: .*: blue"
+            ModelError,
+            match=r"has other labels or classes: Category, 3 .*: a, b, c\.\nExpected the learner's: .*: blue",
         ):
             tiny(bunch).data = other
 

@@ -17,7 +17,9 @@ def no_norm(outputs: int = 3) -> nn.Module:
     """A model whose items do not know of each other."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return nn.Sequential(Floats(), nn.Conv2d(3, 4, 3, stride=4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 8 * 8, outputs))
+        return nn.Sequential(
+            Floats(), nn.Conv2d(3, 4, 3, stride=4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 8 * 8, outputs)
+        )
 
 
 def learner_of(photos: Path, model: nn.Module | None = None, *, batch_size: int = 8, **options: Any) -> Learner:

@@ -236,7 +236,9 @@ def test_jpegs_and_unexplained_colours_are_told_before_training(camvid: Path) ->
 
 
 def test_the_wrong_list_of_classes_is_told(camvid: Path) -> None:
-    with pytest.raises(DataError, match=r"no class: 3 \(\d+ pixels\).*\nExpected one of 0, 1, 2, which stand for Sky, Road\."):
+    with pytest.raises(
+        DataError, match=r"no class: 3 \(\d+ pixels\).*\nExpected one of 0, 1, 2, which stand for Sky, Road\."
+    ):
         labelled(camvid, classes=NAMES[:3])
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from onecycle.demo.heads import make_biwi
 from onecycle.demo.patterns import make_patterns
 from onecycle.demo.streets import make_camvid
-from onecycle.demo.tiles import make_planet
+from onecycle.demo.satellite import make_planet
 from onecycle.recipes import Sentence, sentence_for
 
 

@@ -11,7 +11,7 @@ import pytest
 from drawn import content
 from PIL import Image
 
-from onecycle.demo.tiles import GROUND, WEATHER, draw_tile, make_planet
+from onecycle.demo.satellite import GROUND, WEATHER, draw_tile, make_planet
 
 
 @pytest.fixture(scope="module")
