@@ -85,6 +85,17 @@ def test_an_epoch_in_which_every_step_overflows_goes_on(photos: Path) -> None:
     assert [math.isfinite(record.train_loss) for record in learner.history] == [False, True]
 
 
+def test_a_checkpoint_holds_the_scale(photos: Path, tmp_path: Path) -> None:
+    learner = learner_of(photos, loss=Overflows(1)).to_fp16(force=True)
+    learner.fit(1, lr=1e-3)
+    other = learner_of(photos).to_fp16(force=True)
+    other.load(learner.save(tmp_path / "half.ckpt"))
+    assert (other.precision.scaler.get_scale(), other.precision.skipped) == (32768, 1)  # type: ignore[union-attr]
+    whole = learner_of(photos)
+    whole.load(tmp_path / "half.ckpt")  # into another mode: nothing to bring back
+    assert whole.precision.skipped == 0
+
+
 def test_observers_and_clipping_see_gradients_at_their_own_scale(photos: Path) -> None:
     seen = []
     for half in (False, True):

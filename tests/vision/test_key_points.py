@@ -189,6 +189,21 @@ def test_labels_that_are_no_points_are_refused(source: Any, message: str, tmp_pa
         split.label_points(source)
 
 
+def test_names_are_one_a_point(tmp_path: Path) -> None:
+    split = listed(csv_of(tmp_path, "file,x,y", "1,2", "1,2"))
+    assert split.label_points(lambda path: (3.0, 4.0), names=["nose"]).target.classes == ("nose",)
+    with pytest.raises(DataError, match=r"names= has 2 different names, but there are 1 points.\nExpected a name of"):
+        split.label_points("all", names=["nose", "chin"])
+
+
+def test_an_error_of_ours_in_a_point_function_stays_as_it_is(tmp_path: Path) -> None:
+    def own(path: Path) -> Any:
+        raise DataError("Mine.", "it as it is.", "nothing.")
+
+    with pytest.raises(DataError, match=r"^Mine\.\nExpected it as it is\."):
+        listed(csv_of(tmp_path, "file,x,y", "1,2", "1,2")).label_points(own)
+
+
 def test_pairs_and_names_that_are_not_there_are_refused() -> None:
     with pytest.raises(DataError, match=r"flip_pairs= names lft.\nExpected one of the points: left, right.\nFix.*left"):
         points_target(["left", "right"], [("lft", "right")])

@@ -20,11 +20,13 @@ import onecycle as oc
 from onecycle.data.modality import Batch
 from onecycle.data.target import Target, same_answers
 from onecycle.errors import DataError
-from onecycle.vision import masks
+from onecycle.vision import mask_labels
 from onecycle.vision.augment import PRESETS
 from onecycle.vision.decode import Frame, decode_framed, frame_of
 from onecycle.vision.images import Images
-from onecycle.vision.masks import Mask, balanced_weights, look_at, mask_target, mask_values
+from onecycle.vision.mask_files import mask_values
+from onecycle.vision.mask_labels import balanced_weights, look_at, mask_target
+from onecycle.vision.masks import Mask
 from onecycle.vision.targets import SpatialTarget
 from patches import NAMES, assert_told, blocks
 
@@ -326,7 +328,7 @@ def test_a_foreign_value_is_told_with_the_number_of_such_masks(tmp_path: Path) -
 
 
 def test_many_masks_are_looked_at_in_a_spread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(masks, "SAMPLE", 3)
+    monkeypatch.setattr(mask_labels, "SAMPLE", 3)
     paths = some_masks(tmp_path, 9, bad=[1, 2, 3, 5, 6, 7])
     assert look_at(STREET, paths).tolist() == [3, 6, 0], "the first, the middle and the last"
 

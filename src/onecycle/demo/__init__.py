@@ -3,8 +3,8 @@
 from onecycle.demo.heads import make_biwi
 from onecycle.demo.jobs import jobs
 from onecycle.demo.patterns import draw_pattern, make_patterns
-from onecycle.demo.streets import make_camvid
 from onecycle.demo.satellite import GROUND, WEATHER, draw_tile, make_planet
+from onecycle.demo.streets import make_camvid
 
 __all__ = [
     "GROUND",

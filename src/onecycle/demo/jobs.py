@@ -6,8 +6,8 @@ from pathlib import Path
 
 from onecycle.demo.heads import make_biwi
 from onecycle.demo.patterns import make_patterns
-from onecycle.demo.streets import make_camvid
 from onecycle.demo.satellite import make_planet
+from onecycle.demo.streets import make_camvid
 from onecycle.recipes import Sentence, sentence_for
 
 

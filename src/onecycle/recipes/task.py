@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 import onecycle
 from onecycle.data.label import LabelledList
@@ -46,30 +46,32 @@ USUAL = {
 }
 
 
-def fine_tune(
-    data: str | Path,
-    *,
-    labels: str | Path | None = None,
-    column: str | Sequence[str] | None = None,
-    delimiter: str | None = None,
-    masks: str | None = None,
-    codes: str | Path | None = None,
-    ignore: str | None = None,
-    group: str | None = None,
-    task: Task = "auto",
-    backbone: str | None = None,
-    epochs: int | Sequence[int] | None = None,
-    sizes: Sequence[Size] | None = None,
-    lr: LearningRate = "auto",
-    metric: str | None = None,
-    augment: str = "default",
-    batch_size: int | Literal["auto"] | None = None,
-    accumulate: int = 1,
-    checkpoint_activations: bool = False,
-    precision: Precision = "fp32",
-    seed: int = 42,
-    missing: str = "raise",
-) -> Learner:
+class Wishes(TypedDict, total=False):
+    """What `fine_tune` may be told; the meaning is told there, the defaults are those of `sentence_for`."""
+
+    labels: str | Path | None
+    column: str | Sequence[str] | None
+    delimiter: str | None
+    masks: str | None
+    codes: str | Path | None
+    ignore: str | None
+    group: str | None
+    task: Task
+    backbone: str | None
+    epochs: int | Sequence[int] | None
+    sizes: Sequence[Size] | None
+    lr: LearningRate
+    metric: str | None
+    augment: str
+    batch_size: int | Literal["auto"] | None
+    accumulate: int
+    checkpoint_activations: bool
+    precision: Precision
+    seed: int
+    missing: str
+
+
+def fine_tune(data: str | Path, **wishes: Unpack[Wishes]) -> Learner:
     """Train a model on a folder of images, in the two steps; print how.
 
     Args:
@@ -99,12 +101,7 @@ def fine_tune(
     Returns:
         The trained learner, with the weights of its best epoch; for tags with the best threshold.
     """
-    sentence = sentence_for(
-        data, labels=labels, column=column, delimiter=delimiter, masks=masks, codes=codes, ignore=ignore, group=group,
-        task=task, backbone=backbone, epochs=epochs, sizes=sizes, lr=lr, metric=metric, augment=augment,
-        batch_size=batch_size, accumulate=accumulate, checkpoint_activations=checkpoint_activations,
-        precision=precision, seed=seed, missing=missing,
-    )  # fmt: skip
+    sentence = sentence_for(data, **wishes)
     print(sentence)
     learner = prepare(sentence)
     train(learner, sentence)

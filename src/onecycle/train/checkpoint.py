@@ -41,6 +41,7 @@ def save_checkpoint(learner: Learner, path: str | Path) -> Path:
         "trainable": [name for name, parameter in learner.model.named_parameters() if parameter.requires_grad],
         "frozen_rate": learner.frozen_rate,
         "history": learner.history.to_config(),
+        "precision": learner.precision.state(),
         "fit": None,
     }
     if fit is not None:
@@ -86,6 +87,7 @@ def load_checkpoint(learner: Learner, path: str | Path) -> None:
         learner.target = replace(learner.target, threshold=config["target"]["threshold"])
     learner.history, learner.frozen_rate = History.from_config(config["history"]), config["frozen_rate"]
     learner.seed, learner.kept, learner.fit_under_way = config["seed"], None, None
+    learner.precision.load(config["precision"])
     if config["fit"] is not None:
         learner.fit_under_way = _fit_from(learner, config["fit"], tensors)
 

@@ -63,6 +63,17 @@ class Precision:
         self.scaler.update()
         self.skipped += self.scaler.get_scale() < before
 
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint must hold: the scale that was found, and what it cost."""
+        return {"mode": self.mode, "skipped": self.skipped, "scaler": self.scaler.state_dict() if self.scaler else {}}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Bring back what `state` returned, where it was of the same mode."""
+        if state["mode"] == self.mode:
+            self.skipped = state["skipped"]
+            if self.scaler is not None:
+                self.scaler.load_state_dict(state["scaler"])
+
     def summary(self) -> str:
         """What happened, for the history; empty where there is nothing to say."""
         if self.scaler is None or not self.skipped:

@@ -22,15 +22,9 @@ from onecycle.errors import DataError, some, suggest
 from onecycle.vision import augment as augments
 from onecycle.vision.augment import Augment
 from onecycle.vision.decode import Frame, Pixels, Resize, decode_framed, is_image
-from onecycle.vision.labellers import (
-    check_points,
-    labelled,
-    mask_labeller,
-    point_names,
-    points_labeller,
-    weights_of,
-)
-from onecycle.vision.masks import Colour, balanced_weights, look_at, mask_target
+from onecycle.vision.mask_files import Colour
+from onecycle.vision.mask_labels import balanced_weights, look_at, mask_labeller, mask_target, weights_of
+from onecycle.vision.point_labels import check_points, labelled, point_names, points_labeller
 from onecycle.vision.points import points_target
 from onecycle.vision.targets import SpatialTarget
 

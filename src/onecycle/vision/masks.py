@@ -1,11 +1,10 @@
-"""A class for every pixel: how masks are read, follow their image, and are led back to its own size."""
+"""A class for every pixel: how masks are placed, follow their image, and are led back to its own size."""
 
 from __future__ import annotations
 
 import io
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
@@ -14,21 +13,18 @@ import numpy as np
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor, nn
 
 from onecycle.data.numbers import no_balance
-from onecycle.errors import DataError, some, suggest
+from onecycle.errors import DataError, some
 from onecycle.train.losses import IGNORE, CrossEntropy
 from onecycle.vision.augment import sample_pixels
-from onecycle.vision.decode import Frame, guarded
+from onecycle.vision.decode import Frame
+from onecycle.vision.mask_files import Colour, Indices, mask_values
 
-Indices = NDArray[np.uint8]
-Colour = tuple[int, int, int]
 _FOREIGN = 254  # stands for values that are neither a class nor ignored
 MOST_CLASSES = _FOREIGN
-# How many masks are looked at before training: enough to find foreign values and to weigh the classes.
-SAMPLE = 200
 
 
 @dataclass(frozen=True)
@@ -262,156 +258,6 @@ class Mask:
         """Return the target that `to_config` described."""
         colours = None if config["colours"] is None else tuple((r, g, b) for r, g, b in config["colours"])
         return cls(tuple(config["classes"]), tuple(config["values"]), tuple(config["ignored"]), colours)
-
-
-def mask_values(source: str | Path, colours: Sequence[Colour] | None = None) -> Indices:
-    """Read the values of a mask file, uint8, (height, width).
-
-    Args:
-        source: An index PNG (grey or with a palette), or with `colours` a colour-coded image.
-        colours: The colour of each value.
-    Raises:
-        DataError: It cannot be read, is compressed with loss, or holds a colour that stands for nothing.
-    """
-    return guarded(str(source), lambda: _read_values(str(source), colours))
-
-
-def _read_values(path: str, colours: Sequence[Colour] | None) -> Indices:
-    with Image.open(path) as image:
-        if image.format == "JPEG" or (image.format == "WEBP" and not image.info.get("lossless", False)):
-            raise DataError(
-                f"The mask {path} is a {image.format}: its compression changes values, so that classes are lost.",
-                "a mask as PNG, or another format without loss.",
-                "export the masks again as PNG.",
-            )
-        turned = ImageOps.exif_transpose(image)
-        if colours is not None:
-            return _from_colours(np.asarray(turned.convert("RGB")), colours, path)
-        if turned.mode in ("RGB", "RGBA", "CMYK"):
-            pixels = np.asarray(turned.convert("RGB"))
-            if not (pixels == pixels[..., :1]).all():
-                raise DataError(
-                    f"The mask {path} is in colour, and it is not said which colour is which class.",
-                    "an index mask, whose grey values are class numbers, or a table of colours.",
-                    "pass colours=, a (red, green, blue) for each class.",
-                )
-            return np.ascontiguousarray(pixels[..., 0])
-        # Of a mask with transparency, the first band holds the values.
-        values = np.asarray(turned.getchannel(0) if turned.mode in ("LA", "La", "PA") else turned)
-        small = values.dtype in (np.uint8, np.bool_)
-        if not small and not ((values >= 0) & (values <= 255) & (values == np.floor(values))).all():
-            raise DataError(
-                f"The mask {path} holds values from {values.min():g} to {values.max():g}.",
-                "whole numbers from 0 to 255.",
-                "write the class numbers as 8-bit PNG.",
-            )
-        return values.astype(np.uint8)
-
-
-def _from_colours(pixels: NDArray[np.uint8], colours: Sequence[Colour], path: str) -> Indices:
-    weights = np.array([65536, 256, 1], np.int64)
-    codes, table = pixels @ weights, np.array(colours, np.int64) @ weights
-    order = np.argsort(table, kind="stable")
-    found = order[np.searchsorted(table, codes, sorter=order).clip(max=len(table) - 1)]
-    foreign = table[found] != codes
-    if foreign.any():
-        odd = Counter(map(tuple, pixels[foreign].tolist()))
-        raise DataError(
-            f"The mask {path} holds colours that stand for no class: "
-            f"{some(f'{colour} ({count:,} pixels)' for colour, count in odd.most_common())}.",
-            "only the colours of colours=.",
-            "add them to colours= and classes=; blurred edges mean that the mask was scaled or compressed.",
-        )
-    return np.asarray(found, np.uint8)
-
-
-def mask_target(
-    classes: Sequence[str] | str | Path,
-    ignore: str | int | Sequence[str | int] | None,
-    colours: Sequence[Colour] | None,
-) -> Mask:
-    """Return the target for masks whose value is a place in `classes`, the names or a text file with a name a line.
-
-    Raises:
-        DataError: A name to be ignored is not among the classes, or there are too few or too many.
-    """
-    names = list(classes) if not isinstance(classes, str | Path) else _lines(Path(classes))
-    given = [] if ignore is None else [ignore] if isinstance(ignore, str | int) else list(ignore)
-    unknown = [name for name in given if isinstance(name, str) and name not in names]
-    if unknown:
-        raise DataError(
-            f"ignore= names {some(unknown)}.", f"one of the classes: {some(names, 20)}.",
-            "check it." + suggest(unknown[0], names),
-        )  # fmt: skip
-    ignored = tuple(names.index(one) if isinstance(one, str) else int(one) for one in given)
-    if not all(0 <= value <= 255 for value in ignored):
-        raise DataError(f"ignore={ignore!r}.", "values from 0 to 255, or names of classes.", "check ignore=.")
-    values = tuple(value for value in range(len(names)) if value not in ignored)
-    if len(values) < 2 or len(names) > MOST_CLASSES or len(set(names)) < len(names):
-        raise DataError(
-            f"There are {len(values)} classes to predict, {len(set(names))} different names of {len(names)}.",
-            f"2 to {MOST_CLASSES}, each with its own name.",
-            "check classes= and ignore=.",
-        )
-    if colours is not None and len(colours) != len(names):
-        raise DataError(f"{len(colours)} colours for {len(names)} classes.", "one a class.", "check colours=.")
-    table = None if colours is None else _colour_table(colours)
-    return Mask(tuple(names[value] for value in values), values, ignored, table)
-
-
-def _colour_table(colours: Sequence[Colour]) -> tuple[Colour, ...]:
-    table = [tuple(int(part) for part in colour) for colour in colours]
-    wrong = [colour for colour in table if len(colour) != 3 or not all(0 <= part <= 255 for part in colour)]
-    twice = [colour for colour, count in Counter(table).items() if count > 1]
-    if wrong or twice:
-        raise DataError(
-            f"colours= holds {some(wrong)}." if wrong else f"colours= names {some(twice)} more than once.",
-            "(red, green, blue) of each class, from 0 to 255, all different.",
-            "check colours=.",
-        )
-    return tuple((r, g, b) for r, g, b in table)
-
-
-def look_at(target: Mask, paths: Sequence[str]) -> NDArray[np.int64]:
-    """Read a spread of masks; return how many pixels each class has in them.
-
-    Raises:
-        DataError: Any of them is no mask, or holds values that are no class: which, and in how many.
-    """
-    chosen = [paths[int(i)] for i in np.linspace(0, len(paths) - 1, min(SAMPLE, len(paths)))]
-
-    def count(path: str) -> NDArray[np.int64] | DataError:
-        try:
-            return np.bincount(target.encode(path).numpy().ravel(), minlength=256)[: len(target.classes)]
-        except DataError as error:
-            return error
-
-    with ThreadPoolExecutor() as pool:
-        results = list(pool.map(count, chosen))
-    errors = [result for result in results if isinstance(result, DataError)]
-    if errors:
-        more = f" So are {len(errors) - 1:,} more of the {len(chosen):,} masks looked at." if len(errors) > 1 else ""
-        raise DataError(errors[0].what + more, errors[0].expected, errors[0].fix)
-    counts: NDArray[np.int64] = np.sum([one for one in results if not isinstance(one, DataError)], axis=0)
-    return counts
-
-
-def balanced_weights(counts: NDArray[np.int64]) -> tuple[float, ...]:
-    """Return class weights, 1 on average: the inverse square root of each class's share of the pixels.
-
-    The full inverse would let a few pixels of a rare class drown all others.
-    """
-    share = np.maximum(counts / max(counts.sum(), 1), 1e-4)
-    weights = share**-0.5
-    return tuple((weights / weights.mean()).tolist())
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"Cannot read {path}: {error}.", "a text file, a class a line.", "check classes=.") from error
-    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _without_borders(answer: Tensor, shown: Frame) -> tuple[Tensor, Frame]:

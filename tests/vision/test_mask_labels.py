@@ -14,7 +14,7 @@ import onecycle as oc
 from conftest import draw
 from onecycle.data.items import LABEL
 from onecycle.errors import DataError
-from onecycle.vision import masks
+from onecycle.vision import mask_labels
 from onecycle.vision.images import SplitImages
 from patches import NAMES, SHADES, assert_told, blocks, labelled, make_camvid, mask_bunch, picture, split
 
@@ -292,7 +292,7 @@ def test_a_mask_that_does_not_fit_its_image_is_told_when_the_bunch_is_made(camvi
 
 def spoil(camvid: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Break the mask of a training item that is neither looked at nor tried before training."""
-    monkeypatch.setattr(masks, "SAMPLE", 2)
+    monkeypatch.setattr(mask_labels, "SAMPLE", 2)
     path = camvid / "labels" / "street_02_P.png"
     path.write_bytes(path.read_bytes()[:40])
     return path

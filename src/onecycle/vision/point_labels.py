@@ -1,10 +1,9 @@
-"""From images to their masks and points: where the labels are, and whether they can be right."""
+"""From images to their points: where the labels are, and whether they can be right."""
 
 from __future__ import annotations
 
 import math
 import warnings
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,107 +15,12 @@ from onecycle.data.items import ITEM, LABEL, Part
 from onecycle.data.label import Labeller
 from onecycle.data.numbers import column_of_numbers
 from onecycle.errors import DataError, some
-from onecycle.vision.decode import is_image, original_size
+from onecycle.vision.decode import original_size
 from onecycle.vision.points import Points
 
 PointSource = Callable[[Path], Any] | Sequence[str] | Literal["all"]
 # Points are compared with the size of their images for at most so many items: each file has to be opened.
 SAMPLE = 5000
-
-
-def mask_labeller(masks: str | Path | Callable[[Path], str | Path]) -> Labeller:
-    """Return the function from a part to the paths of its masks, see `label_masks`."""
-    if callable(masks):
-        find = masks
-    elif "{" in str(masks):
-        template = str(masks)
-
-        def find(image: Path) -> str:
-            return _filled(template, image)
-    else:
-        find = _in_folder(Path(masks))
-
-    def labeller(part: Part) -> list[str]:
-        paths = []
-        for name in part.names():
-            image = Path(part.locate(name))
-            try:
-                paths.append(str(find(image)))
-            except DataError:
-                raise
-            except Exception as error:
-                raise DataError(
-                    f"The mask function failed on {image}: {type(error).__name__}: {error}.",
-                    "the path of a mask for every image.",
-                    "mend the function.",
-                ) from error
-        absent = [path for path in paths if not Path(path).is_file()]
-        if absent:
-            raise DataError(
-                f"{len(absent):,} of {len(paths):,} masks are not there: {some(absent, 3)}.",
-                "a mask file for every image.",
-                "check masks=, or leave those images out.",
-            )
-        return paths
-
-    return labeller
-
-
-def _filled(template: str, image: Path) -> str:
-    try:
-        return template.format(stem=image.stem, name=image.name, folder=image.parent.name, parent=image.parent)
-    except (KeyError, IndexError, ValueError) as error:
-        raise DataError(
-            f"masks={template!r} cannot be filled in: {error}.",
-            "{stem}, {name}, {folder} or {parent} in the path.",
-            'pass such as "labels/{stem}_P.png".',
-        ) from error
-
-
-def _in_folder(folder: Path) -> Callable[[Path], str]:
-    """Find masks that are named after their images, all with the same ending, such as `_P`."""
-    if not folder.is_dir():
-        raise DataError(f"No such folder: {folder}.", "a folder of masks.", "check masks=.")
-    files = sorted((path for path in folder.rglob("*") if path.is_file()), key=lambda path: (path.stem, path))
-    stems = [path.stem for path in files]
-
-    def find(image: Path) -> str:
-        # The image itself, or notes on it, may lie there too.
-        named = files[bisect_left(stems, image.stem) : bisect_right(stems, image.stem)]
-        near = files[bisect_left(stems, f"{image.stem}_") : bisect_left(stems, f"{image.stem}`")]  # "`" follows "_"
-        found = [path for path in named if path != image] or near
-        found = found if len(found) == 1 else [path for path in found if _is_image(path)]
-        if len(found) != 1:
-            names = some((path.relative_to(folder) for path in found), 3)
-            why = f"{len(found)} files could be it: {names}" if found else "none is named after it"
-            raise DataError(
-                f"There is no mask for {image} in {folder}: {why}.",
-                f"one file such as {image.stem}.png or {image.stem}_P.png.",
-                'pass a path such as masks="labels/{stem}_P.png".',
-            )
-        return str(found[0])
-
-    return find
-
-
-def _is_image(path: Path) -> bool:
-    with path.open("rb") as file:
-        return is_image(file.read(16))
-
-
-def weights_of(weights: str | Sequence[float], classes: Sequence[str]) -> tuple[float, ...]:
-    """Return class weights as given, a number a class.
-
-    Raises:
-        DataError: They are not.
-    """
-    if isinstance(weights, str) or len(weights) != len(classes) or not all(w >= 0 for w in weights):
-        raise DataError(
-            f"class_weights={weights!r}.",
-            f'"balanced", None, or {len(classes)} numbers of 0 or more, for {some(classes, 20)}.',
-            'pass class_weights="balanced".',
-        )
-    return tuple(float(weight) for weight in weights)
 
 
 def points_labeller(points: PointSource, part: Part) -> Labeller:
