@@ -52,6 +52,15 @@ def test_a_slope_that_never_ends_advises_no_more_than_the_highest_rate_that_is_s
     assert reason.endswith("a tenth of that, but no more than 0.01")
 
 
+def test_a_loss_that_explodes_does_not_pass_for_noise() -> None:
+    """Of few steps, the last two are far above all others: a slope all the same."""
+    rates = sweep_rates(1e-6, 1.0, 20)
+    losses = np.append(np.linspace(2, 1.2, 16), [1.3, 2.4, 9, 70])
+    found = find(rates, lambda number, rates: losses.tolist(), 1, None)
+    assert isinstance(found.lr, float)
+    assert found.reason.startswith("the loss falls")
+
+
 def test_a_wide_floor_is_read_at_its_middle() -> None:
     # Down until 1e-3, level until 1e-1: the middle of the floor is 1e-2, wherever its lowest point happens to be.
     losses = np.interp(np.log10(RATES), [-6, -5, -3, -1, 0], [2, 2, 0.5, 0.5, 3])
@@ -94,7 +103,7 @@ def test_noise_is_no_slope() -> None:
 def test_a_loss_that_never_turns_up_is_limited_by_the_highest_rate() -> None:
     lr, *_ = read(RATES, np.full(len(RATES), 0.3), 0.001, None)
     assert isinstance(lr, slice)
-    assert lr.stop == pytest.approx(1 / 3, rel=0.05)
+    assert lr.stop == HIGHEST
 
 
 def test_several_sweeps_are_read_by_their_median_so_that_one_does_not_decide() -> None:

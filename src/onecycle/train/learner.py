@@ -518,11 +518,11 @@ class Learner:
         Args:
             start: Lowest rate of the last layer group.
             stop: Highest.
-            steps: Steps a sweep; None takes 60 on kept features, else about half an epoch, 8 to 60.
+            steps: Steps a sweep; None takes 60 on kept features, else about half an epoch, 20 to 60.
             sweeps: How many; None takes 3 on kept features, else 1.
         """
         kept = self._features(1)
-        steps = steps or (60 if kept else min(max(len(self.data.train) // 2, 8), 60))
+        steps = steps or (60 if kept else min(max(len(self.data.train) // 2, 20), 60))
         weights = self.copy_weights()
 
         def sweep(number: int, rates: Curve) -> list[float]:

@@ -102,7 +102,9 @@ def find(rates: Curve, train: Callable[[int, Curve], list[float]], sweeps: int, 
         )
     median = np.median([sweep[:length] for sweep in raw], axis=0)
     losses = smooth(median, width=max(len(rates) / 30, 1.0))
-    lr, low, high, reason = read(rates[:length], losses, float(np.std(median - losses)), frozen_rate)
+    # Not the standard deviation: where the loss explodes, a few steps are far off, and all would count as noise.
+    noise = 1.48 * float(np.median(np.abs(median - losses)))
+    lr, low, high, reason = read(rates[:length], losses, noise, frozen_rate)
     return Finding(rates, losses, raw, lr, low, high, reason)
 
 
@@ -131,10 +133,10 @@ def read(
         reason = f"the loss falls from {before:.2g} to {losses[lowest]:.2g}, lowest around {at:.1e}; {why}"
         return _rounded(lr), lr / 3, lr * 3, reason
     turn = _turn(rates, losses, noise)
-    low, limit = turn / 10, turn
-    high = min(frozen_rate / 5, limit) if frozen_rate else limit / 3
+    low = turn / 10
+    high = min(frozen_rate / 5 if frozen_rate else turn / 3, turn, HIGHEST)
     low = min(low, high / 10)
-    why = "a fifth of the rate of the frozen stage" if frozen_rate else "a third of that"
+    why = "a fifth of the rate of the frozen stage" if frozen_rate else f"a third of that, at most {HIGHEST:g}"
     return (
         slice(_rounded(low), _rounded(high)),
         low,
