@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from onecycle.data.items import read_csv
 from onecycle.errors import DataError, some, suggest
 from onecycle.recipes.sentence import Call, Function
@@ -19,7 +21,7 @@ _SIDES = {
     "valid": ("valid", "validation", "val"),
     "test": ("test", "testing"),
 }
-_LABEL_COLUMNS = ("tags", "labels", "label", "class", "category", "target")
+_LABEL_COLUMNS = ("tags", "labels", "label", "class", "category", "target", "sentiment")
 # Folders of masks beside the images, and what is usually not meant to be learnt.
 _MASK_FOLDERS = ("labels", "masks", "annotations", "SegmentationClass")
 _VOID = ("void", "unlabelled", "unlabeled", "ignore", "background (ignored)")
@@ -111,6 +113,24 @@ def by_numbers(
     return found, _split({}, seed, group=group), Call("label_numbers", (names,))
 
 
+def by_texts(data: Path, labels: Path | None, column: str | None, delimiter: str | None, seed: int) -> tuple[Call, ...]:
+    """Return the calls for texts: a folder per class, such as aclImdb, or a table whose longest column holds them."""
+    if data.is_file():
+        data, labels = data.parent, data
+    if labels is None:
+        sides = _sides(data)
+        within = {"include": sorted(set(sides.values()))} if sides else {}
+        split = _split(sides, seed, stratify="folder")
+        return Call("TextList.from_folder", (str(data),), within), split, Call("label_from_folder")
+    column = _label_column(read_csv(labels), labels, column)
+    tags = {"delimiter": delimiter, "classes": "all"} if delimiter else {}
+    return (
+        Call("TextList.from_csv", (str(labels),)),
+        _split({}, seed, stratify=None if tags else column),
+        Call("label_from_column", (column,), tags),
+    )
+
+
 def rectangle(data: Path, shorter: int = 180) -> tuple[int, int]:
     """Return (height, width) in the proportions of the first image below a folder, so that nothing is distorted."""
     for path in sorted(data.rglob("*")):
@@ -159,15 +179,7 @@ def by_table(
 ) -> tuple[tuple[Call, ...], bool]:
     """Return the calls for a table of labels, and whether they are tags."""
     table = read_csv(labels)
-    names = table.column_names
-    if column is None:
-        column = next((name for name in _LABEL_COLUMNS if name in names), names[1] if len(names) == 2 else None)
-    if column is None or column not in names:
-        raise DataError(
-            f"There is no column {column!r} in {labels}." if column else f"Which column of {labels} holds the labels?",
-            f"one of: {some(names, 20)}.",
-            "pass column= (--column)." + (suggest(column, names) if column else ""),
-        )
+    column = _label_column(table, labels, column)
     values = [str(value or "") for value in table[column].to_pylist()]
     delimiter = delimiter or (None if task == "classify" else _likely_delimiter(values))
     tags = task == "tag" or (task == "auto" and delimiter is not None)
@@ -178,6 +190,20 @@ def by_table(
         Call("label_from_column", (column,), label),
     )
     return calls, tags
+
+
+def _label_column(table: pa.Table, labels: Path, column: str | None) -> str:
+    """Return the column of labels: the one that is named, one that is called so, or the second of two."""
+    names = table.column_names
+    if column is None:
+        column = next((name for name in _LABEL_COLUMNS if name in names), names[1] if len(names) == 2 else None)
+    if column is None or column not in names:
+        raise DataError(
+            f"There is no column {column!r} in {labels}." if column else f"Which column of {labels} holds the labels?",
+            f"one of: {some(names, 20)}.",
+            "pass column= (--column)." + (suggest(column, names) if column else ""),
+        )
+    return column
 
 
 def _likely_delimiter(values: list[str]) -> str | None:
