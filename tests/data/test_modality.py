@@ -10,7 +10,7 @@ from onecycle.data.modality import Batch, Modality
 from onecycle.data.target import Category
 from onecycle.vision.images import Images
 
-# Words as inputs, their length as a number to predict: no image anywhere.
+# Words as inputs, their length as what to predict: no image anywhere.
 TOY = textwrap.dedent(
     '''
     import sys
@@ -40,6 +40,9 @@ TOY = textwrap.dedent(
             codes = np.frombuffer(item.ljust(self.length)[: self.length].encode(), np.uint8).copy()
             return Sample(codes, None if label is None else target.encode(label), index)
 
+        def encode(self, label, target, frame, *, training):
+            return target.encode(label)
+
         def stack(self, inputs):
             return torch.from_numpy(np.stack(inputs))
 
@@ -48,6 +51,9 @@ TOY = textwrap.dedent(
 
         def item_shape(self, *, training):
             return (self.length,)
+
+        def lengths(self, part):
+            return None
 
         def resize(self, size):
             return replace(self, length=size)
@@ -58,27 +64,37 @@ TOY = textwrap.dedent(
         def describe(self):
             return Description("letters to numbers", "nothing", f"{self.length} letters")
 
+        def steps(self, item, input):
+            return [f"{item!r} has {len(item)} letters"]
+
         def to_config(self):
             return {"kind": "words", "length": self.length}
 
 
     @dataclass(frozen=True)
-    class Numbers:
-        """One number."""
+    class Length:
+        """One whole number."""
 
-        kind: ClassVar[str] = "numbers"
+        kind: ClassVar[str] = "length"
         default_metrics: ClassVar[tuple[str, ...]] = ()
+        mixable: ClassVar[bool] = False
+        side_by_side: ClassVar[bool] = False
         classes: tuple[str, ...] = ()
         outputs: int = 1
+        label_type: pa.DataType = pa.int64()
+        summary: str = "Length"
 
         def encode(self, label):
             return torch.tensor([float(label)])
 
-        def decode(self, probabilities):
-            return probabilities.item()
-
         def activate(self, outputs):
             return outputs
+
+        def decode(self, answer, frame=None):
+            return round(answer.item())
+
+        def measured(self, answers, targets, frames):
+            return answers, targets
 
         def soften(self, targets):
             return targets
@@ -92,11 +108,23 @@ TOY = textwrap.dedent(
         def weighted(self, labels):
             return self
 
-        def same(self, first, second):
-            return first == second
+        def scores(self, answer):
+            return {}
+
+        def columns(self, answers, decoded):
+            return {"prediction": decoded}
+
+        def cells(self, label):
+            return {"length": label}
 
         def caption(self, label):
-            return f"{label:g}"
+            return str(label)
+
+        def show(self, axes, truth, answer):
+            axes.set_title(f"{truth} {answer}")
+
+        def legend(self, figure):
+            pass
 
         def to_config(self):
             return {"kind": self.kind}
@@ -115,7 +143,7 @@ TOY = textwrap.dedent(
                 return [len(name) for name in part.names()]
 
             sides = [part.with_labels(pa.array(lengths(part))) for part in (self.train, self.valid)]
-            return self._labelled(*sides, self.test, Numbers(), lengths)
+            return self._labelled(*sides, self.test, Length(), lengths)
 
 
     class WordList(ItemList[SplitWords]):
@@ -123,7 +151,7 @@ TOY = textwrap.dedent(
             return SplitWords(train, valid, test, self.modality)
 
 
-    assert isinstance(Words(), Modality) and isinstance(Numbers(), Target)
+    assert isinstance(Words(), Modality) and isinstance(Length(), Target)
     words = ["a", "be", "sea", "deer", "eagle", "falcon", "gorilla", "hedgehog", "ibis", "jay"]
     items = WordList(Part(pa.table({ITEM: words, "kind": list("xyxyxyxyxy")})), Words())
     split = items.split_random(0.2, seed=1)
@@ -136,7 +164,9 @@ TOY = textwrap.dedent(
         assert batch.targets[:, 0].tolist() == (batch.inputs != ord(" ")).sum(1).tolist()
     assert bunch.resize(3).train.cache.shape == (3,)
     assert len(bunch.show_batch(3).axes) == 3
-    assert "letters to numbers" in bunch.explain() and "8 letters" in repr(bunch)
+    text = bunch.explain()
+    assert "letters to numbers" in text and f"{bunch.train.dataset.name(0)!r} has" in text
+    assert "8 letters" in repr(bunch)
     assert bunch.check().broken == ()
 
     by_kind = split.label_from_column("kind").databunch(4, workers=0, cache=None)
