@@ -52,6 +52,9 @@ TOY = textwrap.dedent(
         def item_shape(self, *, training):
             return (self.length,)
 
+        def lengths(self, part):
+            return None
+
         def resize(self, size):
             return replace(self, length=size)
 
@@ -60,6 +63,9 @@ TOY = textwrap.dedent(
 
         def describe(self):
             return Description("letters to numbers", "nothing", f"{self.length} letters")
+
+        def steps(self, item, input):
+            return [f"{item!r} has {len(item)} letters"]
 
         def to_config(self):
             return {"kind": "words", "length": self.length}
@@ -158,7 +164,9 @@ TOY = textwrap.dedent(
         assert batch.targets[:, 0].tolist() == (batch.inputs != ord(" ")).sum(1).tolist()
     assert bunch.resize(3).train.cache.shape == (3,)
     assert len(bunch.show_batch(3).axes) == 3
-    assert "letters to numbers" in bunch.explain() and "8 letters" in repr(bunch)
+    text = bunch.explain()
+    assert "letters to numbers" in text and f"{bunch.train.dataset.name(0)!r} has" in text
+    assert "8 letters" in repr(bunch)
     assert bunch.check().broken == ()
 
     by_kind = split.label_from_column("kind").databunch(4, workers=0, cache=None)

@@ -37,6 +37,7 @@ class LoaderOptions:
         cache: "memory" or "disk" keep read items; "auto" keeps them in memory where they take little of it.
         balance: For rare classes: "sampling" draws their items more often, "loss" weighs them more.
         on_bad_item: "raise" stops at a broken file and names it, "skip" leaves it out with a warning.
+        streams: Items continue one another, as the chunks of a long text do, and are read in that order.
     """
 
     batch_size: int | Literal["auto"] = 64
@@ -45,6 +46,7 @@ class LoaderOptions:
     cache: CacheMode = "auto"
     balance: Balance = None
     on_bad_item: OnBadItem = "raise"
+    streams: bool = False
 
 
 class DataBunch:
@@ -87,14 +89,16 @@ class DataBunch:
         options = self.options
         if cache is None:
             cache = cache_for(options.cache, self.modality.item_shape(training=dataset.training), len(dataset))
-        workers = usual_workers() if options.workers is None else options.workers
+        usual = 0 if dataset.holds_contents or len(dataset) < 4 * self.batch_size else usual_workers()
         return DataLoader(
             dataset,
             batch_size=self.batch_size,
             shuffle=shuffle,
-            workers=0 if options.workers is None and len(dataset) < 4 * self.batch_size else workers,
+            workers=usual if options.workers is None else options.workers,
             seed=options.seed,
             weights=weights,
+            lengths=None if options.streams else self.modality.lengths(dataset.part),
+            streams=options.streams,
             cache=cache,
             on_bad_item=options.on_bad_item,
         )
@@ -128,7 +132,8 @@ class DataBunch:
 
     def __repr__(self) -> str:
         kept = "kept in memory" if self.train.cache and not self.train.cache.folder else "kept on disk"
-        how = kept if self.train.cache else f"{self.train.workers} workers"
+        read = "in memory" if self.train.dataset.holds_contents else f"{self.train.workers} workers"
+        how = kept if self.train.cache else read
         lines = [f"DataBunch: batches of {self.batch_size}, {how}", *repr(self.labelled).splitlines()]
         return "\n  ".join([*lines, *self.modality.describe()])
 
@@ -215,7 +220,8 @@ class DataBunch:
                 sample = dataset.fetch(index)
                 if isinstance(sample, BadItem):
                     return sample, ""
-                return None, _digest(dataset.part.locate(dataset.name(index)))
+                item = dataset.item(index)
+                return None, _digest(item) if dataset.holds_contents else _digest_of_file(item)
 
             with ThreadPoolExecutor() as pool:
                 results = progress(pool.map(read, range(len(dataset))), f"checking {part}", len(dataset))
@@ -267,6 +273,10 @@ class CheckReport:
         return "\n".join(lines)
 
 
-def _digest(path: str) -> str:
+def _digest_of_file(path: str) -> str:
     file = Path(path)
     return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else path
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(content.encode() if isinstance(content, str) else bytes(content)).hexdigest()

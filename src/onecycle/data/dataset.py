@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
+import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -16,13 +17,17 @@ from torch.utils.data import DataLoader as TorchLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from onecycle.data.cache import Cache
-from onecycle.data.items import ITEM, LABEL, Part
+from onecycle.data.items import CONTENT, ITEM, LABEL, Part
 from onecycle.data.modality import BadItem, Batch, Modality, Sample, collate
 from onecycle.data.target import Target
 from onecycle.errors import DataError
 
 ItemT = TypeVar("ItemT")
 OnBadItem = Literal["raise", "skip"]
+
+# Batches of similar length are cut from windows of so many, and of no more than this share of an epoch. On film reviews
+# of up to 256 tokens that leaves 1% to 3% of padding instead of 20%, and one in ten or fewer meets again in a batch.
+WINDOW, SHARE = 50, 4
 
 
 class Dataset(ABC, Generic[ItemT]):
@@ -41,20 +46,32 @@ class ItemDataset(Dataset[Sample]):
     """The items of one side, read by the modality and labelled by the target."""
 
     def __init__(self, part: Part, modality: Modality, target: Target, *, training: bool) -> None:
-        # Only these two Arrow columns travel to workers: no Python object an item, so that a worker's memory does not
+        # Only these Arrow columns travel to workers: no Python object an item, so that a worker's memory does not
         # grow as it reads (pytorch#13246), and nothing of the user's other columns.
-        columns = [name for name in (ITEM, LABEL) if name in part.table.column_names]
+        columns = [name for name in (ITEM, LABEL, CONTENT) if name in part.table.column_names]
         part = Part(part.table.select(columns), part.root)
         self.part, self.modality, self.target, self.training = part, modality, target, training
         self._items = part.table[ITEM]
         self._labels = part.table[LABEL] if LABEL in part.table.column_names else None
+        self._contents = part.table[CONTENT] if CONTENT in part.table.column_names else None
 
     def __len__(self) -> int:
         return len(self.part)
 
     def __getitem__(self, index: int) -> Sample:
-        item = self.part.locate(self._items[index].as_py())
-        return self.modality.sample(item, self.label(index), self.target, index, training=self.training)
+        return self.modality.sample(self.item(index), self.label(index), self.target, index, training=self.training)
+
+    @property
+    def holds_contents(self) -> bool:
+        """Tell whether items need no reading, since their contents are at hand."""
+        return self._contents is not None
+
+    def item(self, index: int) -> Any:
+        """Return what the modality reads: the content at `index`, lists as numpy arrays; or the located file."""
+        if self._contents is None:
+            return self.part.locate(self.name(index))
+        content = self._contents[index]
+        return content.values.to_numpy() if isinstance(content, pa.ListScalar) else content.as_py()
 
     def label(self, index: int) -> Any:
         """Return the label of the item at `index` as the user gave it, or None."""
@@ -90,6 +107,8 @@ class DataLoader:
         workers: Processes that read items; 0 reads in this process. Not used once a cache is full.
         seed: The same seed gives the same order.
         weights: How often each item is drawn, relative to the others; needs `shuffle`.
+        lengths: How long each item's input is: batches are then made of items of similar length, see `alike`.
+        streams: Items continue one another: each place of a batch then follows one stream of them, see `streamed`.
         cache: Keeps what was read.
         on_bad_item: "raise" stops at an item that cannot be read, "skip" leaves it out (see `bad`).
         multiprocessing_context: How workers start ("fork", "spawn", ...); None leaves it to Python.
@@ -104,6 +123,8 @@ class DataLoader:
         workers: int = 0,
         seed: int = 42,
         weights: NDArray[np.float64] | None = None,
+        lengths: Tensor | None = None,
+        streams: bool = False,
         cache: Cache | None = None,
         on_bad_item: OnBadItem = "raise",
         multiprocessing_context: str | None = None,
@@ -113,6 +134,7 @@ class DataLoader:
         self.dataset, self.batch_size, self.shuffle, self.workers = dataset, batch_size, shuffle, workers
         self.seed, self.cache, self.on_bad_item = seed, cache, on_bad_item
         self.weights = None if weights is None else torch.from_numpy(weights)
+        self.lengths, self.streams = lengths, streams
         self.bad: dict[int, DataError] = {}
         self._context = multiprocessing_context
         self._plan = _Plan()
@@ -129,7 +151,7 @@ class DataLoader:
     def order(self, number: int) -> Tensor:
         """Return the row numbers of epoch `number` in the order in which they are drawn."""
         count = len(self.dataset)
-        if not self.shuffle:
+        if not self.shuffle or self.streams:
             return torch.arange(count)
         generator = seeded(self.seed, number)
         if self.weights is not None:
@@ -155,8 +177,16 @@ class DataLoader:
         """Return the row numbers of each batch of epoch `number`."""
         order = self.order(number)
         if world > 1:
-            order = order.repeat(2)[: -(-len(order) // world) * world][rank::world]
-        return [part for part in torch.split(order, self.batch_size) if self._keeps(len(part), len(order) - len(part))]
+            order = order.repeat(2)[: -(-len(order) // world) * world]
+        batches = [rows[rank::world] for rows in self._batched(order, self.batch_size * world, number)]
+        return [rows for rows in batches if self._keeps(len(rows), len(order) // world - len(rows))]
+
+    def _batched(self, order: Tensor, size: int, number: int) -> Sequence[Tensor]:
+        if self.streams:
+            return streamed(order, size)
+        if self.lengths is None:
+            return torch.split(order, size)
+        return alike(order, self.lengths, size, seeded(self.seed, number, 1) if self.shuffle else None)
 
     def _keeps(self, size: int, others: int) -> bool:
         # Batch norm cannot train on a single item, so a last batch of one is dropped, when there are larger ones.
@@ -212,6 +242,35 @@ class _Plan:
 
     def __len__(self) -> int:
         return len(self.batches)
+
+
+def alike(order: Tensor, lengths: Tensor, size: int, generator: torch.Generator | None) -> Sequence[Tensor]:
+    """Cut row numbers into batches of similar length, so that little is padded.
+
+    Args:
+        order: The row numbers.
+        lengths: Of each row, (items,).
+        size: Items a batch.
+        generator: Each window of some batches is sorted by itself, and their order drawn; None sorts all, longest
+            first, so that memory that does not suffice shows at once.
+    """
+    count = -(-len(order) // size)
+    window = len(order) if generator is None else size * min(WINDOW, -(-count // SHARE))
+    batches: list[Tensor] = []
+    for rows in torch.split(order, max(window, 1)):
+        batches += torch.split(rows[lengths[rows].argsort(descending=True, stable=True)], size)
+    if generator is None:
+        return batches
+    return [batches[place] for place in torch.randperm(len(batches), generator=generator).tolist()]
+
+
+def streamed(order: Tensor, size: int) -> Sequence[Tensor]:
+    """Cut row numbers into `size` streams of consecutive ones; the batch of a step holds the next row of each.
+
+    Where streams cannot be equally long, the first ones are longer by one: a last, smaller batch.
+    """
+    streams = torch.tensor_split(order, min(size, len(order)))
+    return [torch.stack([rows[step] for rows in streams if step < len(rows)]) for step in range(len(streams[0]))]
 
 
 def seeded(*numbers: int) -> torch.Generator:

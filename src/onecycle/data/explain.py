@@ -10,6 +10,8 @@ from torch import Tensor
 
 from onecycle.data.dataset import ItemDataset, seeded
 
+LONGEST = 110
+
 
 def explain_item(dataset: ItemDataset, index: int, batch_size: int) -> str:
     """Return a line or two a stage for the training item at `index`."""
@@ -20,27 +22,35 @@ def explain_item(dataset: ItemDataset, index: int, batch_size: int) -> str:
     plain_dataset = ItemDataset(dataset.part, modality, target, training=False)
     plain = modality.prepare(plain_dataset.collate([plain_dataset[index]]), target, None)
     label, how = dataset.label(index), modality.describe()
+    steps = modality.steps(dataset.item(index), sample.input)
+    shown = _shortened(f"{label!r}")
     one, many = "(1, ", f"({batch_size}, "
-    steps: list[tuple[str, list[str]]] = [
+    stages: list[tuple[str, list[str]]] = [
         ("item", [f"{dataset.name(index)!r}, row {index} of {len(dataset):,}"]),
-        ("label", [f"{label!r}"]),
-        ("read (in a worker)", [how.read, f"-> {_described(sample.input)}"]),
-        (f"encoded by {type(target).__name__}", [f"{label!r} -> {_described(sample.target)}"]),
+        ("label", [shown]),
+        ("read (in a worker)", [how.read, *steps, f"-> {_described(sample.input)}"]),
+        (f"encoded by {type(target).__name__}", [f"{shown} -> {_described(sample.target)}"]),
         ("batch", [f"{batch_size} items stacked -> {_described(batch.inputs).replace(one, many)}"]),
         ("on the device, training", [how.training, f"-> {_described(augmented.inputs).replace(one, many)}"]),
         ("on the device, prediction", [how.model, f"-> {_described(plain.inputs).replace(one, many)}"]),
     ]
     if sample.target is not None:
         back = target.decode(target.soften(sample.target[None])[0], sample.frame)
-        steps.append(("decoded again", [_described(back) if isinstance(back, np.ndarray) else f"{back!r}"]))
-    return "\n".join(f"{number}. {title}: " + "\n     ".join(lines) for number, (title, lines) in enumerate(steps, 1))
+        stages.append(
+            ("decoded again", [_described(back) if isinstance(back, np.ndarray) else _shortened(f"{back!r}")])
+        )
+    return "\n".join(f"{number}. {title}: " + "\n     ".join(lines) for number, (title, lines) in enumerate(stages, 1))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 2]} …"
 
 
 def _described(value: Any) -> str:
     if value is None:
         return "none"
     if isinstance(value, np.ndarray):
-        value = torch.from_numpy(value)
+        value = torch.tensor(value)  # a copy: it may be a view of what must not be written to
     if not isinstance(value, Tensor):
         return f"{type(value).__name__} {value!r}"
     dtype = str(value.dtype).removeprefix("torch.")

@@ -15,8 +15,12 @@ from onecycle.data import split
 from onecycle.data.modality import Modality
 from onecycle.errors import DataError, some, suggest
 
-# The two columns that onecycle adds; '#' keeps them apart from any column of the user's.
-ITEM, LABEL = "#item", "#label"
+# The columns that onecycle adds; '#' keeps them apart from any column of the user's. Where there is a column of
+# contents, the modality reads those, and the item is only a name.
+ITEM, LABEL, CONTENT = "#item", "#label", "#content"
+
+
+LEAST_BLOCK, LARGEST_BLOCK = 2**20, 2**25
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class Part:
         Raises:
             DataError: There is no such column.
         """
-        known = [column for column in self.table.column_names if column not in (ITEM, LABEL)]
+        known = [column for column in self.table.column_names if column not in (ITEM, LABEL, CONTENT)]
         if name not in known:
             raise missing_column(name, known)
         return self.table[name]
@@ -189,9 +193,13 @@ def as_table(rows: Any) -> pa.Table:
     return table.cast(pa.schema(plain, table.schema.metadata))
 
 
-def read_csv(path: str | Path, *, separator: str = ",") -> pa.Table:
+def read_csv(path: str | Path, *, separator: str = ",", encoding: str = "utf-8") -> pa.Table:
     """Read a CSV with every value as text ("007" stays "007"); byte-order marks and CRLF are handled.
 
+    Args:
+        path: The file.
+        separator: What separates its fields.
+        encoding: How its bytes are to be read.
     Raises:
         DataError: The file is missing, empty or not a table.
     """
@@ -199,15 +207,18 @@ def read_csv(path: str | Path, *, separator: str = ",") -> pa.Table:
     if not path.is_file():
         raise DataError(f"No such file: {path}.", "a CSV file with a header line.", "check the path.")
     parsing = pa.csv.ParseOptions(delimiter=separator, newlines_in_values=True)
+    # A row must fit into a block; Arrow's own of 1 MB are too small for a long document.
+    block = min(max(path.stat().st_size + 1, LEAST_BLOCK), LARGEST_BLOCK)
+    reading = pa.csv.ReadOptions(encoding=encoding, block_size=block)
     try:
-        with pa.csv.open_csv(path, parse_options=parsing) as head:
+        with pa.csv.open_csv(path, reading, parse_options=parsing) as head:
             names = head.schema.names
         texts = pa.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()))
-        return pa.csv.read_csv(path, parse_options=parsing, convert_options=texts)
+        return pa.csv.read_csv(path, reading, parse_options=parsing, convert_options=texts)
     except pa.ArrowInvalid as error:
         raise DataError(
             f"{path} cannot be read as CSV: {error}.",
-            f"UTF-8 text with a header line and fields separated by {separator!r}.",
+            f"{encoding.upper()} text with a header line and fields separated by {separator!r}.",
             "open it in an editor, or pass separator=...",
         ) from error
 

@@ -166,7 +166,17 @@ class LabelledList:
             balance: For rare classes: "sampling" draws their items more often, "loss" weighs them more.
             on_bad_item: "raise" stops at a broken file and names it, "skip" leaves it out with a warning.
         """
-        return DataBunch(self, LoaderOptions(batch_size, workers, seed, cache, balance, on_bad_item))
+        options = LoaderOptions(batch_size, workers, seed, cache, balance, on_bad_item, self.streams)
+        return DataBunch(self.ready(), options)
+
+    @property
+    def streams(self) -> bool:
+        """Whether items continue one another, and must be read in that order."""
+        return False
+
+    def ready(self) -> Self:
+        """Return what `databunch` binds together; what is left to do to the items is done here."""
+        return self
 
 
 def _from_folder(part: Part) -> list[str]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from onecycle.data.target import Target
 from onecycle.errors import DataError
+
+if TYPE_CHECKING:
+    from onecycle.data.items import Part
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,7 @@ class Description(NamedTuple):
 class Modality(Protocol):
     """What one kind of input knows: how an item is read, stacked, prepared on the device, and shown.
 
+    An item is the file that its name locates, or where a part has a column of contents, its content.
     `training` tells the two ways apart: with augmentation, or as at prediction.
     """
 
@@ -132,6 +136,10 @@ class Modality(Protocol):
     def item_shape(self, *, training: bool) -> tuple[int, ...] | None:
         """Return the shape of every uint8 input, or None where inputs differ (they cannot be cached then)."""
 
+    def lengths(self, part: Part) -> Tensor | None:
+        """Return how long each item's input is, (items,), so that batches can be made of alike ones; None where all
+        are."""
+
     def resize(self, size: int | tuple[int, int]) -> Self:
         """Return the modality that gives inputs of another size."""
 
@@ -140,6 +148,9 @@ class Modality(Protocol):
 
     def describe(self) -> Description:
         """Return in words what happens to an item."""
+
+    def steps(self, item: Any, input: Any) -> Sequence[str]:
+        """Return in words how one item became its input, a line a step; none where `describe` says it all."""
 
     def to_config(self) -> dict[str, Any]:
         """Return what a bundle must hold to read inputs the same way, as JSON."""

@@ -3,6 +3,7 @@
 from onecycle.demo.heads import make_biwi
 from onecycle.demo.jobs import jobs
 from onecycle.demo.patterns import draw_pattern, make_patterns
+from onecycle.demo.reviews import make_reviews
 from onecycle.demo.satellite import GROUND, WEATHER, draw_tile, make_planet
 from onecycle.demo.streets import make_camvid
 
@@ -16,4 +17,5 @@ __all__ = [
     "make_camvid",
     "make_patterns",
     "make_planet",
+    "make_reviews",
 ]

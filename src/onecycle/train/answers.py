@@ -34,14 +34,17 @@ def predict_views(learner: Learner, part: str | ItemList[Any], views: Sequence[i
     dataset = learner.data.dataset_of(items)
     labels = dataset.labels()
     learner.model.eval()
-    parts = []
+    parts, drawn = [], [torch.empty(0, dtype=torch.int64)]
     for number, batch in enumerate(learner.data.in_order(dataset).epoch(0)):
         answers, losses = _averaged(learner, batch, number, views)
         rows = batch.index.tolist()
         names = [dataset.name(row) for row in rows]
         known = None if labels is None else [labels[row] for row in rows]
         parts.append(predictions(names, answers, learner.target, known, losses, frames_of(batch)))
-    return joined(parts, learner.target)
+        drawn.append(batch.index)
+    answered, order = joined(parts, learner.target), torch.cat(drawn).argsort()
+    # Batches may have come in another order, such as by length.
+    return replace(answered, table=answered.table.take(order.numpy()))
 
 
 @torch.no_grad()

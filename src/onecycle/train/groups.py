@@ -19,12 +19,17 @@ class GroupedModel(nn.Module):
         fixed_statistics: Keep the body's batch-norm statistics while it learns, as suits a pretrained one: those of a
             few small batches are worse than the ones it came with (measured in bench/README.md).
         frozen_epochs: How many epochs `fine_tune` trains the head alone when not told.
+        first_tuned: The first layer group that `fine_tune` trains in its second step; those before it stay frozen.
+        usual_rates: Rates that suit this kind of model where `fine_tune` trains no head alone and is to choose; None
+            lets it find them.
     """
 
     body: nn.Module
     head: nn.Module
     fixed_statistics: bool = False
     frozen_epochs: int = 1
+    first_tuned: int = 0
+    usual_rates: slice | None = None
 
     def forward(self, inputs: Any) -> Any:
         """Return the head's outputs for `inputs`."""
@@ -77,6 +82,16 @@ def freeze_to(model: nn.Module, group: int) -> None:
 def frozen_epochs(model: nn.Module) -> int:
     """Return how many epochs of the head alone suit a model."""
     return model.frozen_epochs if isinstance(model, GroupedModel) else 1
+
+
+def first_tuned(model: nn.Module) -> int:
+    """Return the first layer group that the second step of `fine_tune` trains."""
+    return model.first_tuned if isinstance(model, GroupedModel) else 0
+
+
+def usual_rates(model: nn.Module) -> slice | None:
+    """Return the rates that suit a model from experience, if any are known."""
+    return model.usual_rates if isinstance(model, GroupedModel) else None
 
 
 def checkpoint_activations(model: nn.Module) -> None:

@@ -230,6 +230,9 @@ class Learner:
     ) -> None:
         """Train in the two steps: the head alone, then everything, earlier layers slower.
 
+        Texts take the second step alone, and keep the encoder's lower half as it is: see the model's `frozen_epochs`,
+        `first_tuned` and `usual_rates`.
+
         Args:
             epochs: Epochs of the second step; a list for several sizes. 0 trains the head alone.
             lr: Rate of the head's step; the second step uses a slice below it. "auto" finds both.
@@ -253,9 +256,10 @@ class Learner:
                 self.freeze()
                 self.fit_one_cycle(frozen_epochs, lr)
             if count:
-                self.unfreeze()
+                self.freeze_to(groups.first_tuned(self.model))
                 two_steps = frozen_epochs > 0 and not isinstance(lr, slice)
-                self.fit_one_cycle(count, unfrozen_rates(self.frozen_rate) if two_steps else lr)
+                usual = groups.usual_rates(self.model) if lr == "auto" else None
+                self.fit_one_cycle(count, unfrozen_rates(self.frozen_rate) if two_steps else usual or lr)
 
     def fit_one_cycle(self, epochs: int, lr: LearningRate = "auto", *, schedule: OneCycle | None = None) -> None:
         """Train for one cycle: the rate warms up to `lr`, then cools down, step by step."""

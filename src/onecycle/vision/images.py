@@ -80,6 +80,9 @@ class Images:
         """(height, width, 3)."""
         return (*self._reading_size(training=training), 3)
 
+    def lengths(self, part: Part) -> None:
+        """All are of one size."""
+
     def resize(self, size: int | tuple[int, int]) -> Self:
         """Return the same with another size."""
         return replace(self, size=_pair(size))
@@ -96,6 +99,10 @@ class Images:
             f"augment: {self.augment}",
             f"{self.size[0]}x{self.size[1]} pixels",
         )
+
+    def steps(self, item: Any, input: Any) -> Sequence[str]:
+        """`describe` says it all."""
+        return ()
 
     def to_config(self) -> dict[str, Any]:
         """Size and method; augmentation is no part of prediction."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 
 from onecycle.errors import ModelError
 from onecycle.train.groups import GroupedModel
+from onecycle.train.heads import make_head
 from onecycle.vision.weights import create_backbone
 
 
@@ -94,25 +94,6 @@ class ImageModel(GroupedModel):
         parts = {key: value for key, value in config.items() if key not in ("kind", "backbone")}
         backbone = create_backbone(config["backbone"], pretrained=False, num_classes=0)
         return cls(backbone, name=config["backbone"], **parts)
-
-
-def make_head(width: int, outputs: int, hidden: int, dropout: float) -> nn.Module:
-    """Return a head on vectors of `width`: a hidden layer with batch norm and dropout, as fastai's, or linear."""
-    if not hidden:
-        return nn.Sequential(nn.BatchNorm1d(width), nn.Dropout(dropout), nn.Linear(width, outputs))
-    first, last = nn.Linear(width, hidden, bias=False), nn.Linear(hidden, outputs)
-    nn.init.kaiming_normal_(first.weight)
-    nn.init.normal_(last.weight, std=1 / math.sqrt(hidden))
-    nn.init.zeros_(last.bias)
-    return nn.Sequential(
-        nn.BatchNorm1d(width),
-        nn.Dropout(dropout / 2),
-        first,
-        nn.ReLU(),
-        nn.BatchNorm1d(hidden),
-        nn.Dropout(dropout),
-        last,
-    )
 
 
 def checkpoint_backbone(backbone: nn.Module, name: str) -> None:

@@ -10,11 +10,12 @@ from onecycle.train.metrics.classes import accuracy, auroc, average_precision, e
 from onecycle.train.metrics.masks import dice, iou, iou_per_class, mean_iou, pixel_accuracy
 from onecycle.train.metrics.metric import Meter, Metric
 from onecycle.train.metrics.numbers import mae, nme, pixel_error, r2, rmse
+from onecycle.train.metrics.tokens import perplexity, token_accuracy
 
 __all__ = [
     "METRICS", "Meter", "Metric", "MetricLike", "accuracy", "auroc", "average_precision", "dice", "error_rate", "f1",
-    "f2", "fbeta", "iou", "iou_per_class", "mae", "mean_iou", "nme", "pixel_accuracy", "pixel_error", "r2",
-    "resolve_metrics", "rmse", "top_k",
+    "f2", "fbeta", "iou", "iou_per_class", "mae", "mean_iou", "nme", "perplexity", "pixel_accuracy", "pixel_error",
+    "r2", "resolve_metrics", "rmse", "token_accuracy", "top_k",
 ]  # fmt: skip
 
 MetricLike = str | Metric
@@ -35,6 +36,8 @@ METRICS: dict[str, Callable[[], Metric]] = {
     "r2": r2,
     "pixel_error": pixel_error,
     "nme": nme,
+    "perplexity": perplexity,
+    "token_accuracy": token_accuracy,
 }
 
 

@@ -13,6 +13,7 @@ from onecycle.data.target import Target
 from onecycle.errors import ModelError
 
 CLASSES, TAGS, MASKS, NUMBERS, POINTS = "category", "multi_category", "mask", "numbers", "points"
+NEXT_TOKEN, MASKED_TOKEN = "next_token", "masked_token"
 
 # What an error calls a kind of target, and the metrics it names instead, the plainest first.
 FITTING: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -21,6 +22,8 @@ FITTING: dict[str, tuple[str, tuple[str, ...]]] = {
     MASKS: ("masks", ("pixel_accuracy", "mean_iou", "dice")),
     NUMBERS: ("numbers", ("mae", "rmse", "r2")),
     POINTS: ("points", ("pixel_error", "nme")),
+    NEXT_TOKEN: ("tokens", ("perplexity", "token_accuracy")),
+    MASKED_TOKEN: ("tokens", ("perplexity", "token_accuracy")),
 }
 
 

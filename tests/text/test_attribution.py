@@ -1,0 +1,90 @@
+"""Attribution: the words that decide have the highest scores, for both kinds of encoder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from tiny_texts import BAD, GOOD, language_bunch, review_bunch, save_encoder
+
+from onecycle.errors import DataError, ModelError
+from onecycle.text.attribution import Attribution, attribute, words_read
+from onecycle.text.awd_lstm import AwdLstmClassifier, Dropouts
+from onecycle.text.learner import language_model_learner, text_learner
+from onecycle.train.learner import Learner
+
+
+@pytest.fixture(scope="module", params=["transformer", "awd_lstm"])
+def learner(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Learner:
+    if request.param == "transformer":
+        encoder = save_encoder(tmp_path_factory.mktemp("encoder"))
+        learner = text_learner(review_bunch(encoder, max_length=24), encoder, progress=False)
+    else:
+        language = language_model_learner(language_bunch("words"), width=24, hidden=32, layers=1, progress=False)
+        bunch = review_bunch(language.data.modality.tokenizer, max_length=24)
+        learner = text_learner(bunch, language, dropouts=Dropouts().scaled(0.1), progress=False)
+    learner.fine_tune(8, 5e-2)
+    return learner
+
+
+def test_a_word_that_decides_has_the_highest_score(learner: Learner) -> None:
+    found = attribute(learner, "the film was lovely with a story", batch_size=3)
+    assert found.words == ("the", "film", "was", "lovely", "with", "a", "story")
+    if isinstance(learner.model, AwdLstmClassifier):  # a tiny transformer needs more reviews than there are here
+        assert found.label == "pos"
+        assert found.top(1)[0][0] == "lovely"
+        assert found.top(1)[0][1] > 0
+    assert found.probability == pytest.approx(
+        learner.predict(" ".join(found.words)).probabilities[found.label], abs=1e-4
+    )
+
+
+def test_a_score_is_the_log_odds_that_are_lost_without_the_word(learner: Learner) -> None:
+    found = attribute(learner, "a dull plot", label="neg")
+    odds = {}
+    for text in ("a dull plot", "a plot"):
+        odds[text] = torch.logit(torch.tensor(learner.predict(text).probabilities["neg"]), eps=1e-6)
+    assert found.scores[1] == pytest.approx(float(odds["a dull plot"] - odds["a plot"]), abs=1e-3)
+    against = attribute(learner, "a dull plot", label="pos")
+    assert against.scores == pytest.approx([-score for score in found.scores], abs=1e-3)
+
+
+def test_only_what_the_model_reads_is_asked_about(learner: Learner) -> None:
+    modality: Any = learner.data.modality
+    text = "film plot " * 50
+    words = words_read(modality, text)
+    assert 20 <= len(words) <= 24
+    assert len(modality.tokenizer.encode(" ".join(words))) <= 24 < len(modality.tokenizer.encode("film plot " * 12))
+    assert len(attribute(learner, text).words) == len(words)
+
+
+def test_a_single_word(learner: Learner) -> None:
+    assert len(attribute(learner, GOOD[0]).words) == 1
+
+
+def test_wrong_questions_are_refused(learner: Learner) -> None:
+    with pytest.raises(DataError, match="The text has no word"):
+        attribute(learner, "  ")
+    with pytest.raises(DataError, match=r"The label 'bos' is none of the classes.(.|\n)*Did you mean 'pos'"):
+        attribute(learner, "a film", label="bos")
+
+
+def test_a_language_model_has_no_classes_to_explain() -> None:
+    language = language_model_learner(language_bunch("words"), width=12, hidden=16, layers=2, progress=False)
+    with pytest.raises(ModelError, match="The words that mattered are asked for, but the answers are next_token"):
+        attribute(language, "a film")
+
+
+def test_it_prints_and_draws_itself() -> None:
+    words = ("<b>", "costs", "$5", *BAD, *["word"] * 40)
+    found = Attribution("neg", 0.9, words, tuple(float(number % 5 - 1) for number in range(len(words))))
+    assert repr(found).startswith("neg 90%, since (log-odds lost without the word):\n   +3.00  ")
+    assert len(repr(found).splitlines()) == 11
+    page = found._repr_html_()
+    assert "&lt;b&gt;" in page
+    assert page.count("<span") == len(words)
+    figure = found.plot()
+    figure.draw_without_rendering()
+    assert [text.get_text() for text in figure.axes[0].texts][:3] == ["<b>", "costs", r"\$5"]
+    assert found.plot()._repr_png_().startswith(b"\x89PNG")
