@@ -21,7 +21,7 @@ QUESTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "light": {"epochs": [3], "sizes": [FULL]},
         "unet": {"epochs": [3], "sizes": [FULL], "decoder": "unet"},
     },
-    "moonshot": {"180x240, 270x360, 360x480": {"epochs": [4, 3, 5], "sizes": [FULL, (270, 360), LARGE]}},
+    "moonshot": {"180x240, 360x480": {"epochs": [8, 12], "sizes": [FULL, LARGE]}},
 }
 
 

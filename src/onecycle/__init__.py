@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from onecycle.errors import TrainingError as TrainingError
     from onecycle.recipes import fine_tune as fine_tune
     from onecycle.ship.model import load_model as load_model
+    from onecycle.text.attribution import attribute as attribute
+    from onecycle.text.documents import TextList as TextList
+    from onecycle.text.learner import language_model_learner as language_model_learner
+    from onecycle.text.learner import text_learner as text_learner
+    from onecycle.text.tokenizer import Tokenizer as Tokenizer
     from onecycle.train import losses as losses
     from onecycle.train import metrics as metrics
     from onecycle.train.callbacks import Checkpoint as Checkpoint
@@ -70,14 +75,19 @@ _HOMES = {
     "Points": "onecycle.vision.points",
     "StopTraining": "onecycle.errors",
     "Target": "onecycle.data.target",
+    "TextList": "onecycle.text.documents",
+    "Tokenizer": "onecycle.text.tokenizer",
     "TrainingError": "onecycle.errors",
+    "attribute": "onecycle.text.attribution",
     "augment": "onecycle.vision.augment",
     "biwi": "onecycle.vision.biwi",
     "fine_tune": "onecycle.recipes",
+    "language_model_learner": "onecycle.text.learner",
     "load_model": "onecycle.ship.model",
     "losses": "onecycle.train.losses",
     "metrics": "onecycle.train.metrics",
     "predict_tiled": "onecycle.vision.tiles",
+    "text_learner": "onecycle.text.learner",
     "unet_learner": "onecycle.vision.learner",
     "vision_learner": "onecycle.vision.learner",
 }

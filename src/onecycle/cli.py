@@ -16,6 +16,7 @@ from onecycle.errors import DataError, OnecycleError
 if TYPE_CHECKING:
     from onecycle.recipes import Sentence
     from onecycle.train.learner import Learner
+    from onecycle.train.predictor import Predictor
 
 app = typer.Typer(
     help="From a pile of files to a trained, explained and shippable model.",
@@ -24,11 +25,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Data = Annotated[Path, typer.Argument(help="Folder of images; train/ and valid/ in it are used as the sides.")]
+Data = Annotated[
+    Path, typer.Argument(help="Folder of images or texts (or a CSV of texts); train/ and valid/ in it are the sides.")
+]
 Labels = Annotated[Path | None, typer.Option(help="CSV that names images and labels; without it folders are labels.")]
 Column = Annotated[str | None, typer.Option(help="The CSV's column of labels; for points and numbers several: a,b.")]
 Delimiter = Annotated[str | None, typer.Option(help="What separates several tags in one label.")]
-Task = Annotated[str, typer.Option(help="auto, classify (one label an item), tag (several), segment, points, numbers.")]
+Task = Annotated[
+    str,
+    typer.Option(help="auto, classify (one label an item), tag (several), segment, points, numbers, text, sentiment."),
+]
 Masks = Annotated[str | None, typer.Option(help="Where the masks are in DATA, such as labels/{stem}_P.png.")]
 Codes = Annotated[Path | None, typer.Option(help="Text file with the masks' class names; default: DATA/codes.txt.")]
 Ignore = Annotated[str | None, typer.Option(help="The masks' class that does not count; default: one called void.")]
@@ -57,14 +63,15 @@ def train(
     group: Group = None,
     task: Task = "auto",
     backbone: Annotated[
-        str | None, typer.Option(help="Any timm name; default: one whose weights are a package.")
+        str | None,
+        typer.Option(help="Any timm name, for texts a Hugging Face encoder; default: one that is a package."),
     ] = None,
     epochs: Annotated[
         str | None, typer.Option(help="Epochs of the second step; one number, or one a size: 3,2. Default: by task.")
     ] = None,
     sizes: Annotated[
         str | None,
-        typer.Option(help="Image sizes in pixels, smaller first: 64,128 or 90x120,180x240 (height x width)."),
+        typer.Option(help="Image sizes in pixels, smaller first: 64,128 or 90x120,180x240; for texts tokens."),
     ] = None,
     lr: Annotated[str, typer.Option(help="Learning rate of the first step, or auto.")] = "auto",
     metric: Annotated[str | None, typer.Option(help="accuracy, f1, f2, auroc, ...")] = None,
@@ -80,7 +87,7 @@ def train(
     on_bad_item: Annotated[str, typer.Option(help="raise stops at a broken file, skip leaves it out.")] = "raise",
     out: Annotated[Path | None, typer.Option(help="Folder for model, history and pictures.")] = None,
 ) -> None:
-    """Train a model on a folder of images, and write the model, its history and pictures."""
+    """Train a model on a folder of images or texts, and write the model, its history and pictures."""
     from onecycle.recipes import prepare, sentence_for
 
     counts = None if epochs is None else _numbers("epochs", epochs)
@@ -126,7 +133,7 @@ def train_and_report(learner: Learner, sentence: Sentence, out: Path) -> None:
 @app.command()
 def predict(
     bundle: Annotated[Path, typer.Argument(help="A model that `train` or `export` wrote.")],
-    files: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
+    inputs: Annotated[list[str], typer.Argument(help="Files or folders of them; for texts also texts themselves.")],
     out: Annotated[
         Path | None, typer.Option(help="Write a CSV here, a row an image; for masks a folder of PNGs.")
     ] = None,
@@ -135,18 +142,13 @@ def predict(
     ] = False,
     scale: Annotated[float, typer.Option(help="With --tiles: shrink images by this first.")] = 1.0,
 ) -> None:
-    """Predict the labels of images."""
+    """Predict the labels of images or texts."""
     from onecycle.ship.model import load_model, predict_files
-    from onecycle.vision.images import ImageList
 
-    paths: list[str] = []
-    for file in files:
-        found = ImageList.from_folder(file).items if file.is_dir() else None
-        paths += [found.locate(name) for name in found.names()] if found else [str(file)]
     if out is not None:
         _check_writable(out.parent)
     model = load_model(bundle)
-    answers, errors = predict_files(model, paths, tile_scale=scale if tiles else None)
+    answers, errors = predict_files(model, _found(inputs, model), tile_scale=scale if tiles else None)
     if out is None:
         for row in answers.table.to_pylist():
             sure = f"\t{row['confidence']:.3f}" if "confidence" in row else ""
@@ -201,12 +203,17 @@ def info(bundle: Annotated[Path, typer.Argument(help="A model that `train` or `e
 
     tensors, config = read_bundle(bundle, "model")
     size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) / 2**20
-    typer.echo(f"{bundle}: {config['model']['backbone']}, {size:.1f} MB, written by onecycle {config['onecycle']}")
+    kind = config["model"].get("backbone", config["model"]["kind"])
+    typer.echo(f"{bundle}: {kind}, {size:.1f} MB, written by onecycle {config['onecycle']}")
     target = config["target"]
     typer.echo(f"predicts {target['kind']}: {', '.join(target['classes'])}")
     if "threshold" in target:
         typer.echo(f"threshold {target['threshold']:g}")
-    typer.echo(f"reads {config['modality']['kind']} at {'x'.join(map(str, config['modality']['size']))}")
+    modality = config["modality"]
+    extent = (
+        f"at {'x'.join(map(str, modality['size']))}" if "size" in modality else f"of {modality['max_length']} tokens"
+    )
+    typer.echo(f"reads {modality['kind']} {extent}")
     for name, value in config["card"].items():
         typer.echo(f"{name}: {value}")
 
@@ -214,13 +221,15 @@ def info(bundle: Annotated[Path, typer.Argument(help="A model that `train` or `e
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for data, models and pictures.")] = Path("runs/demo"),
-    task: Annotated[str, typer.Option(help="auto (tags and classes), segment or points.")] = "auto",
+    task: Annotated[str, typer.Option(help="auto (tags and classes), segment, points or text.")] = "auto",
 ) -> None:
     """Generate data, train on it, and write models and pictures: nothing is downloaded."""
     from onecycle.demo import jobs
     from onecycle.recipes import prepare
 
-    for name, (about, sentence) in jobs(out / "data", _one_of("task", task, "auto", "segment", "points")).items():
+    for name, (about, sentence) in jobs(
+        out / "data", _one_of("task", task, "auto", "segment", "points", "text")
+    ).items():
         typer.echo(f"--- {name}: {about} ---\n{sentence}\n")
         train_and_report(prepare(sentence), sentence, out / name)
         typer.echo("")
@@ -267,6 +276,22 @@ def _check_writable(folder: Path) -> None:
         )
 
 
+def _found(inputs: list[str], model: Predictor) -> list[str | Path]:
+    """Return the files that are meant; for texts, what is no file is a text."""
+    from onecycle.text.files import SUFFIXES, find_texts
+    from onecycle.vision.images import ImageList
+
+    texts, found = hasattr(model.modality, "tokenizer"), list[str | Path]()
+    for one in inputs:
+        path = Path(one)
+        if len(one) < 4096 and path.is_dir():
+            names = find_texts(path, None, SUFFIXES)[0] if texts else ImageList.from_folder(path).items.names()
+            found += [path / name for name in names]
+        else:
+            found.append(path if not texts or (len(one) < 250 and path.is_file()) else one)
+    return found
+
+
 def _numbers(name: str, text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",")]
@@ -300,7 +325,7 @@ def _batch_size(text: str | None) -> Any:
 
 
 def _task(text: str) -> Any:
-    return _one_of("task", text, "auto", "classify", "tag", "segment", "points", "numbers")
+    return _one_of("task", text, "auto", "classify", "tag", "segment", "points", "numbers", "text", "sentiment")
 
 
 def _rate(text: str) -> Any:

@@ -113,20 +113,22 @@ def by_numbers(
     return found, _split({}, seed, group=group), Call("label_numbers", (names,))
 
 
-def by_texts(data: Path, labels: Path | None, column: str | None, delimiter: str | None, seed: int) -> tuple[Call, ...]:
+def by_texts(
+    data: Path, labels: Path | None, column: str | None, delimiter: str | None, seed: int, group: str | None = None
+) -> tuple[Call, ...]:
     """Return the calls for texts: a folder per class, such as aclImdb, or a table whose longest column holds them."""
     if data.is_file():
         data, labels = data.parent, data
     if labels is None:
         sides = _sides(data)
         within = {"include": sorted(set(sides.values()))} if sides else {}
-        split = _split(sides, seed, stratify="folder")
+        split = _split(sides, seed, stratify="folder", group=group)
         return Call("TextList.from_folder", (str(data),), within), split, Call("label_from_folder")
     column = _label_column(read_csv(labels), labels, column)
     tags = {"delimiter": delimiter, "classes": "all"} if delimiter else {}
     return (
         Call("TextList.from_csv", (str(labels),)),
-        _split({}, seed, stratify=None if tags else column),
+        _split({}, seed, stratify=None if tags else column, group=group),
         Call("label_from_column", (column,), tags),
     )
 

@@ -15,7 +15,7 @@ from onecycle.recipes.sentence import Call, Sentence
 from onecycle.train.fit import LearningRate
 from onecycle.train.learner import Learner
 
-Task = Literal["auto", "classify", "tag", "segment", "points", "numbers"]
+Task = Literal["auto", "classify", "tag", "segment", "points", "numbers", "text", "sentiment"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Size = int | tuple[int, int]
 
@@ -29,12 +29,14 @@ class Usual:
         epochs: Of the second step.
         batch_size: Items a batch.
         learner: The function that makes the learner.
+        size: Pixels, or for texts tokens.
     """
 
     metric: str
     epochs: int = 3
     batch_size: int = 64
     learner: str = "vision_learner"
+    size: int = 128
 
 
 USUAL = {
@@ -43,7 +45,9 @@ USUAL = {
     "segment": Usual("mean_iou", epochs=8, batch_size=8, learner="unet_learner"),
     "points": Usual("pixel_error", epochs=5, batch_size=32),
     "numbers": Usual("mae", epochs=5),
+    "text": Usual("accuracy", epochs=2, batch_size=16, learner="text_learner", size=256),
 }
+USUAL["sentiment"] = USUAL["text"]
 
 
 class Wishes(TypedDict, total=False):
@@ -72,10 +76,11 @@ class Wishes(TypedDict, total=False):
 
 
 def fine_tune(data: str | Path, **wishes: Unpack[Wishes]) -> Learner:
-    """Train a model on a folder of images, in the two steps; print how.
+    """Train a model on a folder of images or texts, in the two steps; print how.
 
     Args:
-        data: The folder. `train/` and `valid/` in it are the sides; else a fifth is held back at random.
+        data: The folder. `train/` and `valid/` in it are the sides; else a fifth is held back at random. For texts also
+            a CSV, whose longest column holds them.
         labels: A CSV that names the images and their labels; None labels by folder.
         column: The CSV's column of labels; None finds it by its name. For points and numbers the columns.
         delimiter: What separates several tags in one label; None finds it.
@@ -84,11 +89,11 @@ def fine_tune(data: str | Path, **wishes: Unpack[Wishes]) -> Learner:
         ignore: For "segment": the class whose pixels do not count; None takes one called void.
         group: A pattern such as "(.+)_[0-9]+": items for which it finds the same are never on both sides.
         task: "classify" for one label an item, "tag" for several, "segment" for a class a pixel, "points", "numbers";
-            "auto" looks at labels and masks.
-        backbone: Any timm name; None takes the one whose weights come as a package.
+            "text" (or "sentiment") for texts; "auto" looks at labels and masks.
+        backbone: Any timm name, for texts any encoder of Hugging Face; None takes one whose weights come as a package.
         epochs: Epochs of the second step, one number or one a size; None takes the task's usual.
         sizes: Image sizes in pixels, or (height, width), smaller first: progressive resizing. None takes 128, for
-            "segment" 180 along the shorter side.
+            "segment" 180 along the shorter side. For texts the most tokens; None takes 256.
         lr: A rate for the first step, or "auto".
         metric: What to watch and keep the best epoch of; None takes the task's own.
         augment: Name of a preset: "default", "satellite", "document" or "none".
@@ -157,29 +162,35 @@ def sentence_for(
         labelled = (
             layout.by_points(folder, table, columns, seed, missing, group) if table else layout.by_biwi(folder, seed)
         )
+    elif task in ("text", "sentiment"):
+        labelled = layout.by_texts(folder, table, columns[0] if columns else None, delimiter, seed, group)
     elif table is not None and task == "numbers":
         labelled = layout.by_numbers(folder, table, columns, seed, missing, group)
     elif table is not None:
-        named = columns[0] if columns else None
-        labelled, tags = layout.by_table(folder, table, named, delimiter, task, seed, missing, group)
+        first = columns[0] if columns else None
+        labelled, tags = layout.by_table(folder, table, first, delimiter, task, seed, missing, group)
         task = "tag" if tags else "classify"
     else:
         labelled, task = layout.by_folder(folder, seed, group), "classify"
     usual = USUAL[task]
     if sizes is None:
-        sizes = [layout.rectangle(folder)] if task == "segment" else [128]
-    transform: dict[str, Any] = {"size": sizes[0]}
-    if task != "points" or augment != "default":  # for points the library's own default knows what may be mirrored
-        transform["augment"] = Call(f"augment.{augment}")
+        sizes = [layout.rectangle(folder)] if task == "segment" else [usual.size]
+    named = (backbone,) if backbone else ()
+    if usual.learner == "text_learner":
+        transform = Call("tokenize", named, {"max_length": max(sizes)})
+    else:
+        transform = Call("transform", (), {"size": sizes[0]})
+        if task != "points" or augment != "default":  # for points the library's own default knows what may be mirrored
+            transform.options["augment"] = Call(f"augment.{augment}")
     prepared = (
-        Call("transform", (), transform),
+        transform,
         Call("databunch", (), {"batch_size": usual.batch_size if batch_size is None else batch_size, "seed": seed}),
     )
     metric = metric or usual.metric
     parts: dict[str, Any] = {"metrics": [metric], "callbacks": [Call("KeepBest", (metric,))]}
     parts |= {"accumulate": accumulate} if accumulate > 1 else {}
     parts |= {"checkpoint_activations": True} if checkpoint_activations else {}
-    learner = Call(usual.learner, (backbone,) if backbone else (), parts)
+    learner = Call(usual.learner, named, parts)
     options: dict[str, Any] = {"lr": lr}
     if len(sizes) > 1:
         options["sizes"] = list(sizes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,24 +11,32 @@ import pyarrow as pa
 import torch
 
 from onecycle.data.modality import collate
-from onecycle.data.numbers import Numbers
-from onecycle.data.target import Category, MultiCategory
 from onecycle.errors import BundleError, DataError
 from onecycle.train.bundle import read_bundle
 from onecycle.train.fold import folded
 from onecycle.train.predictor import Predictions, Predictor, frames_of, joined, predictions
-from onecycle.vision.heatmaps import HeatmapModel
-from onecycle.vision.images import Images
-from onecycle.vision.masks import Mask
-from onecycle.vision.model import ImageModel
-from onecycle.vision.points import Points
-from onecycle.vision.segmentation import SegmentationModel
-from onecycle.vision.tiles import predict_tiled
 
-# Only these can be built from a bundle, by name; a bundle never says which code to run.
-MODELS = {"image_model": ImageModel, "heatmap_model": HeatmapModel, "segmentation_model": SegmentationModel}
-MODALITIES = {"images": Images}
-TARGETS = {target.kind: target for target in (Category, MultiCategory, Numbers, Mask, Points)}
+# Only these can be built from a bundle, by name; a bundle never says which code to run. They are imported when needed,
+# so that a model of images does not wait for the library of texts.
+MODELS = {
+    "image_model": "onecycle.vision.model.ImageModel",
+    "heatmap_model": "onecycle.vision.heatmaps.HeatmapModel",
+    "segmentation_model": "onecycle.vision.segmentation.SegmentationModel",
+    "text_model": "onecycle.text.model.TextModel",
+    "awd_lstm_classifier": "onecycle.text.awd_lstm.AwdLstmClassifier",
+    "awd_lstm_language_model": "onecycle.text.language_model.LanguageModel",
+    "masked_model": "onecycle.text.masked_model.MaskedModel",
+}
+MODALITIES = {"images": "onecycle.vision.images.Images", "texts": "onecycle.text.texts.Texts"}
+TARGETS = {
+    "category": "onecycle.data.target.Category",
+    "multi_category": "onecycle.data.target.MultiCategory",
+    "numbers": "onecycle.data.numbers.Numbers",
+    "mask": "onecycle.vision.masks.Mask",
+    "points": "onecycle.vision.points.Points",
+    "next_token": "onecycle.text.language.NextToken",
+    "masked_token": "onecycle.text.language.MaskedToken",
+}
 
 
 class Model(Predictor):
@@ -70,22 +79,24 @@ def load_model(path: str | Path, *, device: str | torch.device | None = None) ->
             "a bundle as export() writes it.",
             f"load it with the version that wrote it: onecycle {config.get('onecycle', 'unknown')}.",
         ) from error
-    height, width = modality.size
-    chance = torch.Generator().manual_seed(0)  # not the user's
-    example = torch.randint(0, 256, (1, 3, height, width), dtype=torch.uint8, generator=chance)
-    loaded = Model(folded(model.eval(), example), modality, target, torch.device(device or _best_device()))
+    model.eval()
+    if config["modality"]["kind"] == "images":
+        chance = torch.Generator().manual_seed(0)  # not the user's
+        example = torch.randint(0, 256, (1, 3, *modality.size), dtype=torch.uint8, generator=chance)
+        model = folded(model, example)
+    loaded = Model(model, modality, target, torch.device(device or _best_device()))
     loaded.config = config
     return loaded
 
 
 def predict_files(
-    model: Predictor, paths: Sequence[str], *, batch_size: int = 32, tile_scale: float | None = None
+    model: Predictor, paths: Sequence[str | Path], *, batch_size: int = 32, tile_scale: float | None = None
 ) -> tuple[Predictions, list[DataError]]:
     """Answer for files, leaving out those that cannot be read; return the answers and the errors.
 
     Args:
         model: What answers.
-        paths: The files.
+        paths: The files; for texts, what is no `Path` is a text itself.
         batch_size: Files at a time.
         tile_scale: For masks: answer in tiles, of images shrunk by this; see `predict_tiled`.
     """
@@ -98,7 +109,7 @@ def predict_files(
         for path in paths[start : start + batch_size]:
             try:
                 samples.append(model.read(path))
-                names.append(path)
+                names.append(str(path))
             except DataError as error:
                 errors.append(error)
         if samples:
@@ -107,7 +118,11 @@ def predict_files(
     return joined(parts, model.target), errors
 
 
-def _predict_tiled_files(model: Predictor, paths: Sequence[str], scale: float) -> tuple[Predictions, list[DataError]]:
+def _predict_tiled_files(
+    model: Predictor, paths: Sequence[str | Path], scale: float
+) -> tuple[Predictions, list[DataError]]:
+    from onecycle.vision.tiles import predict_tiled
+
     errors: list[DataError] = []
     rows: list[pa.Table] = []
     for path in paths:
@@ -117,7 +132,7 @@ def _predict_tiled_files(model: Predictor, paths: Sequence[str], scale: float) -
             errors.append(error)
             continue
         shares = torch.tensor([list(answer.probabilities.values())])[..., None, None]
-        rows.append(pa.table({"item": [path], **model.target.columns(shares, [answer.label])}))
+        rows.append(pa.table({"item": [str(path)], **model.target.columns(shares, [answer.label])}))
     answers = Predictions(pa.concat_tables(rows), model.target) if rows else joined([], model.target)
     return answers, errors
 
@@ -127,11 +142,12 @@ def _best_device() -> torch.device:
     return accelerator or torch.device("cpu")
 
 
-def _known(table: dict[str, Any], name: str, path: str | Path) -> Any:
+def _known(table: dict[str, str], name: str, path: str | Path) -> Any:
     if name not in table:
         raise BundleError(
             f"{path} needs {name!r}, which this version does not know.",
             f"one of: {', '.join(table)}.",
             "upgrade onecycle, or check where the file is from.",
         )
-    return table[name]
+    module, _, part = table[name].rpartition(".")
+    return getattr(importlib.import_module(module), part)
