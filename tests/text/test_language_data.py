@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from pathlib import Path
@@ -43,7 +44,7 @@ class TestNextToken:
 
     def test_each_place_of_a_batch_reads_on_where_it_stopped(self, streams: DataBunch) -> None:
         batches = list(streams.train.epoch(0))
-        for one, following in zip(batches, batches[1:], strict=False):
+        for one, following in itertools.pairwise(batches):
             places = len(following)
             assert torch.equal(following.inputs[:, 0], one.targets[:places, -1])  # type: ignore[index]
 
@@ -60,7 +61,7 @@ class TestNextToken:
         tokens = tokenizer.tokens(number for row in rows for number in row)
         starts = [place for place, token in enumerate(tokens) if token == "xxbos"]
         assert starts[0] == 0
-        assert {after - before for before, after in zip(starts, starts[1:], strict=False)} == {len(tokenizer.encode(DOCUMENTS[0]))}  # fmt: skip  # noqa: E501
+        assert {after - before for before, after in itertools.pairwise(starts)} == {len(tokenizer.encode(DOCUMENTS[0]))}  # fmt: skip  # noqa: E501
 
     def test_the_usual_chunk_has_72_tokens(self) -> None:
         stage = TextList.from_texts(DOCUMENTS).split_by_index(range(10)).label_for_language_model().tokenize("words")
@@ -90,7 +91,7 @@ class TestStreams:
     def test_places_hold_consecutive_rows(self, count: int, size: int) -> None:
         batches = [rows.tolist() for rows in streamed(torch.arange(count), size)]
         assert sorted(row for rows in batches for row in rows) == list(range(count))
-        for one, following in zip(batches, batches[1:], strict=False):
+        for one, following in itertools.pairwise(batches):
             assert following == [row + 1 for row in one[: len(following)]]
         assert all(len(rows) == min(size, count) for rows in batches[:-1])
 
