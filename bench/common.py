@@ -38,26 +38,26 @@ def run(script: str, *arguments: object) -> dict[str, Any]:
     return {**report, "wall_seconds": time.perf_counter() - start}
 
 
-def race(task: str, data: Path, valid: Path, repeats: int) -> dict[str, Any]:
-    """Let fastai and onecycle train in turn; return every run and the medians of the ratios.
+def race(task: str, data: Path, valid: Path, repeats: int, peer: str = "fastai") -> dict[str, Any]:
+    """Let a peer and onecycle train in turn; return every run and the medians of the ratios.
 
     Each side reports `curve`, rows of (seconds since its process began, metrics on the validation set), and `peak_mb`.
     The goal is reached when every metric is at least as good as the peer's last.
     """
     runs = []
     for seed in range(repeats):
-        peer = run(f"peers/fastai_{task}.py", data, valid, seed)
+        theirs = run(f"peers/{peer}_{task}.py", data, valid, seed)
         ours = run("ours.py", task, data, valid, seed)
-        goal, sign = peer["curve"][-1][1], 1 if ours.get("higher_is_better", True) else -1
-        goals = peer["curve"][-1][1:]
+        goal, sign = theirs["curve"][-1][1], 1 if ours.get("higher_is_better", True) else -1
+        goals = theirs["curve"][-1][1:]
         reached = next(
             (row[0] for row in ours["curve"] if all(sign * m >= sign * g for m, g in zip(row[1:], goals, strict=True))),
             None,
         )
-        runs.append({"seed": seed, "fastai": peer, "onecycle": ours, "goal": goal, "reached_seconds": reached})
+        runs.append({"seed": seed, peer: theirs, "onecycle": ours, "goal": goal, "reached_seconds": reached})
         print(
-            f"seed {seed}: fastai {goal:.4f} after {peer['curve'][-1][0]:.1f} s, {peer['peak_mb']:.0f} MB; onecycle "
-            f"there after {reached and round(reached, 1)} s, ends with {ours['curve'][-1][1]:.4f} "
+            f"seed {seed}: {peer} {goal:.4f} after {theirs['curve'][-1][0]:.1f} s, {theirs['peak_mb']:.0f} MB; "
+            f"onecycle there after {reached and round(reached, 1)} s, ends with {ours['curve'][-1][1]:.4f} "
             f"after {ours['curve'][-1][0]:.1f} s, {ours['peak_mb']:.0f} MB",
             flush=True,
         )
@@ -65,13 +65,14 @@ def race(task: str, data: Path, valid: Path, repeats: int) -> dict[str, Any]:
         "task": task,
         "metric": runs[0]["onecycle"]["metric"],
         "time_ratio": statistics.median(
-            (one["reached_seconds"] or float("inf")) / one["fastai"]["curve"][-1][0] for one in runs
+            (one["reached_seconds"] or float("inf")) / one[peer]["curve"][-1][0] for one in runs
         ),
-        "fastai_seconds": statistics.median(one["fastai"]["curve"][-1][0] for one in runs),
+        "peer": peer,
+        "peer_seconds": statistics.median(one[peer]["curve"][-1][0] for one in runs),
         "onecycle_seconds": statistics.median(one["reached_seconds"] or float("inf") for one in runs),
-        "fastai_metric": statistics.median(one["goal"] for one in runs),
+        "peer_metric": statistics.median(one["goal"] for one in runs),
         "onecycle_metric": statistics.median(one["onecycle"]["curve"][-1][1] for one in runs),
-        "memory_ratio": statistics.median(one["onecycle"]["peak_mb"] / one["fastai"]["peak_mb"] for one in runs),
+        "memory_ratio": statistics.median(one["onecycle"]["peak_mb"] / one[peer]["peak_mb"] for one in runs),
         "runs": runs,
     }
 

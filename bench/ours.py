@@ -45,17 +45,26 @@ def points(folder: Path, valid: str) -> oc.DataBunch:
     return items.split_from_file(valid).label_points("all").transform(96).databunch(32)
 
 
+def sentiment(folder: Path, valid: str) -> oc.DataBunch:
+    labelled = oc.TextList.from_folder(folder).split_by_folder(train="train", valid="test").label_from_folder()
+    return labelled.tokenize(max_length=256).databunch(16)
+
+
 def main() -> None:
     task, folder, valid, seed = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
     watch = Watch()
-    bunch = {"photos": photos, "tags": tags, "camvid": camvid, "points": points}[task](folder, valid)
+    bunch = {"photos": photos, "tags": tags, "camvid": camvid, "points": points, "sentiment": sentiment}[task](
+        folder, valid
+    )
     metrics = {
         "photos": ["accuracy"], "tags": [oc.metrics.fbeta(2, threshold=0.2)], "camvid": ["mean_iou", "pixel_accuracy"],
-        "points": ["pixel_error"],
+        "points": ["pixel_error"], "sentiment": ["accuracy"],
     }[task]  # fmt: skip
-    make = oc.unet_learner if task == "camvid" else oc.vision_learner
+    make = {"camvid": oc.unet_learner, "sentiment": oc.text_learner}.get(task, oc.vision_learner)
     learner = make(bunch, metrics=metrics, callbacks=[watch], seed=seed, progress=False)
-    for epochs in (2, 8) if task == "camvid" else (EPOCHS,):  # a short cycle, to be measured, and a long one
+    if task == "sentiment":
+        learner.to_bf16()  # where the processor has it; else the learner says so
+    for epochs in {"camvid": (2, 8), "sentiment": (1,)}.get(task, (EPOCHS,)):  # CamVid: a short cycle, and a long one
         learner.fine_tune(epochs)
     higher = learner.metrics[0].higher_is_better
     names = [metric.name for metric in learner.metrics]

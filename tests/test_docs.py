@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from onecycle.demo import make_biwi, make_camvid, make_patterns, make_planet
+from onecycle.demo import make_biwi, make_camvid, make_patterns, make_planet, make_reviews
 
 ROOT = Path(__file__).parents[1]
 
@@ -18,6 +18,7 @@ def demo_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     make_patterns(tmp_path / "photos", each=12, pixels=64)
     make_camvid(tmp_path / "camvid", train=8, valid=2, size=(60, 80))
     make_biwi(tmp_path / "biwi", people=3, frames=4, size=(60, 80))
+    make_reviews(tmp_path / "reviews", train=32, test=8, unsup=60)
     (tmp_path / "photos_valid.txt").write_text("dots_000\nrings_001\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -28,6 +29,7 @@ def demo_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("docs/tutorial.md", ["batch.png", "lr.png", "history.png", "mistakes.png", "patterns.onecycle", "last.ckpt"]),
     ("docs/masks_and_points.md", ["masks.png", "worst.png", "answers/street_0008.png", "streets.onecycle"]),
     ("docs/memory.md", []),
+    ("docs/text.md", ["texts.png", "why.png", "reviews.onecycle"]),
 ])  # fmt: skip
 def test_the_code_on_a_page_runs(page: str, written: list[str], demo_data: Path) -> None:
     names: dict[str, object] = {}

@@ -81,7 +81,7 @@ def train(
     ] = None,
     accumulate: Annotated[int, typer.Option(help="Batches a step: gradients are added up.")] = 1,
     checkpoint_activations: Annotated[bool, typer.Option(help="Less memory, more time.")] = False,
-    precision: Annotated[str, typer.Option(help="fp32, bf16 or fp16.")] = "fp32",
+    precision: Annotated[str | None, typer.Option(help="fp32, bf16 or fp16. Default: by task.")] = None,
     seed: Seed = 42,
     missing: Missing = "raise",
     on_bad_item: Annotated[str, typer.Option(help="raise stops at a broken file, skip leaves it out.")] = "raise",
@@ -96,7 +96,8 @@ def train(
         group=group, task=_task(task), backbone=backbone, epochs=counts[0] if counts and len(counts) == 1 else counts,
         sizes=None if sizes is None else _sizes(sizes), lr=_rate(lr), metric=metric, augment=augment,
         batch_size=_batch_size(batch_size), accumulate=accumulate, checkpoint_activations=checkpoint_activations,
-        precision=_one_of("precision", precision, "fp32", "bf16", "fp16"), seed=seed, missing=missing,
+        precision=None if precision is None else _one_of("precision", precision, "fp32", "bf16", "fp16"), seed=seed,
+        missing=missing,
     )  # fmt: skip
     typer.echo(f"{sentence}\n")
     learner = prepare(sentence, on_bad_item=_one_of("on-bad-item", on_bad_item, "raise", "skip"))

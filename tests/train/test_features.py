@@ -15,8 +15,9 @@ from onecycle.data.modality import Batch
 from onecycle.train import features
 from onecycle.train.features import keep_features
 from onecycle.train.learner import Learner
+from onecycle.train.precision import Precision
 
-CPU = torch.device("cpu")
+CPU = Precision("fp32", torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")

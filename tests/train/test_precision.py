@@ -1,6 +1,7 @@
 """Mixed precision: the scaler's logic on the CPU, what suits which device, and the same results within noise."""
 
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import onecycle as oc
-from learners import Grouped, photo_bunch, plain_model, tiny, weights_of
+from learners import Grouped, assert_same, photo_bunch, plain_model, tiny, weights_of
 from onecycle.train import precision
 from onecycle.train.learner import Learner
 from onecycle.train.precision import suited
@@ -132,8 +133,32 @@ def test_the_frozen_stage_works_in_bf16(photos: Path) -> None:
     assert [record.stage for record in learner.history] == ["head", "all"]
 
 
+@pytest.mark.parametrize(("cost", "mode"), [(1.43, "fp32"), (0.5, "bf16")])
+def test_a_mode_that_is_slower_is_told_and_replaced(
+    cost: float, mode: str, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = Learner(photo_bunch(photos), Grouped(), progress=False)
+    monkeypatch.setattr(precision, "_cpu_has_bf16", lambda: True)
+    monkeypatch.setattr(precision, "relative_cost", lambda learner, precision: cost)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        learner.to_bf16()
+    assert learner.precision.mode == mode
+    said = ["bf16 was asked for: here this model takes 1.4 times as long in bf16; using fp32."] if cost > 1 else []
+    assert [str(one.message) for one in told] == said
+
+
+def test_the_cost_is_measured_and_changes_nothing(photos: Path) -> None:
+    learner = tiny(photo_bunch(photos))
+    before, state = learner.copy_weights(), torch.random.get_rng_state()
+    assert precision.relative_cost(learner, precision.Precision("bf16", CPU)) > 0
+    assert_same(before, learner.copy_weights())
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
 def test_a_mode_that_the_processor_lacks_is_told_and_replaced(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     learner = Learner(photo_bunch(photos), Grouped(), progress=False)
+    monkeypatch.setattr(precision, "relative_cost", lambda learner, precision: 0.5)
     for has, used in ((False, "fp32"), (True, "bf16")):
         monkeypatch.setattr(precision, "_cpu_has_bf16", lambda has=has: has)
         with pytest.warns(UserWarning, match=f"fp16 was asked for: this processor has no fp16 .*; using {used}"):

@@ -19,6 +19,7 @@ from onecycle.data.bunch import DataBunch
 from onecycle.data.dataset import DataLoader, seeded
 from onecycle.data.modality import Batch
 from onecycle.train.fold import folded
+from onecycle.train.precision import Precision
 
 # A head needs some hundred steps; where an epoch has fewer, it passes over its features several times.
 HEAD_STEPS = 200
@@ -79,20 +80,20 @@ class Features:
                 yield Batch(self.inputs[there], self.targets[there], there, (), frames)
 
 
-def keep_features(body: nn.Module, bunch: DataBunch, views: int, device: torch.device) -> KeptFeatures | None:
+def keep_features(body: nn.Module, bunch: DataBunch, views: int, precision: Precision) -> KeptFeatures | None:
     """Compute the features of all training and validation items.
 
     Args:
-        body: The frozen part, on `device`.
+        body: The frozen part, on the device of `precision`.
         bunch: The data.
         views: Passes over the training items: the first plain, the others augmented.
-        device: Where the body runs; the features are kept in main memory.
+        precision: How and where the body runs; the features are kept in main memory, in 32 bits.
     Returns:
         The features, or None where they would take too much memory or the body's outputs are no plain vectors.
     """
     views = min(views, MOST_VIEWS)
-    body = folded(body.eval(), _example(bunch, device))
-    valid = _outputs(body, bunch.valid, bunch, device, None)
+    body = folded(body.eval(), _example(bunch, precision.device))
+    valid = _outputs(body, bunch.valid, bunch, precision, None)
     if valid is None or views * len(bunch) * valid.inputs.shape[1] * 4 > psutil.virtual_memory().available / 4:
         return None
     augmented = bunch.train.dataset
@@ -100,7 +101,7 @@ def keep_features(body: nn.Module, bunch: DataBunch, views: int, device: torch.d
     kept = []
     for view in range(views):
         loader = bunch.in_order(augmented, bunch.train.cache) if view else bunch.in_order(plain)
-        features = _outputs(body, loader, bunch, device, view or None)
+        features = _outputs(body, loader, bunch, precision, view or None)
         if features is None:
             return None
         kept.append(features)
@@ -108,14 +109,14 @@ def keep_features(body: nn.Module, bunch: DataBunch, views: int, device: torch.d
 
 
 def _outputs(
-    body: nn.Module, loader: DataLoader, bunch: DataBunch, device: torch.device, view: int | None
+    body: nn.Module, loader: DataLoader, bunch: DataBunch, precision: Precision, view: int | None
 ) -> Features | None:
     """Return the features of all items of `loader`; `view` numbers the augmentation, None is as at prediction."""
     inputs, targets, rows, frames = [], [], [], []
     for number, batch in enumerate(loader.epoch(0)):
         generator = None if view is None else seeded(bunch.options.seed, view, number)
-        prepared = bunch.modality.prepare(batch.to(device), bunch.target, generator)
-        with torch.inference_mode():
+        prepared = bunch.modality.prepare(batch.to(precision.device), bunch.target, generator)
+        with torch.inference_mode(), precision.autocast():
             outputs = _in_pieces(body, prepared.inputs)
         if batch.targets is None or not isinstance(outputs, Tensor) or outputs.ndim != 2:
             return None

@@ -20,7 +20,7 @@ from onecycle.data.items import ItemList
 from onecycle.data.modality import Batch
 from onecycle.data.target import same_answers
 from onecycle.errors import ModelError, StopTraining, TrainingError
-from onecycle.train import answers, checkpoint, events, groups, memory
+from onecycle.train import answers, checkpoint, events, groups, memory, precision
 from onecycle.train.average import WeightAverage
 from onecycle.train.callbacks import ProgressTable
 from onecycle.train.events import Callback
@@ -205,6 +205,11 @@ class Learner:
 
     def _to(self, mode: Mode, force: bool) -> Self:
         used, reason = (mode, "") if force else suited(mode, self.accelerator.device)
+        if not force and used == "bf16" and self.accelerator.device.type == "cpu":
+            # On processors, 16 bits speed up products of matrices, and slow down the small convolutions of many models.
+            cost = precision.relative_cost(self, Precision(used, self.accelerator.device))
+            if cost > 1:
+                used, reason = "fp32", f"here this model takes {cost:.1f} times as long in {used}; using fp32"
         if reason:
             warnings.warn(f"{mode} was asked for: {reason}.", stacklevel=3)
         self.precision, self.kept = Precision(used, self.accelerator.device), None
@@ -489,7 +494,7 @@ class Learner:
             self.kept = None  # the body is about to learn: what was kept will no longer hold
             return None
         if self.kept is None or len(self.kept.views) < min(epochs, 4):
-            self.kept = keep_features(self.model.body, self.data, epochs, self.accelerator.device)
+            self.kept = keep_features(self.model.body, self.data, epochs, self.precision)
         return self.kept
 
     def _learning(self, kept: KeptFeatures | None) -> nn.Module:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import statistics
+import time
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from onecycle.train.learner import Learner
 
 Mode = Literal["fp32", "bf16", "fp16"]
 _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -92,6 +97,24 @@ def suited(mode: Mode, device: torch.device) -> tuple[Mode, str]:
     if mode == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         return "fp16", "this GPU has no bf16 arithmetic; using fp16, with a scaled loss"
     return mode, ""
+
+
+@torch.no_grad()
+def relative_cost(learner: Learner, precision: Precision) -> float:
+    """Return how much longer a forward pass of a few items takes in a precision than in fp32, the median of five."""
+    bunch = learner.data
+    batch = bunch.prepared(bunch.train.dataset, range(min(8, len(bunch)))).to(learner.accelerator.device)
+    learner.model.eval()
+
+    def seconds(one: Precision) -> float:
+        start = time.perf_counter()
+        with one.autocast():
+            learner.model(batch.inputs)
+        return time.perf_counter() - start
+
+    whole = Precision("fp32", learner.accelerator.device)
+    ratios = [seconds(precision) / seconds(whole) for _ in range(6)]
+    return statistics.median(ratios[1:])  # the first warms up
 
 
 def _cpu_has_bf16() -> bool:
