@@ -152,7 +152,10 @@ class TestWrongUse:
             (["--sizes", "0"], "size=0"),
             (["--epochs", "many"], "--epochs many."),
             (["--epochs", "1,2"], "Expected an epoch count for each size"),
-            (["--task", "sort"], "--task sort.\nExpected one of: auto, classify, tag, segment, points, numbers."),
+            (
+                ["--task", "sort"],
+                "--task sort.\nExpected one of: auto, classify, tag, segment, points, numbers, text, sentiment.",
+            ),
             (["--task", "tag"], "Tags were asked for without labels="),
             (["--metric", "acuracy"], "Did you mean 'accuracy'?"),
             (["--augment", "satelite"], "Did you mean 'satellite'?"),

@@ -211,9 +211,8 @@ def info(bundle: Annotated[Path, typer.Argument(help="A model that `train` or `e
     if "threshold" in target:
         typer.echo(f"threshold {target['threshold']:g}")
     modality = config["modality"]
-    extent = (
-        f"at {'x'.join(map(str, modality['size']))}" if "size" in modality else f"of {modality['max_length']} tokens"
-    )
+    pixels = "x".join(map(str, modality.get("size", ())))
+    extent = f"at {pixels}" if pixels else f"of up to {modality['max_length']} tokens"
     typer.echo(f"reads {modality['kind']} {extent}")
     for name, value in config["card"].items():
         typer.echo(f"{name}: {value}")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Unpack
 
-import torch
 from torch import nn
 
 from onecycle.data.bunch import DataBunch
@@ -23,7 +21,7 @@ from onecycle.text.model import Pooling, TextModel, load_encoder
 from onecycle.text.texts import Texts
 from onecycle.text.tokenizer import Tokenizer
 from onecycle.train.groups import GroupedModel
-from onecycle.train.learner import Learner, LearnerOptions
+from onecycle.train.learner import Learner, LearnerOptions, seeded_model
 
 LANGUAGE_TARGETS = ("next_token", "masked_token")
 
@@ -75,7 +73,7 @@ def text_learner(
             transformer, outputs, pad=tokenizer.pad, pooling=pooling, window=window, hidden=hidden or 0, dropout=dropout
         )
 
-    learner = Learner(bunch, _built(bunch, build, options), **options)
+    learner = Learner(bunch, seeded_model(bunch, build, options.get("seed")), **options)
     if bunch is not given:
         learner.history.notes.append("the texts were tokenised again, with the language model's tokenizer")
     learner.freeze()
@@ -146,7 +144,7 @@ def language_model_learner(
             )
         )  # fmt: skip
 
-    model = _built(bunch, build, options)
+    model = seeded_model(bunch, build, options.get("seed"))
     if isinstance(model, LanguageModel) and options.get("loss") is None:
         options["loss"] = RegularisedTokenLoss(model, ar, tar, options.get("label_smoothing", 0.0))
     return LanguageModelLearner(bunch, model, **options)
@@ -213,11 +211,3 @@ def _tokenizer_of(bunch: DataBunch) -> Tokenizer:
             "use vision_learner() for images.",
         )
     return tokenizer  # type: ignore[no-any-return]
-
-
-def _built(bunch: DataBunch, build: Callable[[], GroupedModel], options: Any) -> GroupedModel:
-    """Build a model from the learner's own seed, and leave the user's generator alone."""
-    seed = options.get("seed")
-    with torch.random.fork_rng():
-        torch.manual_seed(bunch.options.seed if seed is None else seed)
-        return build()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Self, TypedDict
+from typing import Any, Self, TypedDict, TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -44,6 +44,8 @@ from onecycle.train.mix import Mix
 from onecycle.train.precision import Mode, Precision, suited
 from onecycle.train.predictor import Prediction, Predictions, Predictor
 from onecycle.train.schedule import Constant, OneCycle, Schedule
+
+GroupedModelT = TypeVar("GroupedModelT", bound=groups.GroupedModel)
 
 
 class LearnerOptions(TypedDict, total=False):
@@ -662,3 +664,10 @@ class Learner:
             path: A name with a suffix, such as planet.onecycle, becomes one file; a name without one a folder.
         """
         return checkpoint.export_model(self, path)
+
+
+def seeded_model(bunch: DataBunch, build: Callable[[], GroupedModelT], seed: int | None) -> GroupedModelT:
+    """Return a model built from the learner's own seed, or the bunch's, and leave the user's generator alone."""
+    with torch.random.fork_rng():
+        torch.manual_seed(bunch.options.seed if seed is None else seed)
+        return build()

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Literal, Unpack
 
 import timm
-import torch
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
 from onecycle.data.bunch import DataBunch
 from onecycle.errors import ModelError
 from onecycle.train.groups import GroupedModel
-from onecycle.train.learner import Learner, LearnerOptions
+from onecycle.train.learner import Learner, LearnerOptions, seeded_model
 from onecycle.vision.heatmaps import HeatmapModel
 from onecycle.vision.model import ImageModel
 from onecycle.vision.points import Points
@@ -120,11 +119,7 @@ def learner_for(
     bunch: DataBunch, build: Callable[[], GroupedModel], *, frozen: bool, **options: Unpack[LearnerOptions]
 ) -> Learner:
     """Return a learner whose model is built from the learner's own seed, and leaves the user's generator alone."""
-    seed = options.get("seed")
-    with torch.random.fork_rng():
-        torch.manual_seed(bunch.options.seed if seed is None else seed)
-        model = build()
-    learner = Learner(bunch, model, **options)
+    learner = Learner(bunch, seeded_model(bunch, build, options.get("seed")), **options)
     if frozen:
         learner.freeze()
     return learner
