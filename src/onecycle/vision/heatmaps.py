@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from onecycle.train.groups import GroupedModel
-from onecycle.vision.pyramid import Encoder, LightDecoder, create_encoder
+from onecycle.vision.pyramid import Encoder, LightDecoder, PyramidModel, create_encoder
 
 
 class CentreOfMass(nn.Module):
@@ -29,7 +28,7 @@ class CentreOfMass(nn.Module):
         return torch.stack([(likely.sum(dim=2) * x).sum(dim=-1), (likely.sum(dim=3) * y).sum(dim=-1)], dim=-1)
 
 
-class HeatmapModel(GroupedModel):
+class HeatmapModel(PyramidModel):
     """An encoder, and a light decoder that gives one map a point.
 
     On faces it is far better than numbers from a pooled vector, which has forgotten where things are (bench/README.md).
@@ -42,7 +41,6 @@ class HeatmapModel(GroupedModel):
         pretrained: As for `create_backbone`.
     """
 
-    body: Encoder
     frozen_epochs = 0  # what a frozen encoder knows says little about places
 
     def __init__(
@@ -63,21 +61,3 @@ class HeatmapModel(GroupedModel):
         channels = network.feature_info.channels()  # type: ignore[union-attr,operator]
         self.head = nn.Sequential(LightDecoder(channels, points), CentreOfMass())
         self.to(memory_format=torch.channels_last)
-
-    def layer_groups(self) -> list[list[str]]:
-        """Two halves of the encoder, and the decoder."""
-        halves = [[f"body.{name}" for name in half] for half in self.body.halves()]
-        return [*halves, [f"head.{name}" for name, _ in self.head.named_parameters()]]
-
-    def checkpoint_activations(self) -> None:
-        """Let the encoder compute its activations again."""
-        self.body.checkpoint_activations(self.config["backbone"])
-
-    def to_config(self) -> dict[str, Any]:
-        """Everything but the weights."""
-        return dict(self.config)
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> HeatmapModel:
-        """Build the model that `to_config` described, with random weights."""
-        return cls(**{key: value for key, value in config.items() if key != "kind"})

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Self
 
 import timm
 from torch import Tensor, nn
 from torch.nn import functional
 
 from onecycle.errors import ModelError
+from onecycle.train.groups import GroupedModel
 from onecycle.vision.model import Normalize, checkpoint_backbone
 from onecycle.vision.weights import create_backbone
 
@@ -83,6 +85,31 @@ class Encoder(nn.Module):
         if str(getattr(self.network, "output_fmt", "NCHW")).endswith("NHWC"):  # of timm's windowed transformers
             maps = [features.permute(0, 3, 1, 2) for features in maps]
         return maps
+
+
+class PyramidModel(GroupedModel):
+    """An encoder as body, and as head what makes an answer of its feature maps."""
+
+    body: Encoder
+    config: dict[str, Any]
+
+    def layer_groups(self) -> list[list[str]]:
+        """Two halves of the encoder, and the decoder."""
+        halves = [[f"body.{name}" for name in half] for half in self.body.halves()]
+        return [*halves, [f"head.{name}" for name, _ in self.head.named_parameters()]]
+
+    def checkpoint_activations(self) -> None:
+        """Let the encoder compute its activations again."""
+        self.body.checkpoint_activations(self.config["backbone"])
+
+    def to_config(self) -> dict[str, Any]:
+        """Everything but the weights."""
+        return dict(self.config)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Build the model that `to_config` described, with random weights."""
+        return cls(**{key: value for key, value in config.items() if key != "kind"})
 
 
 def create_encoder(backbone: str, pretrained: bool | str | Path) -> nn.Module:

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from onecycle.errors import ModelError, suggest
-from onecycle.train.groups import GroupedModel
-from onecycle.vision.pyramid import Encoder, LightDecoder, copy_weights, create_encoder, resized
+from onecycle.vision.pyramid import Encoder, LightDecoder, PyramidModel, copy_weights, create_encoder, resized
 from onecycle.vision.weights import create_backbone
 
 LIGHT = "light"
@@ -22,7 +21,7 @@ DECODERS = {
 }  # fmt: skip
 
 
-class SegmentationModel(GroupedModel):
+class SegmentationModel(PyramidModel):
     """An encoder and a decoder that gives every pixel's classes.
 
     Batch-norm statistics of the encoder are trained with it: unlike for photos of single things, segmentation gained by
@@ -37,7 +36,6 @@ class SegmentationModel(GroupedModel):
         pretrained: As for `create_backbone`.
     """
 
-    body: Encoder
     frozen_epochs = 0  # with the encoder frozen, an epoch costs nearly as much and teaches far less
 
     def __init__(
@@ -70,24 +68,6 @@ class SegmentationModel(GroupedModel):
         height, width = inputs.shape[-2:]
         outputs = self.head(self.body(inputs))
         return resized(outputs, (self.body.filled(height), self.body.filled(width)))[..., :height, :width]
-
-    def layer_groups(self) -> list[list[str]]:
-        """Two halves of the encoder, and the decoder."""
-        halves = [[f"body.{name}" for name in half] for half in self.body.halves()]
-        return [*halves, [f"head.{name}" for name, _ in self.head.named_parameters()]]
-
-    def checkpoint_activations(self) -> None:
-        """Let the encoder compute its activations again."""
-        self.body.checkpoint_activations(self.config["backbone"])
-
-    def to_config(self) -> dict[str, Any]:
-        """Everything but the weights."""
-        return dict(self.config)
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> SegmentationModel:
-        """Build the model that `to_config` described, with random weights."""
-        return cls(**{key: value for key, value in config.items() if key != "kind"})
 
 
 def _classical(decoder: str, backbone: str, outputs: int, pretrained: bool | str | Path) -> tuple[nn.Module, nn.Module]:
