@@ -119,7 +119,7 @@ def compare(vocabulary: int, steps: int, repeats: int, **sizes: int) -> dict[str
 def main(repeats: int = 5) -> dict[str, Any]:
     cases = [
         compare(8_000, 12, repeats, width=200, hidden=400, layers=3),
-        compare(8_000, 4, repeats, width=400, hidden=1152, layers=3),
+        compare(8_000, 2, min(repeats, 3), width=400, hidden=1152, layers=3),
     ]
     result = {"cases": cases}
     save("awd_lstm", result)

@@ -12,7 +12,7 @@ from common import peak_mb, save
 from sentiment import sample
 
 SIZES = {"width": 200, "hidden": 300, "layers": 3}
-LABELLED, CLASSIFIER_EPOCHS = 2000, 3
+LABELLED, CLASSIFIER_EPOCHS = 2000, 2
 
 
 def main(folder: Path, epochs: int = 1) -> dict[str, Any]:
