@@ -10,9 +10,14 @@ from pathlib import Path
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may reach for the hub
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # models this small lose more by waiting for threads than they gain
 
+import hypothesis
 import numpy as np
 import pytest
 from PIL import Image
+
+# The same examples every time; new ones are looked for with `pytest --hypothesis-profile=default`.
+hypothesis.settings.register_profile("same", derandomize=True)
+hypothesis.settings.load_profile("same")
 
 # timm's own models for tests: real architectures of a few hundred thousand weights.
 TINY = "test_efficientnet"
