@@ -79,7 +79,9 @@ def test_texts_from_training_to_answers(
     monkeypatch.chdir(tmp_path)
     arguments = ["train", str(reviews), "--task", "sentiment", "--epochs", "1", "--sizes", "48", "--precision", "fp32"]
     assert exit_code([*arguments, "--out", "run"]) == 0
-    assert "On 8 validation items: valid_loss" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "before epoch 1: lr=slice(1.6e-05, 0.002), as is usual" in told
+    assert "On 8 validation items: valid_loss" in told
     for name in (
         "model.onecycle",
         "history.csv",
@@ -97,9 +99,9 @@ def test_texts_from_training_to_answers(
     assert len(rows) == 2 + 4
     assert all(row[1] in ("neg", "pos") and 0.5 <= float(row[2]) <= 1 for row in rows)
     assert exit_code(["predict", "run/model.onecycle", "What a film!", " ", "--out", "answers.csv"]) == 2
-    told = capsys.readouterr()
-    assert "1 predictions written to answers.csv" in told.out
-    assert "The text ' ' is empty" in told.err
+    wrong = capsys.readouterr()
+    assert "1 predictions written to answers.csv" in wrong.out
+    assert "The text ' ' is empty" in wrong.err
     assert exit_code(["info", "run/model.onecycle"]) == 0
     assert "reads texts of up to 48 tokens" in capsys.readouterr().out
     model = oc.load_model("run/model.onecycle")

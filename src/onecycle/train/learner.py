@@ -38,7 +38,7 @@ from onecycle.train.fit import (
     unfrozen_rates,
 )
 from onecycle.train.history import EpochRecord, History
-from onecycle.train.lr_find import Curve, Finding, find, sweep_rates
+from onecycle.train.lr_find import Curve, Finding, find, shown, sweep_rates
 from onecycle.train.metrics import MetricLike, resolve_metrics
 from onecycle.train.mix import Mix
 from onecycle.train.precision import Mode, Precision, suited
@@ -264,9 +264,13 @@ class Learner:
                 self.fit_one_cycle(frozen_epochs, lr)
             if count:
                 self.freeze_to(groups.first_tuned(self.model))
-                two_steps = frozen_epochs > 0 and not isinstance(lr, slice)
-                usual = groups.usual_rates(self.model) if lr == "auto" else None
-                self.fit_one_cycle(count, unfrozen_rates(self.frozen_rate) if two_steps else usual or lr)
+                rates, usual = lr, groups.usual_rates(self.model)
+                if frozen_epochs and not isinstance(lr, slice):
+                    rates = unfrozen_rates(self.frozen_rate)
+                elif lr == "auto" and usual is not None:
+                    rates = usual
+                    self.history.notes.append(f"before epoch {len(self.history) + 1}: lr={shown(usual)}, as is usual")
+                self.fit_one_cycle(count, rates)
 
     def fit_one_cycle(self, epochs: int, lr: LearningRate = "auto", *, schedule: OneCycle | None = None) -> None:
         """Train for one cycle: the rate warms up to `lr`, then cools down, step by step."""
