@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from onecycle.text.learner import language_model_learner
 from onecycle.text.masked_model import MaskedModel
-from onecycle.text.model import random_encoder
+from onecycle.text.transformer import random_encoder
 from onecycle.train.groups import layer_groups
 
 BERT = {

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
 
 from onecycle.errors import ModelError
-from onecycle.text.model import TextModel, load_encoder, most_tokens, pooled, random_encoder
+from onecycle.text.model import TextModel, pooled
+from onecycle.text.transformer import load_encoder, most_tokens, random_encoder
 from onecycle.train.groups import freeze_to, layer_groups
 
 SIZES = {

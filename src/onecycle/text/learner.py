@@ -17,9 +17,10 @@ from onecycle.text.labelled import LabelledTexts
 from onecycle.text.language_model import LanguageModel
 from onecycle.text.losses import RegularisedTokenLoss
 from onecycle.text.masked_model import MaskedModel
-from onecycle.text.model import Pooling, TextModel, load_encoder
+from onecycle.text.model import Pooling, TextModel
 from onecycle.text.texts import Texts
 from onecycle.text.tokenizer import Tokenizer
+from onecycle.text.transformer import load_encoder
 from onecycle.train.groups import GroupedModel
 from onecycle.train.learner import Learner, LearnerOptions, seeded_model
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from onecycle.text.model import checkpoint_encoder, encoder_groups, plain_config, random_encoder
+from onecycle.text.transformer import checkpoint_encoder, encoder_groups, plain_config, random_encoder
 from onecycle.train.groups import GroupedModel
 
 
