@@ -23,6 +23,7 @@ def main(data: Path, repeats: str = "3") -> None:
         ("points.py", data / "faces", repeats),
         ("sentiment.py", data / "aclImdb", repeats),
         ("awd_lstm.py",),
+        ("language_route.py", data / "aclImdb"),
         ("choices.py", data / "camvid"),
         ("memory.py",),
     ):
@@ -49,7 +50,7 @@ def write_table() -> None:
     for case in found["overhead"]["cases"]:
         name = f"{case['backbone']}, {case['size']} px, {case['step_ms']:.1f} ms"
         lines.append(f"| a training step against a bare loop ({name}) | | | {case['ratio']:.3f} | 1.03 |")
-    for case in found["awd_lstm"]["cases"]:
+    for case in found.get("awd_lstm", {"cases": []})["cases"]:
         name = f"{case['layers']} layers of {case['hidden']}, {case['tokens_per_second']:,.0f} tokens a second"
         lines.append(f"| an AWD-LSTM's tokens a second against a bare loop ({name}) | | | {case['ratio']:.3f} | 0.9 |")
     rates = found["decode"]["images_per_second"]
