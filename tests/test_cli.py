@@ -72,7 +72,7 @@ class TestTrain:
         assert "learning_rate_1.png" in written
         assert len(done.err.splitlines()) == 2, "a line an epoch, where there is no terminal"
         assert "On 6 validation items: valid_loss" in done.out
-        assert f"Next: onecycle predict {Path('runs/one/model.onecycle')} IMAGES..." in done.out
+        assert f"Next: onecycle predict {Path('runs/one/model.onecycle')} INPUTS..." in done.out
         # The printed sentence, run as it stands, gives the same history.
         names: dict[str, Any] = {"oc": oc}
         exec(done.out.split("\n\n")[0], names)

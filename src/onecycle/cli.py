@@ -126,7 +126,7 @@ def train_and_report(learner: Learner, sentence: Sentence, out: Path) -> None:
     if interrupted:
         typer.echo(f"Stopped by Ctrl-C: the best model so far is {written['model']}")
     typer.echo(f"Written to {out}/: {', '.join(path.name for path in written.values())}")
-    typer.echo(f"Next: onecycle predict {written['model']} IMAGES...")
+    typer.echo(f"Next: onecycle predict {written['model']} INPUTS...")
     if interrupted:
         raise KeyboardInterrupt
 

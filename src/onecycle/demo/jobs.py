@@ -27,7 +27,7 @@ def jobs(folder: Path, task: str = "auto") -> dict[str, tuple[str, Sentence]]:
         return {"biwi": ("the centre of each head", sentence_for(heads, task="points", sizes=[(96, 128)]))}
     if task == "text":
         reviews = make_reviews(folder / "reviews")
-        return {"reviews": ("praise or blame", sentence_for(reviews, task="text", sizes=[128]))}
+        return {"reviews": ("praise or blame", sentence_for(reviews, task="text", epochs=4, sizes=[128]))}
     planet, patterns = make_planet(folder / "planet"), make_patterns(folder / "patterns")
     tags = sentence_for(planet, labels=planet / "train_v2.csv", metric="f2", augment="satellite", epochs=2, sizes=[96])
     classes = sentence_for(patterns, augment="satellite", epochs=2, sizes=[96])
