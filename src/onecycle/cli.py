@@ -278,18 +278,25 @@ def _check_writable(folder: Path) -> None:
 
 def _found(inputs: list[str], model: Predictor) -> list[str | Path]:
     """Return the files that are meant; for texts, what is no file is a text."""
-    from onecycle.text.files import SUFFIXES, find_texts
-    from onecycle.vision.images import ImageList
-
     texts, found = hasattr(model.modality, "tokenizer"), list[str | Path]()
     for one in inputs:
         path = Path(one)
         if len(one) < 4096 and path.is_dir():
-            names = find_texts(path, None, SUFFIXES)[0] if texts else ImageList.from_folder(path).items.names()
-            found += [path / name for name in names]
+            found += [path / name for name in _names_in(path, texts)]
         else:
             found.append(path if not texts or (len(one) < 250 and path.is_file()) else one)
     return found
+
+
+def _names_in(folder: Path, texts: bool) -> list[str]:
+    """Return the texts or images below a folder; only the one kind's own code is imported."""
+    if texts:
+        from onecycle.text.files import SUFFIXES, find_texts
+
+        return find_texts(folder, None, SUFFIXES)[0]
+    from onecycle.vision.images import ImageList
+
+    return ImageList.from_folder(folder).items.names()
 
 
 def _numbers(name: str, text: str) -> list[int]:

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from onecycle.text.transformer import checkpoint_encoder, encoder_groups, plain_config, random_encoder
-from onecycle.train.groups import GroupedModel
+from onecycle.text.transformer import TransformerModel, plain_config, random_encoder
 
 
 class TokenEncoder(nn.Module):
@@ -45,7 +44,7 @@ class MaskedHead(nn.Module):
         return F.linear(self.norm(F.gelu(self.dense(vectors))), weight, self.bias)
 
 
-class MaskedModel(GroupedModel):
+class MaskedModel(TransformerModel):
     """A transformer encoder that says which tokens were masked.
 
     Args:
@@ -70,19 +69,6 @@ class MaskedModel(GroupedModel):
         """Return logits of each token, (batch, length, vocabulary)."""
         logits: Tensor = self.head(self.body(inputs), self._embedding())
         return logits
-
-    def layer_groups(self) -> list[list[str]]:
-        """Embeddings, the lower and the upper half of the encoder's blocks, and the head."""
-        groups = [[f"body.encoder.{name}" for name in group] for group in encoder_groups(self.body.encoder)]  # type: ignore[arg-type]
-        return [*groups, [f"head.{name}" for name, _ in self.head.named_parameters()]]
-
-    def checkpoint_activations(self) -> None:
-        """Let the encoder recompute its activations."""
-        checkpoint_encoder(self.body.encoder)  # type: ignore[arg-type]
-
-    def to_config(self) -> dict[str, Any]:
-        """Everything but the weights."""
-        return dict(self.config)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> MaskedModel:

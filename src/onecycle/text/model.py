@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig
 
 from onecycle.errors import ModelError
-from onecycle.text.transformer import checkpoint_encoder, encoder_groups, most_tokens, plain_config, random_encoder
-from onecycle.train.groups import GroupedModel
+from onecycle.text.transformer import TransformerModel, most_tokens, plain_config, random_encoder
 from onecycle.train.heads import make_head
 
 Pooling = Literal["mean", "first", "max", "mean_max"]
@@ -75,7 +74,7 @@ def pooled(states: Tensor, there: Tensor, pooling: Pooling) -> Tensor:
     return torch.cat(parts, 1)
 
 
-class TextModel(GroupedModel):
+class TextModel(TransformerModel):
     """A transformer encoder that gives one vector a text, and a head on it.
 
     Args:
@@ -129,19 +128,6 @@ class TextModel(GroupedModel):
         self.body = PooledEncoder(encoder, pad, pooling, window)
         width = int(encoder_config.hidden_size) * (2 if pooling == "mean_max" else 1)
         self.head = make_head(width, outputs, hidden, dropout)
-
-    def layer_groups(self) -> list[list[str]]:
-        """Embeddings, the lower and the upper half of the encoder's blocks, and the head."""
-        groups = [[f"body.encoder.{name}" for name in group] for group in encoder_groups(self.body.encoder)]  # type: ignore[arg-type]
-        return [*groups, [f"head.{name}" for name, _ in self.head.named_parameters()]]
-
-    def checkpoint_activations(self) -> None:
-        """Let the encoder recompute its activations."""
-        checkpoint_encoder(self.body.encoder)  # type: ignore[arg-type]
-
-    def to_config(self) -> dict[str, Any]:
-        """Everything but the weights."""
-        return dict(self.config)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> TextModel:

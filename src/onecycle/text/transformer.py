@@ -12,6 +12,26 @@ from torch import nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig
 
 from onecycle.errors import ModelError
+from onecycle.train.groups import GroupedModel
+
+
+class TransformerModel(GroupedModel):
+    """A model whose body holds a transformer as `encoder`."""
+
+    config: dict[str, Any]
+
+    def layer_groups(self) -> list[list[str]]:
+        """Embeddings, the lower and the upper half of the encoder's blocks, and the head."""
+        groups = [[f"body.encoder.{name}" for name in group] for group in encoder_groups(self.body.encoder)]  # type: ignore[arg-type]
+        return [*groups, [f"head.{name}" for name, _ in self.head.named_parameters()]]
+
+    def checkpoint_activations(self) -> None:
+        """Let the encoder recompute its activations."""
+        checkpoint_encoder(self.body.encoder)  # type: ignore[arg-type]
+
+    def to_config(self) -> dict[str, Any]:
+        """Everything but the weights."""
+        return dict(self.config)
 
 
 def load_encoder(folder: str | Path) -> nn.Module:
