@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -77,6 +79,36 @@ def test_fbeta_of_tags_averages_as_asked_for(beta: float, threshold: float) -> N
         metric = metrics.fbeta(beta, threshold=threshold, average=average)  # type: ignore[arg-type]
         assert value(metric, TAGS, TAG_PROBABILITIES, TAG_ANSWERS) == pytest.approx(expected), average
         assert metric.name == f"f{beta:g}_{average}"
+
+
+@pytest.mark.parametrize("average", ["samples", "micro", "macro"])
+@pytest.mark.parametrize("seed", range(5))
+def test_fbeta_agrees_with_torchmetrics_also_where_a_class_is_missing(average: Any, seed: int) -> None:
+    from torchmetrics.functional.classification import multiclass_fbeta_score, multilabel_fbeta_score
+
+    torch.manual_seed(seed)
+    probabilities, answers = torch.rand(6, 3), (torch.rand(6, 3) > 0.6).int()
+    probabilities[:, seed % 3] *= 0.1  # a tag that is never predicted, and in half of the cases never true
+    answers[:, seed % 3] *= seed % 2
+    metric = metrics.fbeta(2, threshold=0.5, average=average)
+    if average != "samples":  # of which torchmetrics has another notion for tags
+        expected = multilabel_fbeta_score(probabilities, answers, 2.0, 3, threshold=0.5, average=average)
+        assert value(metric, TAGS, probabilities, answers) == pytest.approx(float(expected))
+        classes = torch.randint(0, 2 + seed % 2, (6,))
+        expected = multiclass_fbeta_score(probabilities, classes, 2.0, 3, average=average)
+        assert value(metric, CLASSES, probabilities, classes) == pytest.approx(float(expected))
+
+
+def test_counted_metrics_come_without_torchmetrics() -> None:
+    """It takes seconds to import, and brings torchvision and transformers."""
+    code = (
+        "import sys, torch; from onecycle.data.target import Category; from onecycle.train.metrics import METRICS\n"
+        "for name in ('accuracy', 'error_rate', 'top_5', 'f1'):\n"
+        "    meter = METRICS[name]().meter(Category(('a', 'b')))\n"
+        "    meter.update(torch.rand(4, 2), torch.tensor([0, 1, 1, 0])); meter.compute()\n"
+        "assert 'torchmetrics' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_fbeta_of_tags_takes_the_targets_own_threshold_and_averages_over_items() -> None:
