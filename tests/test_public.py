@@ -43,7 +43,7 @@ def test_an_unknown_name_is_an_attribute_error(name: str) -> None:
         ("import onecycle", ["torch", "timm", "numpy", "pyarrow", "matplotlib"]),
         ("import onecycle; onecycle.ModelError, onecycle.StopTraining", ["torch", "timm"]),
         ("import onecycle.cli", ["torch", "timm", "pyarrow", "numpy", "matplotlib"]),
-        ("import onecycle; onecycle.vision_learner, onecycle.metrics", ["torchmetrics"]),
+        ("import onecycle; onecycle.vision_learner, onecycle.metrics", ["torchmetrics", "matplotlib"]),
     ],
     ids=["package", "errors", "command line", "metrics"],
 )

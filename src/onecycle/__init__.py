@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from onecycle.imports import without_collecting
+
 if TYPE_CHECKING:
     from onecycle.data.bunch import DataBunch as DataBunch
     from onecycle.data.dataset import Dataset as Dataset
@@ -98,7 +100,8 @@ __all__ = sorted(_HOMES)
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'onecycle' has no attribute {name!r}")
-    module = importlib.import_module(_HOMES[name])
+    with without_collecting():
+        module = importlib.import_module(_HOMES[name])
     value = module if _HOMES[name].endswith(f".{name}") and not hasattr(module, name) else getattr(module, name)
     globals()[name] = value
     return value

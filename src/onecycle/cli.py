@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from onecycle.errors import DataError, OnecycleError
+from onecycle.imports import without_collecting
 
 if TYPE_CHECKING:
     from onecycle.recipes import Sentence
@@ -88,7 +89,8 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Folder for model, history and pictures.")] = None,
 ) -> None:
     """Train a model on a folder of images or texts, and write the model, its history and pictures."""
-    from onecycle.recipes import prepare, sentence_for
+    with without_collecting():
+        from onecycle.recipes import prepare, sentence_for
 
     counts = None if epochs is None else _numbers("epochs", epochs)
     sentence = sentence_for(
@@ -144,7 +146,8 @@ def predict(
     scale: Annotated[float, typer.Option(help="With --tiles: shrink images by this first.")] = 1.0,
 ) -> None:
     """Predict the labels of images or texts."""
-    from onecycle.ship.model import load_model, predict_files
+    with without_collecting():
+        from onecycle.ship.model import load_model, predict_files
 
     if out is not None:
         _check_writable(out.parent)
@@ -181,7 +184,9 @@ def check(
 ) -> None:
     """Read every item as training would; report broken files, odd labels and duplicates."""
     import onecycle
-    from onecycle.recipes import labelled_list, sentence_for
+
+    with without_collecting():
+        from onecycle.recipes import labelled_list, sentence_for
 
     sentence = sentence_for(
         data, labels=labels, column=_columns(column), delimiter=delimiter, masks=masks, codes=codes, ignore=ignore,
@@ -200,7 +205,8 @@ def check(
 @app.command()
 def info(bundle: Annotated[Path, typer.Argument(help="A model that `train` or `export` wrote.")]) -> None:
     """Tell what a model is, and how it was trained."""
-    from onecycle.train.bundle import read_bundle
+    with without_collecting():
+        from onecycle.train.bundle import read_bundle
 
     tensors, config = read_bundle(bundle, "model")
     size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) / 2**20

@@ -199,6 +199,14 @@ def test_abandoning_an_epoch_does_not_spoil_the_next(dataset: ItemDataset) -> No
     assert_same(list(loader.epoch(1)), list(DataLoader(dataset, batch_size=2).epoch(1)))
 
 
+def test_the_plan_of_workers_holds_no_python_object_an_item(dataset: ItemDataset) -> None:
+    loader = DataLoader(dataset, batch_size=5, shuffle=True, workers=1)
+    batches = loader.epoch(0)
+    next(batches)
+    assert all(isinstance(rows, torch.Tensor) for rows in loader._plan.batches)
+    assert list(loader._plan) == [rows.tolist() for rows in loader.plan(0)]
+
+
 def test_there_are_a_few_workers_by_default() -> None:
     assert 1 <= usual_workers() <= 8
 

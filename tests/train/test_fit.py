@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 
 import pytest
 import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState, GradientState
 from torch import nn
 
-from onecycle.train.fit import Fit, Losses, adamw, endless, not_finite, set_pace, unfrozen_rates
+from learners import photo_bunch, tiny
+from onecycle.train.fit import Fit, Losses, adamw, endless, not_finite, runs_plain, set_pace, unfrozen_rates
 from onecycle.train.schedule import Constant, Pace
 
 
@@ -64,3 +69,34 @@ def test_pace_sets_the_momentum_of_sgd_only_where_it_has_one() -> None:
 
 def test_endless_goes_from_epoch_to_epoch() -> None:
     assert list(islice(endless(lambda epoch: iter([epoch, epoch]), 3), 5)) == [3, 3, 4, 4, 5]  # type: ignore[arg-type, list-item]
+
+
+@pytest.fixture
+def fresh_accelerators() -> Iterator[None]:
+    """What one Accelerator is told holds for all of a process; forget it before and after."""
+
+    def forget() -> None:
+        AcceleratorState._reset_state(reset_partial_state=True)
+        GradientState._reset_state()
+
+    forget()
+    yield
+    forget()
+
+
+@pytest.mark.usefixtures("fresh_accelerators")
+def test_only_an_accelerator_with_something_to_add_wraps_the_model() -> None:
+    """Its wrappers would cost every step some time, and a collection of garbage at the end of the fit."""
+    assert runs_plain(Accelerator())
+    assert not runs_plain(Accelerator(gradient_accumulation_steps=2))
+
+
+@pytest.mark.usefixtures("fresh_accelerators")
+def test_a_learner_trains_in_the_precision_of_its_accelerator(photos: Path) -> None:
+    seen: list[torch.dtype] = []
+    learner = tiny(photo_bunch(photos), frozen=False, accelerator=Accelerator(mixed_precision="bf16"))
+    assert not runs_plain(learner.accelerator)
+    layer = next(module for module in learner.model.modules() if isinstance(module, nn.Conv2d))
+    layer.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    learner.fit(1, 1e-3)
+    assert torch.bfloat16 in seen

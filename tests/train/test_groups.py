@@ -109,6 +109,12 @@ def test_weight_decay_spares_norms_and_biases_and_every_group_has_its_rate() -> 
     ]
 
 
+def test_parameters_of_the_same_rate_and_decay_come_together() -> None:
+    one = parameter_groups(Grouped(), [1e-3, 1e-3, 1e-3], weight_decay=0.1)
+    assert [(len(group["params"]), group["weight_decay"]) for group in one] == [(3, 0.1), (5, 0.0)]
+    assert len(parameter_groups(Grouped(), [1e-3, 1e-3, 1e-3], weight_decay=0.0)) == 1
+
+
 def test_frozen_parameters_are_not_handed_to_the_optimizer() -> None:
     model = Grouped()
     freeze_to(model, -1)

@@ -45,6 +45,13 @@ def test_a_steep_slope_advises_a_tenth_of_the_lowest_point(lowest: float) -> Non
     assert re.match(r"the loss falls from 2 to 0\.5, lowest around \d\.\de-0\d; a tenth of that", reason)
 
 
+def test_a_whole_model_takes_a_third_of_the_lowest_point() -> None:
+    lr, low, high, reason = read(RATES, valley(1e-2), 0.01, None, whole=True)
+    assert lr == pytest.approx(1e-2 / 3, rel=0.1)
+    assert low < 1e-2 / 3 < high
+    assert reason.endswith("a third of that")
+
+
 def test_a_slope_that_never_ends_advises_no_more_than_the_highest_rate_that_is_safe() -> None:
     lr, low, high, reason = read(RATES, np.linspace(2, 0.5, len(RATES)), 0.001, None)
     assert lr == HIGHEST
@@ -78,10 +85,10 @@ def test_flat_then_up_advises_a_slice_below_the_turn() -> None:
     assert "last layers at a third of that" in reason
 
 
-def test_after_the_frozen_stage_the_slice_ends_at_a_fifth_of_its_rate() -> None:
+def test_after_the_frozen_stage_the_slice_ends_at_a_fifth_of_its_rate_and_begins_at_1_percent_of_that() -> None:
     lr, *_, reason = read(RATES, flat_then_up(1e-2), 0.001, 5e-3)
-    assert lr == slice(1e-4, 1e-3)
-    assert "a fifth of the rate of the frozen stage" in reason
+    assert lr == slice(1e-5, 1e-3)
+    assert reason.endswith("last layers at a fifth of the rate of the frozen stage, first layers at 1% of it")
 
 
 def test_the_slice_never_ends_above_the_turn() -> None:
@@ -233,6 +240,25 @@ class TestLearner:
         (finding,) = learner.findings
         assert learner.history[0].lr == (finding.lr.stop if isinstance(finding.lr, slice) else finding.lr)
         assert learner.history.notes == [f"before epoch 1: {finding!r}"]
+
+    def test_auto_after_the_frozen_stage_takes_the_rates_of_fine_tune_without_a_sweep(self, bunch: DataBunch) -> None:
+        by_hand, at_once = tiny(bunch), tiny(bunch)
+        by_hand.fit_one_cycle(1, "auto")
+        by_hand.unfreeze()
+        by_hand.fit_one_cycle(1, "auto")
+        at_once.fine_tune(1, "auto")
+        assert len(by_hand.findings) == len(at_once.findings) == 1  # of the head
+        assert by_hand.history[1].lr == at_once.history[1].lr == pytest.approx(by_hand.history[0].lr / 5)
+        assert re.fullmatch(
+            r"before epoch 2: lr=slice\(.*\), from the rate of the frozen stage", by_hand.history.notes[1]
+        )
+        assert_same(weights_of(by_hand), weights_of(at_once))
+
+    @pytest.mark.parametrize("frozen", [True, False], ids=["head", "whole"])
+    def test_it_knows_whether_the_head_learns_alone(self, bunch: DataBunch, frozen: bool) -> None:
+        reason = tiny(bunch, frozen=frozen).lr_find(start=1e-4, steps=20).reason
+        assert ("a tenth of that" in reason) == frozen
+        assert ("a third of that" in reason) != frozen
 
     @pytest.mark.parametrize("lr", ["fast", "Auto", ""])
     def test_any_other_word_is_refused(self, bunch: DataBunch, lr: Any) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,28 @@ def test_missing_images_may_be_dropped_and_are_listed(folder: Path) -> None:
     assert [(entry.path, entry.reason) for entry in items.skipped] == [("lost.jpg", "missing")]
     with pytest.raises(DataError, match="1 of 1 images are not in"):
         oc.ImageList.from_csv(write_csv(folder, "image\nlost.jpg\n"), missing="drop")
+
+
+def test_rows_are_looked_up_whatever_the_order_of_their_folders(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onecycle.data.items.SLICE", 2)
+    path = write_csv(folder, "image\ndeep/c\nb\ndeep/lost\na\ngone/c\n./b\n")
+    items = oc.ImageList.from_csv(path, suffix=".jpg", missing="drop")
+    assert items.items.names() == ["deep/c.jpg", "b.jpg", "a.jpg", "./b.jpg"]
+    assert [entry.path for entry in items.skipped] == ["deep/lost.jpg", "gone/c.jpg"]
+
+
+def test_many_rows_are_few_python_objects(folder: Path) -> None:
+    for number in range(100):
+        (folder / f"{number:02}").symlink_to("deep")
+        draw(folder / "deep" / f"{number:02}.jpg", RED)
+    names = pa.array([f"{row % 100:02}/{row // 100:02}.jpg" for row in range(10_000)])
+    tracemalloc.start()
+    items = oc.ImageList.from_table(pa.table({"image": names}), folder=folder)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(items) == 10_000
+    # A text alone takes 58 bytes; what is left are row numbers and flags.
+    assert peak / len(items) < 40
 
 
 def test_a_forgotten_suffix_is_noticed(folder: Path) -> None:

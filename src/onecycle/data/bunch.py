@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from onecycle.data.cache import Cache, CacheMode, cache_for
 from onecycle.data.dataset import DataLoader, ItemDataset, OnBadItem, seeded, usual_workers
 from onecycle.data.explain import explain_item
-from onecycle.data.figure import Picture, grid
 from onecycle.data.items import Part
 from onecycle.data.modality import BadItem, Batch, Modality
 from onecycle.data.progress import progress
@@ -21,6 +20,7 @@ from onecycle.data.target import Target
 from onecycle.errors import DataError, some
 
 if TYPE_CHECKING:
+    from onecycle.data.figure import Picture
     from onecycle.data.label import LabelledList
 
 Balance = Literal["sampling", "loss"] | None
@@ -172,6 +172,8 @@ class DataBunch:
 
     def show_batch(self, count: int = 12, *, part: str = "train", epoch: int = 0) -> Picture:
         """Draw the first items of an epoch as the model gets them, with their labels."""
+        from onecycle.data.figure import grid
+
         loader = self.loader(part)
         dataset = loader.dataset
         rows = loader.order(epoch)[:count].tolist()
@@ -187,6 +189,8 @@ class DataBunch:
 
     def show_augmentations(self, item: int = 0, count: int = 12) -> Picture:
         """Draw one training item as it is at prediction, then as training may see it, again and again."""
+        from onecycle.data.figure import grid
+
         figure, axes = grid(count, 4)
         training = self.train.dataset
         plain = self.dataset_of(training.part)

@@ -197,7 +197,7 @@ class DataLoader:
             return map(self.cache.full(self.dataset).batch, batches)
         if self.workers == 0:
             return (self.dataset.collate([self.dataset.fetch(i) for i in rows.tolist()]) for rows in batches)
-        self._plan.batches = [rows.tolist() for rows in batches]
+        self._plan.batches = batches
         if self._torch_loader is None:
             self._torch_loader = TorchLoader(
                 _Fetching(self.dataset),
@@ -235,10 +235,10 @@ class _Plan:
     """A batch sampler whose batches are replaced before each epoch, so that workers can live on."""
 
     def __init__(self) -> None:
-        self.batches: list[list[int]] = []
+        self.batches: list[Tensor] = []
 
     def __iter__(self) -> Iterator[list[int]]:
-        return iter(self.batches)
+        return (rows.tolist() for rows in self.batches)  # one at a time: a Python object an item is much memory
 
     def __len__(self) -> int:
         return len(self.batches)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Generic, TypeVar
@@ -21,6 +21,7 @@ ITEM, LABEL, CONTENT = "#item", "#label", "#content"
 
 
 LEAST_BLOCK, LARGEST_BLOCK = 2**20, 2**25
+SLICE = 2**16
 
 
 @dataclass(frozen=True)
@@ -214,13 +215,22 @@ def read_csv(path: str | Path, *, separator: str = ",", encoding: str = "utf-8")
         with pa.csv.open_csv(path, reading, parse_options=parsing) as head:
             names = head.schema.names
         texts = pa.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()))
-        return pa.csv.read_csv(path, reading, parse_options=parsing, convert_options=texts)
+        table = pa.csv.read_csv(path, reading, parse_options=parsing, convert_options=texts)
     except pa.ArrowInvalid as error:
         raise DataError(
             f"{path} cannot be read as CSV: {error}.",
             f"{encoding.upper()} text with a header line and fields separated by {separator!r}.",
             "open it in an editor, or pass separator=...",
         ) from error
+    # Arrow would hold on to the blocks, which are half as large again as a table of many rows.
+    pa.default_memory_pool().release_unused()
+    return table
+
+
+def slices(column: pa.ChunkedArray) -> Iterator[list[Any]]:
+    """Yield a column's values some at a time, so that millions of them are never Python objects at once."""
+    for start in range(0, len(column), SLICE):
+        yield column.slice(start, SLICE).to_pylist()
 
 
 def missing_column(name: str, known: list[str]) -> DataError:

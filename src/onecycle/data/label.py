@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -15,7 +16,7 @@ import pyarrow as pa
 from onecycle.data.bunch import Balance, DataBunch, LoaderOptions
 from onecycle.data.cache import CacheMode
 from onecycle.data.dataset import OnBadItem
-from onecycle.data.items import LABEL, ItemList, Part
+from onecycle.data.items import LABEL, ItemList, Part, slices
 from onecycle.data.modality import Modality
 from onecycle.data.numbers import Numbers, numbers_from
 from onecycle.data.split import found_in
@@ -191,17 +192,18 @@ def _from_folder(part: Part) -> list[str]:
 
 
 def _from_column(part: Part, column: str, delimiter: str | None) -> list[Any]:
-    values = part.column(column).to_pylist()
+    # Equal labels are one text: millions of items have few.
+    values = (value for some_values in slices(part.column(column)) for value in some_values)
+    texts = ["" if value is None else sys.intern(str(value)) for value in values]
     if delimiter is None:
-        empty = [name for name, value in zip(part.names(), values, strict=True) if value in (None, "")]
-        if empty:
+        if "" in texts:
+            empty = [name for name, text in zip(part.names(), texts, strict=True) if not text]
             raise DataError(
                 f"{len(empty):,} rows have no label in column {column!r}: {some(empty)}.",
                 "a label in every row.",
                 "fill or remove those rows; for tags, where none is allowed, pass delimiter=.",
             )
-        return [str(value) for value in values]
-    texts = ["" if value is None else str(value) for value in values]
+        return texts
     return [list(dict.fromkeys(tag.strip() for tag in text.split(delimiter) if tag.strip())) for text in texts]
 
 

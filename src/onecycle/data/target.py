@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from onecycle.data.figure import wrapped
 from onecycle.errors import DataError, some
 
 
@@ -368,6 +367,8 @@ def _columns(target: Target, answers: Tensor, decoded: Sequence[Any]) -> dict[st
 
 
 def _title(target: Target, axes: Any, truth: Tensor | None, answer: Tensor | None, sure: str) -> None:
+    from onecycle.data.figure import wrapped  # only drawing waits for matplotlib
+
     given = None if truth is None else target.decode(target.soften(truth[None])[0])
     lines = [] if given is None else [wrapped(target.caption(given))]
     colour = "black"

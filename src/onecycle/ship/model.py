@@ -12,6 +12,7 @@ import torch
 
 from onecycle.data.modality import collate
 from onecycle.errors import BundleError, DataError
+from onecycle.imports import without_collecting
 from onecycle.train.bundle import read_bundle
 from onecycle.train.fold import folded
 from onecycle.train.predictor import Predictions, Predictor, frames_of, joined, predictions
@@ -150,4 +151,5 @@ def _known(table: dict[str, str], name: str, path: str | Path) -> Any:
             "upgrade onecycle, or check where the file is from.",
         )
     module, _, part = table[name].rpartition(".")
-    return getattr(importlib.import_module(module), part)
+    with without_collecting():
+        return getattr(importlib.import_module(module), part)

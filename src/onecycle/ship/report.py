@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from onecycle.data.figure import Picture
 from onecycle.train.learner import Learner
+
+if TYPE_CHECKING:
+    from onecycle.data.figure import Picture
 
 
 def write_report(learner: Learner, folder: str | Path) -> dict[str, Path]:

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from onecycle.data.dataset import seeded
-from onecycle.data.figure import wrapped
 from onecycle.data.numbers import no_balance
 from onecycle.errors import DataError
 from onecycle.text.tokenizer import Tokenizer
@@ -247,4 +246,6 @@ def _check_enough(count: int, tokens: int, sequence: int) -> None:
 
 
 def _last(tokens: Sequence[str]) -> str:
+    from onecycle.data.figure import wrapped
+
     return wrapped(" ".join(tokens[-6:]))

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from onecycle.data.dataset import seeded
-from onecycle.data.figure import Picture, grid
 from onecycle.data.items import ItemList
 from onecycle.data.modality import Batch
 from onecycle.data.target import MultiCategory
@@ -19,6 +18,7 @@ from onecycle.train.metrics import MetricLike, resolve_metrics
 from onecycle.train.predictor import Predictions, frames_of, joined, predictions
 
 if TYPE_CHECKING:
+    from onecycle.data.figure import Picture
     from onecycle.train.learner import Learner
 
 
@@ -102,6 +102,8 @@ def tune_threshold(learner: Learner, metric: MetricLike | None = None) -> float:
 @torch.no_grad()
 def show_results(learner: Learner, count: int = 12, *, worst: bool = False) -> Picture:
     """Draw validation items with their label and the answer; `worst` draws those with the highest loss."""
+    from onecycle.data.figure import grid
+
     dataset, target, modality = learner.data.valid.dataset, learner.target, learner.data.modality
     if worst:
         rows_of = {name: row for row, name in enumerate(dataset.part.names())}

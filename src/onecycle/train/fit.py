@@ -9,6 +9,8 @@ from itertools import islice
 from typing import Any, Literal
 
 import torch
+from accelerate import Accelerator, DistributedType
+from accelerate.utils import DynamoBackend
 from torch import Tensor
 
 from onecycle.data.modality import Batch
@@ -109,6 +111,16 @@ def set_pace(optimizer: torch.optim.Optimizer, pace: Pace) -> float:
             elif group.get("momentum"):
                 group["momentum"] = pace.momentum
     return max(float(group["lr"]) for group in optimizer.param_groups)
+
+
+def runs_plain(accelerator: Accelerator) -> bool:
+    """Tell whether a model can train as it is: in one process, without an accelerator's own precision or compiler."""
+    return bool(
+        accelerator.distributed_type == DistributedType.NO
+        and accelerator.mixed_precision == "no"
+        and accelerator.gradient_accumulation_steps == 1
+        and accelerator.state.dynamo_plugin.backend == DynamoBackend.NO
+    )
 
 
 def in_groups(batches: Iterator[Batch], count: int) -> Iterator[list[Batch]]:

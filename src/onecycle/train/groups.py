@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
@@ -156,24 +156,18 @@ def rates_for(lr: float | slice, count: int) -> list[float]:
 
 
 def parameter_groups(model: nn.Module, rates: Sequence[float], weight_decay: float) -> list[dict[str, Any]]:
-    """Return the trainable parameters for an optimizer: a rate a layer group, no decay for norms and biases."""
+    """Return the trainable parameters for an optimizer: a rate a layer group, no decay for norms and biases.
+
+    Those with the same rate and decay come together: each group costs a step of the optimizer some time.
+    """
     parameters = dict(model.named_parameters())
-    result: list[dict[str, Any]] = []
+    together: dict[tuple[float, float], list[nn.Parameter]] = {}
     for names, rate in zip(layer_groups(model), rates, strict=True):
-        learning = [parameters[name] for name in names if parameters[name].requires_grad]
-        # Norm scales and biases are vectors; pulling them to zero gains nothing (Goyal et al. 2017, arXiv:1706.02677).
-        for decay, chosen in ((weight_decay, _matrices(learning)), (0.0, _vectors(learning))):
-            if chosen:
-                result.append({"params": chosen, "lr": rate, "peak": rate, "weight_decay": decay})
-    return result
-
-
-def _matrices(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
-    return [parameter for parameter in parameters if parameter.ndim > 1]
-
-
-def _vectors(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
-    return [parameter for parameter in parameters if parameter.ndim <= 1]
+        for parameter in (parameters[name] for name in names if parameters[name].requires_grad):
+            # Norm scales and biases are vectors; pulling them to zero gains nothing (Goyal 2017, arXiv:1706.02677).
+            decay = weight_decay if parameter.ndim > 1 else 0.0
+            together.setdefault((rate, decay), []).append(parameter)
+    return [{"params": chosen, "lr": r, "peak": r, "weight_decay": decay} for (r, decay), chosen in together.items()]
 
 
 def _check_rate(lr: Any) -> None:

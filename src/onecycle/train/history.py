@@ -7,11 +7,12 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from onecycle.data.figure import Picture
+if TYPE_CHECKING:
+    from onecycle.data.figure import Picture
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,8 @@ class History:
 
     def plot(self) -> Picture:
         """Draw losses, metrics and learning rate."""
+        from onecycle.data.figure import Picture
+
         figure = Picture(figsize=(11, 3.2), layout="constrained")
         losses, metrics, rates = figure.subplots(1, 3)
         numbers = [record.epoch for record in self.epochs]

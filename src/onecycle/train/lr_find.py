@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onecycle.data.figure import Picture
 from onecycle.errors import ModelError, TrainingError
+
+if TYPE_CHECKING:
+    from onecycle.data.figure import Picture
 
 Curve = NDArray[np.float64]
 # A few items are soon learnt by heart at any rate; then the floor says little. Above this, Adam forgets what it knew.
@@ -46,6 +49,8 @@ class Finding:
 
     def plot(self) -> Picture:
         """Draw the curve, the sweeps it comes from, the range and the advice."""
+        from onecycle.data.figure import Picture
+
         figure = Picture(figsize=(6, 3.8), layout="constrained")
         axes = figure.subplots()
         for sweep in self.sweeps:
@@ -80,7 +85,14 @@ def sweep_rates(start: float, stop: float, steps: int) -> Curve:
     return np.geomspace(start, stop, steps)
 
 
-def find(rates: Curve, train: Callable[[int, Curve], list[float]], sweeps: int, frozen_rate: float | None) -> Finding:
+def find(
+    rates: Curve,
+    train: Callable[[int, Curve], list[float]],
+    sweeps: int,
+    frozen_rate: float | None,
+    *,
+    whole: bool = False,
+) -> Finding:
     """Sweep `sweeps` times and read the curve.
 
     Args:
@@ -89,6 +101,7 @@ def find(rates: Curve, train: Callable[[int, Curve], list[float]], sweeps: int, 
             losses; it may end early when the loss explodes.
         sweeps: How many; the median over them takes away one seed's noise.
         frozen_rate: The rate that the head was trained with, if it has been: the advice ends below it.
+        whole: All layers learn, not the head alone.
     Raises:
         TrainingError: There is no curve: a sweep's first loss is not finite.
     """
@@ -104,7 +117,7 @@ def find(rates: Curve, train: Callable[[int, Curve], list[float]], sweeps: int, 
     losses = smooth(median, width=max(len(rates) / 30, 1.0))
     # Not the standard deviation: where the loss explodes, a few steps are far off, and all would count as noise.
     noise = 1.48 * float(np.median(np.abs(median - losses)))
-    lr, low, high, reason = read(rates[:length], losses, noise, frozen_rate)
+    lr, low, high, reason = read(rates[:length], losses, noise, frozen_rate, whole=whole)
     return Finding(rates, losses, raw, lr, low, high, reason)
 
 
@@ -117,7 +130,7 @@ def smooth(values: Curve, width: float) -> Curve:
 
 
 def read(
-    rates: Curve, losses: Curve, noise: float, frozen_rate: float | None
+    rates: Curve, losses: Curve, noise: float, frozen_rate: float | None, *, whole: bool = False
 ) -> tuple[float | slice, float, float, str]:
     """Read a smoothed curve: return the advice, the range around it, and the reason in words."""
     lowest = int(losses.argmin())
@@ -128,20 +141,24 @@ def read(
         # against a grid of fixed rates, see docs/design.md. Where the floor is wide, its middle is meant.
         floor = np.log(rates[losses <= losses.min() + 0.02 * drop])
         at = float(np.exp(floor.mean()))
-        lr = min(at / 10, HIGHEST)
-        why = "a tenth of that" if lr < HIGHEST else f"a tenth of that, but no more than {HIGHEST:g}"
+        # Where all layers learn from the start (masks, points), a tenth was too low: see bench/rates.py.
+        lr = min(at / (3 if whole else 10), HIGHEST)
+        why = f"a {'third' if whole else 'tenth'} of that"
+        why += "" if lr < HIGHEST else f", but no more than {HIGHEST:g}"
         reason = f"the loss falls from {before:.2g} to {losses[lowest]:.2g}, lowest around {at:.1e}; {why}"
         return _rounded(lr), lr / 3, lr * 3, reason
     turn = _turn(rates, losses, noise)
     low = turn / 10
     high = min(frozen_rate / 5 if frozen_rate else turn / 3, turn, HIGHEST)
-    low = min(low, high / 10)
+    # After a frozen stage the rates are spread as in the sweep: the first layers, pretrained, were thrown back by more.
+    low = high / 100 if frozen_rate else min(low, high / 10)
     why = "a fifth of the rate of the frozen stage" if frozen_rate else f"a third of that, at most {HIGHEST:g}"
+    first = "1% of it" if frozen_rate else "a tenth of the turn or less"
     return (
         slice(_rounded(low), _rounded(high)),
         low,
         high,
-        (f"the loss is flat and turns up at {turn:.1e}; first layers at a tenth of that, last layers at {why}"),
+        f"the loss is flat and turns up at {turn:.1e}; last layers at {why}, first layers at {first}",
     )
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from onecycle.data.modality import Batch, Modality, Sample, collate
 from onecycle.data.target import Target
 from onecycle.errors import DataError
+from onecycle.train.pieces import in_pieces
 
 
 class Prediction(NamedTuple):
@@ -75,7 +76,7 @@ class Predictor:
         """Return the activated outputs for a batch as it was read, on the CPU, (batch, ...)."""
         with torch.inference_mode():
             prepared = self.modality.prepare(batch.to(self.device), self.target, None)
-            return self.target.activate(self.model(prepared.inputs)).cpu()
+            return self.target.activate(in_pieces(self.model, prepared.inputs)).cpu()
 
     def read(self, item: Any) -> Sample:
         """Read one input.

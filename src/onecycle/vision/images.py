@@ -11,10 +11,12 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from onecycle.data.items import ITEM, ItemList, Part, Skipped, as_table, missing_column, read_csv
+from onecycle.data.items import ITEM, ItemList, Part, Skipped, as_table, missing_column, read_csv, slices
 from onecycle.data.label import LabelledList, Labeller, SplitList
 from onecycle.data.modality import Batch, Description, Sample
 from onecycle.data.target import Target
@@ -315,24 +317,24 @@ class ImageList(ItemList[SplitImages]):
         column = next(iter(rows.column_names), "") if column is None else column
         if column not in rows.column_names:
             raise missing_column(column, rows.column_names)
-        rows, skipped = _without_repeats(rows, column)
         if not rows.num_rows:
             raise DataError("The table has no rows.", "a row an image.", "check the file, or what filtered its rows.")
-        names = [f"{name}{suffix}" for name in rows[column].to_pylist()]
-        there = _existing(root, names)
-        absent = [name for name, found in zip(names, there, strict=True) if not found]
-        if (absent and missing == "raise") or len(absent) == len(names):
+        rows, skipped = _without_repeats(rows.append_column(ITEM, _names(rows[column], suffix)), column)
+        there = _existing(root, rows[ITEM])
+        if there.all():
+            return cls(Part(rows, root), Images(), tuple(skipped))
+        absent = rows[ITEM].filter(pa.array(~there)).to_pylist()
+        if missing == "raise" or not there.any():
             near = [f"{absent[0]}{end}" for end in sorted(IMAGE_SUFFIXES) if (root / f"{absent[0]}{end}").is_file()]
             raise DataError(
-                f"{len(absent):,} of {len(names):,} images are not in {root}: {some(absent)}.",
+                f"{len(absent):,} of {len(there):,} images are not in {root}: {some(absent)}.",
                 f"a file for every row, named by column {column!r}.",
                 f"pass suffix={Path(near[0]).suffix!r}."
                 if near and not suffix
                 else "check folder= and suffix=, or pass missing='drop' to leave those rows out.",
             )
         skipped += [Skipped(name, "missing") for name in absent]
-        rows = rows.append_column(ITEM, pa.array(names, pa.string())).filter(pa.array(there))
-        return cls(Part(rows, root), Images(), tuple(skipped))
+        return cls(Part(rows.filter(pa.array(there)), root), Images(), tuple(skipped))
 
 
 def _image_names(root: Path, skipped: list[Skipped], pending: list[str]) -> Iterator[str]:
@@ -388,11 +390,19 @@ def _not_an_image(path: str) -> str | None:
     return "images broken at their start" if head else "empty images"
 
 
+def _names(column: pa.ChunkedArray, suffix: str) -> pa.ChunkedArray:
+    """Return the items' names; texts that need no suffix are not copied."""
+    if column.type == pa.string() and not suffix and not column.null_count:
+        return column
+    named = [pa.array([f"{name}{suffix}" for name in names], pa.string()) for names in slices(column)]
+    return pa.chunked_array(named, pa.string())
+
+
 def _without_repeats(rows: pa.Table, column: str) -> tuple[pa.Table, list[Skipped]]:
     """Drop rows that repeat another exactly; refuse those that name the same image with other values."""
-    names = rows[column].to_pylist()
-    if len(set(names)) == len(names):
+    if all(len(set(names)) == len(names) for _, _, names in _by_folder(rows[ITEM])):
         return rows, []
+    names = rows[column].to_pylist()
     first: dict[str, dict[str, Any]] = {}
     keep: list[bool] = []
     conflicts: list[str] = []
@@ -410,17 +420,25 @@ def _without_repeats(rows: pa.Table, column: str) -> tuple[pa.Table, list[Skippe
     return rows.filter(pa.array(keep)), repeated
 
 
-def _existing(root: Path, names: list[str]) -> list[bool]:
+def _existing(root: Path, names: pa.ChunkedArray) -> NDArray[np.bool_]:
     """Tell which files are there, listing each folder once and not asking for each file."""
-    listed: dict[str, frozenset[str]] = {}
-    found = []
-    for name in names:
-        folder, _, file = str(name).rpartition("/")
-        if folder not in listed:
-            path = root / folder
-            listed[folder] = frozenset(os.listdir(path)) if path.is_dir() else frozenset()
-        found.append(file in listed[folder])
+    found = np.zeros(len(names), bool)
+    for folder, rows, inside in _by_folder(names):
+        path = root / folder
+        listed = frozenset(os.listdir(path)) if path.is_dir() else frozenset()
+        found[rows] = [name[len(folder) :] in listed for name in inside]
     return found
+
+
+def _by_folder(names: pa.ChunkedArray) -> Iterator[tuple[str, NDArray[np.int64], list[str]]]:
+    """Yield each folder, as its names begin, with their rows and the names: the Python objects of one at a time."""
+    folders = pc.replace_substring_regex(names, "[^/]*$", "").dictionary_encode().combine_chunks()
+    codes = folders.indices.to_numpy()
+    order = np.argsort(codes, kind="stable")
+    grouped, start = names.take(pa.array(order)), 0
+    for folder, count in zip(folders.dictionary.to_pylist(), np.bincount(codes).tolist(), strict=True):
+        yield folder, order[start : start + count], grouped.slice(start, count).to_pylist()
+        start += count
 
 
 def _pair(size: int | tuple[int, int]) -> tuple[int, int]:

