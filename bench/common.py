@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import random
@@ -11,18 +12,25 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 BENCH = Path(__file__).parent
+RESULTS = BENCH / "results"
+TUNED_FASTAI = "channels_last, batch-norm statistics of the body fixed"
 
 
-def held_back(names: list[str], fraction: float = 0.2, seed: int = 42) -> Path:
+def held_back(names: list[str], seed: int, fraction: float = 0.2) -> Path:
     """Write a seeded fraction of `names` to a file, a line each, so that both sides hold back the same items."""
-    rng = random.Random(seed)
-    chosen = sorted(rng.sample(sorted(names), round(len(names) * fraction)))
+    chosen = sorted(random.Random(seed).sample(sorted(names), round(len(names) * fraction)))
+    return written(chosen)
+
+
+def written(names: list[str]) -> Path:
+    """Write names to a file of their own, a line each."""
     path = Path(tempfile.mkdtemp()) / "valid.txt"
-    path.write_text("\n".join(chosen) + "\n")
+    path.write_text("\n".join(names) + "\n")
     return path
 
 
@@ -38,51 +46,95 @@ def run(script: str, *arguments: object) -> dict[str, Any]:
     return {**report, "wall_seconds": time.perf_counter() - start}
 
 
-def race(task: str, data: Path, valid: Path, repeats: int, peer: str = "fastai") -> dict[str, Any]:
-    """Let a peer and onecycle train in turn; return every run and the medians of the ratios.
+def race(
+    task: str, setting: Callable[[int], tuple[Path, Path]], repeats: int, peer: str = "fastai", tuned: str = ""
+) -> dict[str, Any]:
+    """Let a peer and onecycle train in turn, save every run with the medians and a plot, and return the medians.
 
     Each side reports `curve`, rows of (seconds since its process began, metrics on the validation set), and `peak_mb`.
     The goal is reached when every metric is at least as good as the peer's last.
+
+    Args:
+        task: Names the scripts and the result.
+        setting: Returns a seed's data folder, and the file that names its validation items. Each seed has a split of
+            its own, none of them the one on which our recipes were chosen.
+        repeats: Seeds 1, 2, ...
+        peer: Whom to race.
+        tuned: Also let the peer run once, first seed, with what an expert would change, described here.
     """
-    runs = []
-    for seed in range(repeats):
-        theirs = run(f"peers/{peer}_{task}.py", data, valid, seed)
-        ours = run("ours.py", task, data, valid, seed)
-        goal, sign = theirs["curve"][-1][1], 1 if ours.get("higher_is_better", True) else -1
-        goals = theirs["curve"][-1][1:]
-        reached = next(
-            (row[0] for row in ours["curve"] if all(sign * m >= sign * g for m, g in zip(row[1:], goals, strict=True))),
-            None,
-        )
-        runs.append({"seed": seed, peer: theirs, "onecycle": ours, "goal": goal, "reached_seconds": reached})
-        print(
-            f"seed {seed}: {peer} {goal:.4f} after {theirs['curve'][-1][0]:.1f} s, {theirs['peak_mb']:.0f} MB; "
-            f"onecycle there after {reached and round(reached, 1)} s, ends with {ours['curve'][-1][1]:.4f} "
-            f"after {ours['curve'][-1][0]:.1f} s, {ours['peak_mb']:.0f} MB",
-            flush=True,
-        )
-    return {
+    runs = [one_race(task, *setting(seed), seed, peer) for seed in range(1, repeats + 1)]
+    result = {
         "task": task,
         "metric": runs[0]["onecycle"]["metric"],
-        "time_ratio": statistics.median(
-            (one["reached_seconds"] or float("inf")) / one[peer]["curve"][-1][0] for one in runs
-        ),
+        "time_ratio": statistics.median(one["time_ratio"] for one in runs),
         "peer": peer,
         "peer_seconds": statistics.median(one[peer]["curve"][-1][0] for one in runs),
-        "onecycle_seconds": statistics.median(one["reached_seconds"] or float("inf") for one in runs),
-        "peer_metric": statistics.median(one["goal"] for one in runs),
+        "onecycle_seconds": statistics.median(one["reached_seconds"] for one in runs),
+        "peer_metric": statistics.median(one[peer]["curve"][-1][1] for one in runs),
         "onecycle_metric": statistics.median(one["onecycle"]["curve"][-1][1] for one in runs),
         "memory_ratio": statistics.median(one["onecycle"]["peak_mb"] / one[peer]["peak_mb"] for one in runs),
         "runs": runs,
     }
+    if tuned:
+        result["tuned"] = {"what": tuned, **run(f"peers/{peer}_{task}.py", *setting(1), 1, "tuned")}
+        print(f"{peer}, {tuned}: {result['tuned']['curve']}, {result['tuned']['peak_mb']:.0f} MB", flush=True)
+    save(task, result)
+    draw(result)
+    return result
+
+
+def one_race(task: str, data: Path, valid: Path, seed: int, peer: str) -> dict[str, Any]:
+    """Run both sides once, in turn the one and the other first."""
+    sides = {peer: (f"peers/{peer}_{task}.py", data), "onecycle": ("ours.py", task, data)}
+    order = list(sides) if seed % 2 else list(sides)[::-1]
+    found = {side: run(*sides[side], valid, seed) for side in order}
+    theirs, ours = found[peer], found["onecycle"]
+    goals, sign = theirs["curve"][-1][1:], 1 if ours["higher_is_better"] else -1
+    passed = (row[0] for row in ours["curve"] if all(sign * m >= sign * g for m, g in zip(row[1:], goals, strict=True)))
+    reached = next(passed, math.inf)
+    ratio = reached / theirs["curve"][-1][0]
+    print(
+        f"seed {seed}: {peer} {goals[0]:.4f} after {theirs['curve'][-1][0]:.1f} s, {theirs['peak_mb']:.0f} MB; "
+        f"onecycle there after {reached:.1f} s ({ratio:.3f}), ends with {ours['curve'][-1][1]:.4f} "
+        f"after {ours['curve'][-1][0]:.1f} s, {ours['peak_mb']:.0f} MB",
+        flush=True,
+    )
+    return {"seed": seed, **found, "reached_seconds": reached, "time_ratio": ratio}
+
+
+def draw(result: dict[str, Any]) -> None:
+    """Plot the validation metric against wall time: every run of both sides, on the same axes."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
+    for side, colour in ((result["peer"], "tab:orange"), ("onecycle", "tab:blue")):
+        for number, one in enumerate(result["runs"]):
+            seconds, values, *_ = zip(*one[side]["curve"], strict=True)
+            axes.plot(seconds, values, marker="o", markersize=3, color=colour, label=None if number else side)
+    if "tuned" in result:
+        seconds, values, *_ = zip(*result["tuned"]["curve"], strict=True)
+        label = f"tuned {result['peer']} ({result['tuned']['what']})"
+        axes.plot(seconds, values, "--", marker="o", markersize=3, color="tab:red", label=label)
+    axes.axhline(result["peer_metric"], color="0.6", linewidth=0.8, linestyle=":")
+    axes.set(
+        xlabel="seconds since the process began",
+        ylabel=f"{result['metric']} on the validation set",
+        xlim=(0, None),
+        title=result["task"],
+    )
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(RESULTS / f"{result['task']}.png", dpi=100)
 
 
 def save(name: str, result: dict[str, Any]) -> None:
     """Write a result beside its date and machine."""
-    folder = BENCH / "results"
-    folder.mkdir(exist_ok=True)
+    RESULTS.mkdir(exist_ok=True)
     about = {"date": time.strftime("%Y-%m-%d"), "machine": f"{platform.machine()}, {os.cpu_count()} cores, no GPU"}
-    (folder / f"{name}.json").write_text(json.dumps({**about, **result}, indent=1) + "\n")
+    (RESULTS / f"{name}.json").write_text(json.dumps({**about, **result}, indent=1) + "\n")
 
 
 def peak_mb() -> float:

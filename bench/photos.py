@@ -6,14 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from common import held_back, race, save
+from common import TUNED_FASTAI, held_back, race
 
 
 def main(folder: Path, repeats: int = 3) -> dict[str, Any]:
     names = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
-    result = race("photos", folder, held_back(names), repeats)
-    save("photos", result)
-    return result
+    return race("photos", lambda seed: (folder, held_back(names, seed)), repeats, tuned=TUNED_FASTAI)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,10 @@ from __future__ import annotations
 import csv
 import random
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from common import race, save
+from common import race, written
 
 
 def person(name: str) -> str:
@@ -26,12 +25,12 @@ def listed(folder: Path) -> list[str]:
 def main(folder: Path, repeats: int = 3) -> dict[str, Any]:
     names = listed(folder)
     people = sorted(set(map(person, names)))
-    held = set(random.Random(42).sample(people, len(people) // 5))
-    valid = Path(tempfile.mkdtemp()) / "valid.txt"
-    valid.write_text("\n".join(name for name in names if person(name) in held) + "\n")
-    result = race("points", folder, valid, repeats)
-    save("points", result)
-    return result
+
+    def setting(seed: int) -> tuple[Path, Path]:
+        held = set(random.Random(seed).sample(people, len(people) // 5))
+        return folder, written([name for name in names if person(name) in held])
+
+    return race("points", setting, repeats)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from common import held_back, race, save
+from common import TUNED_FASTAI, held_back, race
 
 
 def main(folder: Path, repeats: int = 3) -> dict[str, Any]:
-    result = race("tags", folder, held_back([path.stem for path in (folder / "images").iterdir()]), repeats)
-    save("tags", result)
-    return result
+    names = [path.stem for path in (folder / "images").iterdir()]
+    return race("tags", lambda seed: (folder, held_back(names, seed)), repeats, tuned=TUNED_FASTAI)
 
 
 if __name__ == "__main__":

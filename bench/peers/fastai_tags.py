@@ -1,4 +1,4 @@
-"""fastai's side of the tag race, as its documentation recommends. argv: folder valid.txt seed."""
+"""fastai's side of the tag race, as its documentation recommends. argv: folder valid.txt seed ["tuned"]."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from fastai.vision.all import *
-from lite0 import Watch, load_body
+from lite0 import Watch, load_body, tuning
 
 from common import peak_mb, since_start
 
@@ -40,7 +40,7 @@ def main() -> None:
     load_body(learner)
     watch = Watch(since_start)
     with learner.no_bar(), learner.no_logging():
-        learner.fine_tune(3, freeze_epochs=1, base_lr=4e-3, cbs=watch)
+        learner.fine_tune(3, freeze_epochs=1, base_lr=4e-3, cbs=[watch, *tuning()])
     print(json.dumps({"curve": watch.curve, "peak_mb": peak_mb()}))
 
 

@@ -1,4 +1,4 @@
-"""Hugging Face's side of the sentiment race: Trainer, as its documentation has it. argv: folder unused seed."""
+"""The Trainer's side of the sentiment race, as its documentation has it. argv: folder unused seed ["tuned"]."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def main() -> None:
         args=TrainingArguments(
             tempfile.mkdtemp(), num_train_epochs=EPOCHS, per_device_train_batch_size=32, per_device_eval_batch_size=64,
             learning_rate=1e-4, weight_decay=0.01, eval_strategy="epoch", save_strategy="no", report_to="none",
-            seed=seed, disable_tqdm=True, use_cpu=not torch.accelerator.is_available(),
+            seed=seed, disable_tqdm=True, bf16=sys.argv[-1] == "tuned", use_cpu=not torch.accelerator.is_available(),
         ),
         train_dataset=Reviews(folder / "train", tokenizer),
         eval_dataset=Reviews(folder / "test", tokenizer),

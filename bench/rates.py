@@ -1,0 +1,405 @@
+"""Can `lr="auto"` be trusted? Against a grid of fixed rates, on every data set. argv: folder [seeds] [name ...].
+
+Each data set is trained in the stages that `fine_tune` has for it:
+
+- frozen: the head alone, on kept features;
+- unfrozen: all layers, from the head that the frozen stage at `lr="auto"` gave, the same one for all rates of a seed;
+- whole: where there is no frozen stage (masks, points, texts), what `fine_tune` does from the beginning.
+
+`fine_tune(lr="auto")` takes the same rates as `fit_one_cycle(lr="auto")` in each stage, but for texts, where it takes
+the usual rates of the model; there both are judged.
+
+A rate of the grid is what a user would pass as `lr=` to `fine_tune`, so it is spread over the layers as there. Auto is
+judged by its median over the seeds against the best median of the grid. The best of several medians is lucky by choice,
+which counts against auto. With names, such as "faces" or "landuse, frozen", only those cases run, and replace their own
+rows in results/rates.json.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import torch
+
+import onecycle as oc
+from common import BENCH, save
+from onecycle.data.items import read_csv
+from onecycle.demo import make_biwi, make_camvid, make_patterns, make_planet, make_reviews
+from onecycle.errors import TrainingError
+from onecycle.train import groups
+from onecycle.train.fit import LearningRate, unfrozen_rates
+from onecycle.vision.decode import original_size
+
+Stage = Literal["frozen", "unfrozen", "whole"]
+RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+LOWER = (3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2)  # a transformer is lost above
+TOLERANCE = 0.01
+
+
+@dataclass(frozen=True)
+class Case:
+    """A data set, and how it is trained.
+
+    Attributes:
+        bunch: Makes the data, given the folder of the data sets, or an empty one to draw into.
+        stages: Which stages are compared.
+        metric: What is compared.
+        make: Makes the learner.
+        epochs: Of the unfrozen or whole stage.
+        rates: The grid.
+        chosen_on: The finder's rules were chosen on this data, so it is no proof.
+        drawn: The data is drawn by `onecycle.demo`.
+    """
+
+    bunch: Callable[[Path], oc.DataBunch]
+    stages: tuple[Stage, ...]
+    metric: Any
+    make: Callable[..., oc.Learner] = oc.vision_learner
+    epochs: int = 2
+    rates: tuple[float, ...] = RATES
+    chosen_on: bool = False
+    drawn: bool = False
+
+    def learner(self, bunch: oc.DataBunch, seed: int) -> oc.Learner:
+        learner = self.make(bunch, metrics=[self.metric], seed=seed, progress=False)
+        return learner.to_bf16() if self.make is oc.text_learner else learner  # as the recipe for texts does
+
+
+def monkeys(data: Path) -> oc.DataBunch:
+    items = oc.ImageList.from_folder(data / "monkeys10" / "training").split_random(0.2, stratify="folder")
+    return items.label_from_folder().transform(64).databunch()
+
+
+def landuse(data: Path) -> oc.DataBunch:
+    folder = data / "landuse"
+    items = oc.ImageList.from_csv(folder / "tags.csv", folder=folder / "images", suffix=".jpg", missing="drop")
+    labelled = items.split_random(0.2).label_from_column("tags", delimiter=" ", classes="all")
+    return labelled.transform(64, augment=oc.augment.satellite()).databunch()
+
+
+def scenes(data: Path) -> oc.DataBunch:
+    """The land-use photos again, by the one class in each name, on another split."""
+    labelled = oc.ImageList.from_folder(data / "landuse" / "images").split_random(0.3, seed=7)
+    named = labelled.label_from_regex(r"([a-z]+)\d+\.jpg$")
+    return named.transform(64, augment=oc.augment.satellite()).databunch(32)
+
+
+def patterns(folder: Path) -> oc.DataBunch:
+    items = oc.ImageList.from_folder(make_patterns(folder, each=160, pixels=64)).split_random(0.3, stratify="folder")
+    return items.label_from_folder().transform(64).databunch(32)
+
+
+def planet(folder: Path) -> oc.DataBunch:
+    make_planet(folder, train=700, test=1, pixels=96)
+    items = oc.ImageList.from_csv(folder / "train_v2.csv", folder=folder / "train-jpg", suffix=".jpg")
+    labelled = items.split_random(0.3).label_from_column("tags", delimiter=" ", classes="all")
+    return labelled.transform(64, augment=oc.augment.satellite()).databunch(32)
+
+
+def faces(data: Path) -> oc.DataBunch:
+    """Every fourth photo; no person is on both sides."""
+    folder = data / "faces"
+    table = read_csv(folder / "keypoints.csv")
+    some = table.take(list(range(0, len(table), 4)))
+    items = oc.ImageList.from_table(some, folder=folder / "images", missing="drop")
+    return items.split_by_group(pattern=r"(.+)_[^_]*$").label_points("all").transform(64).databunch(16)
+
+
+def heads(folder: Path) -> oc.DataBunch:
+    """Drawn heads; no person is on both sides."""
+    make_biwi(folder, people=16, frames=20, size=(120, 160))
+    items = oc.ImageList.from_folder(folder).split_by_folder(valid=["13", "14", "15", "16"])
+    return items.label_points(oc.biwi.head_centre).transform((72, 96)).databunch(8)
+
+
+def camvid(data: Path) -> oc.DataBunch:
+    folder = data / "camvid"
+    items = oc.ImageList.from_folder(folder, include=["train", "val"]).split_by_folder(train="train", valid="val")
+    masks = f"{folder}/{{folder}}annot/{{stem}}.png"
+    return items.label_masks(masks, classes=folder / "codes.txt", ignore="Void").transform((72, 96)).databunch(8)
+
+
+def streets(folder: Path) -> oc.DataBunch:
+    make_camvid(folder, train=240, valid=60, size=(72, 96))
+    items = oc.ImageList.from_folder(folder / "images").split_from_file(folder / "valid.txt")
+    masks = str(folder / "labels" / "{stem}_P.png")
+    return items.label_masks(masks, classes=folder / "codes.txt", ignore="Void").transform((72, 96)).databunch(8)
+
+
+def reviews(data: Path) -> oc.DataBunch:
+    """Some reviews of IMDB, evenly from each folder."""
+    rows = []
+    for side, count in (("train", 160), ("test", 80)):
+        for label in ("neg", "pos"):
+            paths = sorted((data / "aclImdb" / side / label).glob("*.txt"))
+            chosen = paths[:: max(len(paths) // count, 1)][:count]
+            rows += [{"text": path.read_text(), "label": label, "is_valid": side == "test"} for path in chosen]
+    items = oc.TextList.from_table(pa.Table.from_pylist(rows), column="text").split_by_column("is_valid")
+    return items.label_from_column("label").tokenize(max_length=64).databunch(16)
+
+
+def drawn_reviews(folder: Path) -> oc.DataBunch:
+    items = oc.TextList.from_folder(make_reviews(folder, train=320, test=160, unsup=0))
+    split = items.split_by_folder(train="train", valid="test")
+    return split.label_from_folder().tokenize(max_length=64).databunch(16)
+
+
+F2 = oc.metrics.fbeta(2, threshold=0.2)
+CASES = {
+    "monkeys10": Case(monkeys, ("frozen", "unfrozen"), "accuracy", epochs=1, chosen_on=True),
+    "landuse": Case(landuse, ("frozen", "unfrozen"), F2, epochs=1, chosen_on=True),
+    "camvid": Case(camvid, ("whole",), "mean_iou", oc.unet_learner, epochs=1, chosen_on=True),
+    "faces": Case(faces, ("whole",), "pixel_error", epochs=1, chosen_on=True),
+    "aclImdb": Case(reviews, ("whole",), "accuracy", oc.text_learner, epochs=1, rates=LOWER),
+    "scenes": Case(scenes, ("frozen", "unfrozen"), "accuracy"),
+    "patterns": Case(patterns, ("frozen",), "accuracy", drawn=True),  # unfrozen, every rate is right
+    "planet": Case(planet, ("frozen", "unfrozen"), F2, drawn=True),
+    "streets": Case(streets, ("whole",), "mean_iou", oc.unet_learner, epochs=2, drawn=True),
+    "heads": Case(heads, ("whole",), "pixel_error", epochs=2, drawn=True),
+    "reviews": Case(drawn_reviews, ("whole",), "accuracy", oc.text_learner, epochs=1, rates=LOWER, drawn=True),
+}
+
+
+def main(data: Path, seeds: int = 3, *names: str) -> dict[str, Any]:
+    held = BENCH / "results" / "rates.json"
+    found = json.loads(held.read_text())["cases"] if names and held.is_file() else {}
+    for name, case in CASES.items():
+        stages = [stage for stage in case.stages if not names or {name, f"{name}, {stage}"} & set(names)]
+        if stages:
+            found |= compare(name, case, stages, data, seeds)
+    order = [f"{name}, {stage}" for name, case in CASES.items() for stage in case.stages]
+    found = {name: found[name] for name in order if name in found}
+    result = {**summary(found), "cases": found}
+    save("rates", result)
+    draw(found)
+    print("\n".join(rows(result)), flush=True)
+    return result
+
+
+def compare(name: str, case: Case, stages: Sequence[Stage], data: Path, seeds: int) -> dict[str, Any]:
+    """Run some stages of one case: for every seed the grid, then auto."""
+    with tempfile.TemporaryDirectory() as empty:
+        bunch = case.bunch(Path(empty) if case.drawn else data)
+        learner = case.learner(bunch, 0)
+        start = time.perf_counter()
+        kept = learner._features(1) if "frozen" in case.stages else None
+        features_seconds = time.perf_counter() - start
+        found: dict[str, Any] = {}
+        for stage in stages:
+            warm_up(case, bunch, stage, kept)
+            grid, auto = [], []
+            for seed in range(seeds):
+                # Unfrozen, all begin with the same weights.
+                head = trained_head(case, bunch, kept, seed) if stage == "unfrozen" else None
+                for rate in case.rates:
+                    lr = unfrozen_rates(rate) if head else rate
+                    grid.append({"seed": seed, "rate": rate, **one(case, bunch, stage, seed, kept, head, "fixed", lr)})
+                both = stage == "whole" and groups.usual_rates(learner.model) is not None
+                ways = ["fine_tune", "fit_one_cycle"] if both else ["fit_one_cycle"]
+                for way in ways:
+                    auto.append({"seed": seed, "way": way, **one(case, bunch, stage, seed, kept, head, way, "auto")})
+            found[f"{name}, {stage}"] = {
+                "date": time.strftime("%Y-%m-%d"), "seeds": seeds, "chosen_on": case.chosen_on,
+                "metric": learner.metrics[0].name, "higher_is_better": learner.metrics[0].higher_is_better,
+                "image_pixels": image_pixels(bunch) if learner.target.kind == "points" else None,
+                "items": [len(bunch), len(bunch.valid.dataset)], "steps_an_epoch": len(bunch.train),
+                "epochs": 1 if stage == "frozen" else case.epochs,
+                "features_seconds": features_seconds if stage == "frozen" else 0.0, "grid": grid, "auto": auto,
+            }  # fmt: skip
+            found[f"{name}, {stage}"]["verdicts"] = verdicts(found[f"{name}, {stage}"])
+            for way, verdict in found[f"{name}, {stage}"]["verdicts"].items():
+                print(f"{name}, {stage}, {way}: {json.dumps(verdict)}", flush=True)
+    return found
+
+
+def warm_up(case: Case, bunch: oc.DataBunch, stage: Stage, kept: Any) -> None:
+    """The first steps in a process, and of a shape, are several times slower."""
+    learner = case.learner(bunch, 0)
+    learner.kept = kept
+    if stage != "frozen":
+        learner.freeze_to(groups.first_tuned(learner.model))
+    learner.lr_find(steps=8, sweeps=1)
+
+
+def trained_head(case: Case, bunch: oc.DataBunch, kept: Any, seed: int) -> tuple[dict[str, torch.Tensor], float]:
+    """Return the weights after the frozen stage at "auto", and the rate it found."""
+    learner = case.learner(bunch, seed)
+    learner.kept = kept
+    learner.fit_one_cycle(1, "auto")
+    assert learner.frozen_rate is not None
+    return learner.copy_weights(), learner.frozen_rate
+
+
+def one(
+    case: Case, bunch: oc.DataBunch, stage: Stage, seed: int, kept: Any,
+    head: tuple[dict[str, torch.Tensor], float] | None, way: str, lr: LearningRate,
+) -> dict[str, Any]:  # fmt: skip
+    """Train once; return the final metric, the rates that were taken, and what finding them cost."""
+    learner = case.learner(bunch, seed)
+    epochs = 1 if stage == "frozen" else case.epochs
+    if head:
+        learner.load_weights(head[0])
+        learner.frozen_rate = head[1]
+    if stage == "frozen":
+        learner.kept = kept
+    else:
+        learner.freeze_to(groups.first_tuned(learner.model))
+    start, diverged = time.perf_counter(), False
+    try:
+        if stage == "whole" and way != "fit_one_cycle":
+            learner.fine_tune(epochs, lr)
+        else:
+            learner.fit_one_cycle(epochs, lr)
+    except TrainingError:
+        diverged = True
+    seconds = time.perf_counter() - start
+    history = learner.history
+    name = learner.metrics[0].name
+    return {
+        "metric": learner.validate()[name] if diverged else history[-1].metrics[name],
+        "last_rate": None if diverged else history[-1].lr,
+        "lr": lr_text(lr, learner),
+        "epoch_seconds": [record.seconds for record in history],
+        "other_seconds": 0.0 if diverged else seconds - sum(record.seconds for record in history),
+        "diverged": diverged,
+        "swept": bool(learner.findings),
+    }
+
+
+def lr_text(lr: LearningRate, learner: oc.Learner) -> str:
+    """Return the rate in words, and for "auto" what it found."""
+    return "; ".join(learner.history.notes) if lr == "auto" else str(lr)
+
+
+def image_pixels(bunch: oc.DataBunch) -> float:
+    """Return the mean of height and width over the validation images, which errors in pixels are a share of."""
+    dataset = bunch.valid.dataset
+    return statistics.mean(statistics.mean(original_size(dataset.item(row))) for row in range(len(dataset)))
+
+
+def verdicts(case: dict[str, Any]) -> dict[str, Any]:
+    """Judge each way of auto by medians over the seeds.
+
+    `behind` is how much worse auto is than the best fixed rate: for errors in pixels a share of the image's size, else
+    absolute. `behind_relative` is the same as a share of the best. `finding_epochs` is the time of the finding in
+    epochs of that stage; in the frozen stage an epoch begins with a pass of the body, which keeps its features.
+    """
+    sign = 1 if case["higher_is_better"] else -1
+    by_rate = {run["rate"]: [] for run in case["grid"]}
+    for run in case["grid"]:
+        by_rate[run["rate"]].append(run["metric"])
+    medians = {rate: statistics.median(values) for rate, values in by_rate.items()}
+    best_rate = max(medians, key=lambda rate: sign * medians[rate])
+    best = medians[best_rate]
+    fixed = [run for run in case["grid"] if not run["diverged"]]
+    epoch = case["features_seconds"] + statistics.median(seconds for run in fixed for seconds in run["epoch_seconds"])
+    judged = {}
+    for way in dict.fromkeys(run["way"] for run in case["auto"]):
+        runs = [run for run in case["auto"] if run["way"] == way]
+        auto = statistics.median(run["metric"] for run in runs)
+        # What any fit does besides its epochs is no finding.
+        finding = statistics.median(run["other_seconds"] for run in runs) - statistics.median(
+            run["other_seconds"] for run in fixed
+        )
+        behind = sign * (best - auto)
+        judged[way] = {
+            "best_rate": best_rate, "best": best, "auto": auto, "behind": behind / (case["image_pixels"] or 1.0),
+            "behind_relative": behind / abs(best), "good": behind / (case["image_pixels"] or 1.0) <= TOLERANCE,
+            "good_relative": behind / abs(best) <= TOLERANCE, "epoch_seconds": epoch, "finding_seconds": finding,
+            "finding_epochs": finding / epoch, "swept": any(run["swept"] for run in runs),
+        }  # fmt: skip
+    return judged
+
+
+def summary(cases: dict[str, Any]) -> dict[str, Any]:
+    """Count the verdicts, also without the data that the rules were chosen on."""
+
+    def count(chosen: list[dict[str, Any]]) -> dict[str, int]:
+        return {
+            "of": len(chosen),
+            "good": sum(one["good"] for one in chosen),
+            "good_relative": sum(one["good_relative"] for one in chosen),
+            "swept": sum(one["swept"] for one in chosen),
+            "swept_within_an_epoch": sum(one["swept"] and one["finding_epochs"] < 1 for one in chosen),
+        }
+
+    everything = [(case["chosen_on"], one) for case in cases.values() for one in case["verdicts"].values()]
+    return {
+        "all": count([one for _, one in everything]),
+        "not_chosen_on": count([one for chosen_on, one in everything if not chosen_on]),
+    }
+
+
+def rows(result: dict[str, Any]) -> list[str]:
+    """Return the lines of a table in markdown: a case and a way of asking a line, and the counts."""
+    lines = ["| case (median of the seeds) | asked by | metric | best fixed (at) | auto | behind | found in epochs |"]
+    lines.append("|---|---|---|---|---|---|---|")
+    for name, case in result["cases"].items():
+        unit = " of the image" if case["image_pixels"] else ""
+        for way, one in case["verdicts"].items():
+            mark = "" if one["good"] else ", **missed**"
+            lines.append(
+                f"| {name}{' (rules chosen on it)' if case['chosen_on'] else ''} | {way} | {case['metric']} | "
+                f"{one['best']:.4g} ({one['best_rate']:g}) | {one['auto']:.4g} | "
+                f"{max(one['behind'], 0):.2%}{unit}, {max(one['behind_relative'], 0):.1%} relative{mark} | "
+                f"{format(one['finding_epochs'], '.2f') if one['swept'] else 'no sweep'} |"
+            )
+    for name, key in (("all", "all"), ("on data that no rule was chosen on", "not_chosen_on")):
+        count = result[key]
+        lines.append(
+            f"| {name} | | | | | {count['good']} of {count['of']} within 0.01, {count['good_relative']} within 1% "
+            f"relative | {count['swept_within_an_epoch']} of {count['swept']} below 1 |"
+        )
+    return lines
+
+
+def draw(cases: dict[str, Any]) -> None:
+    """Draw a panel a case: the metric against the rate of the last layers; dots are seeds, auto has its own marks."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    columns = min(4, len(cases))
+    lines = -(-len(cases) // columns)
+    figure, panels = plt.subplots(
+        lines, columns, figsize=(3 * columns, 2.4 * lines), squeeze=False, layout="constrained"
+    )
+    for axes in panels.flat[len(cases) :]:
+        axes.set_visible(False)
+    for axes, (name, case) in zip(panels.flat, cases.items(), strict=False):
+        grid = [run for run in case["grid"] if not run["diverged"]]
+        axes.plot([run["last_rate"] for run in grid], [run["metric"] for run in grid], "o", color="0.6", markersize=3)
+        rates = sorted({run["last_rate"] for run in grid})
+        medians = [statistics.median(run["metric"] for run in grid if run["last_rate"] == rate) for rate in rates]
+        axes.plot(rates, medians, color="0.6", linewidth=1, label="fixed rates")
+        for way, marker, colour in (("fine_tune", "^", "tab:orange"), ("fit_one_cycle", "v", "tab:blue")):
+            runs = [run for run in case["auto"] if run["way"] == way and not run["diverged"]]
+            if not runs:
+                continue
+            x, y = [run["last_rate"] for run in runs], [run["metric"] for run in runs]
+            axes.plot(x, y, marker, color=colour, markersize=5, alpha=0.8, label=f'{way}, lr="auto"')
+        missed = [way for way, one in case["verdicts"].items() if not one["good"]]
+        axes.set_title(name + (f"\nmissed: {', '.join(missed)}" if missed else ""), fontsize=9)
+        axes.set(xscale="log", ylabel=f"{case['metric']}{' (pixels)' if case['image_pixels'] else ''}")
+        axes.tick_params(labelsize=7)
+        axes.grid(alpha=0.3)
+    figure.supxlabel("learning rate of the last layers", fontsize=9)
+    handles = {text: mark for axes in panels.flat for mark, text in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=3, frameon=False, fontsize=9)
+    figure.savefig(BENCH / "results" / "rates.png", dpi=90)
+
+
+if __name__ == "__main__":
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:3]), *sys.argv[3:])
