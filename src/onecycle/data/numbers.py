@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from onecycle.data.items import Part
+from onecycle.data.target import WithoutClasses
 from onecycle.errors import DataError, some
 
 
 @dataclass(frozen=True)
-class Numbers:
+class Numbers(WithoutClasses):
     """One number or several, standardised so that columns of any unit weigh alike in the loss.
 
     Attributes:
@@ -92,18 +92,6 @@ class Numbers:
         """Smooth L1 of the standardised numbers; there is nothing to smooth in a label."""
         return nn.SmoothL1Loss(beta=0.5)
 
-    def item_weights(self, labels: Sequence[Any]) -> NDArray[np.float64]:
-        """There are no classes to balance."""
-        raise no_balance(self.kind)
-
-    def weighted(self, labels: Sequence[Any]) -> NoReturn:
-        """There are no classes to balance."""
-        raise no_balance(self.kind)
-
-    def scores(self, answer: Tensor) -> dict[str, float]:
-        """There are no classes."""
-        return {}
-
     def columns(self, answers: Tensor, decoded: Sequence[dict[str, float]]) -> dict[str, Any]:
         """The numbers, as one list an item."""
         return {"prediction": pa.array([list(one.values()) for one in decoded], self.label_type)}
@@ -173,8 +161,3 @@ def column_of_numbers(part: Part, name: str) -> list[float]:
             "mend them, or name another column.",
         )
     return numbers
-
-
-def no_balance(kind: str) -> DataError:
-    """Return the error for balancing what has no classes."""
-    return DataError(f"balance= does not fit {kind}.", "a category or tags.", "leave balance= out.")

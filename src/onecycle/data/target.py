@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, NoReturn, Protocol, Self, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -102,6 +102,29 @@ class Target(Protocol):
 
     def to_config(self) -> dict[str, Any]:
         """Return what a bundle must hold to decode predictions, as JSON."""
+
+
+class WithoutClasses:
+    """What targets have in common whose labels are no classes: nothing to balance, and no probabilities."""
+
+    kind: ClassVar[str]
+
+    def item_weights(self, labels: Sequence[Any]) -> NoReturn:
+        """There are no classes to balance."""
+        raise no_balance(self.kind)
+
+    def weighted(self, labels: Sequence[Any]) -> NoReturn:
+        """There are no classes to balance."""
+        raise no_balance(self.kind)
+
+    def scores(self, answer: Tensor) -> dict[str, float]:
+        """There are no classes."""
+        return {}
+
+
+def no_balance(kind: str) -> DataError:
+    """Return the error for balancing what has no classes."""
+    return DataError(f"balance= does not fit {kind}.", "a category or tags.", "leave balance= out.")
 
 
 @dataclass(frozen=True)

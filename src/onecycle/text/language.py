@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from onecycle.data.dataset import seeded
-from onecycle.data.numbers import no_balance
+from onecycle.data.target import WithoutClasses
 from onecycle.errors import DataError
 from onecycle.text.tokenizer import Tokenizer
 from onecycle.train.losses import Loss
@@ -54,7 +54,7 @@ class TokenLoss(Loss):
 
 
 @dataclass(frozen=True)
-class NextToken:
+class NextToken(WithoutClasses):
     """At every place of a chunk, the token that comes next ("causal language model").
 
     Attributes:
@@ -111,18 +111,6 @@ class NextToken:
     def loss(self, *, smoothing: float = 0.0) -> nn.Module:
         """Cross-entropy of the tokens that are asked for."""
         return TokenLoss(smoothing)
-
-    def item_weights(self, labels: Sequence[Any]) -> NoReturn:
-        """There are no classes to balance."""
-        raise no_balance(self.kind)
-
-    def weighted(self, labels: Sequence[Any]) -> NoReturn:
-        """There are no classes to balance."""
-        raise no_balance(self.kind)
-
-    def scores(self, answer: Tensor) -> dict[str, float]:
-        """There are no classes."""
-        return {}
 
     def columns(self, answers: Tensor, decoded: Sequence[tuple[str, ...]]) -> dict[str, Any]:
         """The tokens, as one list an item."""

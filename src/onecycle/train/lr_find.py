@@ -148,10 +148,9 @@ def read(
         reason = f"the loss falls from {before:.2g} to {losses[lowest]:.2g}, lowest around {at:.1e}; {why}"
         return _rounded(lr), lr / 3, lr * 3, reason
     turn = _turn(rates, losses, noise)
-    low = turn / 10
     high = min(frozen_rate / 5 if frozen_rate else turn / 3, turn, HIGHEST)
     # After a frozen stage the rates are spread as in the sweep: the first layers, pretrained, were thrown back by more.
-    low = high / 100 if frozen_rate else min(low, high / 10)
+    low = high / 100 if frozen_rate else min(turn, high) / 10
     why = "a fifth of the rate of the frozen stage" if frozen_rate else f"a third of that, at most {HIGHEST:g}"
     first = "1% of it" if frozen_rate else "a tenth of the turn or less"
     return (

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from onecycle.data.numbers import no_balance
+from onecycle.data.target import no_balance
 from onecycle.errors import DataError, some
 from onecycle.train.losses import IGNORE, CrossEntropy
 from onecycle.vision.augment import sample_pixels

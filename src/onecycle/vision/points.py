@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from onecycle.data.numbers import no_balance
+from onecycle.data.target import WithoutClasses
 from onecycle.errors import DataError, some, suggest
 from onecycle.train.losses import SmoothL1
 from onecycle.vision.decode import Frame
@@ -24,7 +24,7 @@ from onecycle.vision.targets import shown
 
 
 @dataclass(frozen=True)
-class Points:
+class Points(WithoutClasses):
     """One point or several in every image; any may be missing ("key points", "landmarks").
 
     Attributes:
@@ -117,19 +117,7 @@ class Points:
         """Smooth L1 of the points that are known; there is nothing to smooth in a label."""
         return SmoothL1()
 
-    def item_weights(self, labels: Sequence[Any]) -> NoReturn:
-        """There are no classes to balance."""
-        raise no_balance(self.kind)
-
-    def weighted(self, labels: Sequence[Any]) -> NoReturn:
-        """There are no classes to balance."""
-        raise no_balance(self.kind)
-
     # --- tables and pictures ---
-
-    def scores(self, answer: Tensor) -> dict[str, float]:
-        """There are no classes."""
-        return {}
 
     def columns(self, answers: Tensor, decoded: Sequence[NDArray[np.float32]]) -> dict[str, Any]:
         """The points of each item, a list of x and y."""
