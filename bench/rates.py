@@ -23,155 +23,25 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import pyarrow as pa
 import torch
 
 import onecycle as oc
-from common import BENCH, save
-from onecycle.data.items import read_csv
-from onecycle.demo import make_biwi, make_camvid, make_patterns, make_planet, make_reviews
+from common import RESULTS, save
 from onecycle.errors import TrainingError
 from onecycle.train import groups
 from onecycle.train.fit import LearningRate, unfrozen_rates
 from onecycle.vision.decode import original_size
+from rates_cases import CASES, Case, Stage
 
-Stage = Literal["frozen", "unfrozen", "whole"]
-RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
-LOWER = (3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2)  # a transformer is lost above
 TOLERANCE = 0.01
 
 
-@dataclass(frozen=True)
-class Case:
-    """A data set, and how it is trained.
-
-    Attributes:
-        bunch: Makes the data, given the folder of the data sets, or an empty one to draw into.
-        stages: Which stages are compared.
-        metric: What is compared.
-        make: Makes the learner.
-        epochs: Of the unfrozen or whole stage.
-        rates: The grid.
-        chosen_on: The finder's rules were chosen on this data, so it is no proof.
-        drawn: The data is drawn by `onecycle.demo`.
-    """
-
-    bunch: Callable[[Path], oc.DataBunch]
-    stages: tuple[Stage, ...]
-    metric: Any
-    make: Callable[..., oc.Learner] = oc.vision_learner
-    epochs: int = 2
-    rates: tuple[float, ...] = RATES
-    chosen_on: bool = False
-    drawn: bool = False
-
-    def learner(self, bunch: oc.DataBunch, seed: int) -> oc.Learner:
-        learner = self.make(bunch, metrics=[self.metric], seed=seed, progress=False)
-        return learner.to_bf16() if self.make is oc.text_learner else learner  # as the recipe for texts does
-
-
-def monkeys(data: Path) -> oc.DataBunch:
-    items = oc.ImageList.from_folder(data / "monkeys10" / "training").split_random(0.2, stratify="folder")
-    return items.label_from_folder().transform(64).databunch()
-
-
-def landuse(data: Path) -> oc.DataBunch:
-    folder = data / "landuse"
-    items = oc.ImageList.from_csv(folder / "tags.csv", folder=folder / "images", suffix=".jpg", missing="drop")
-    labelled = items.split_random(0.2).label_from_column("tags", delimiter=" ", classes="all")
-    return labelled.transform(64, augment=oc.augment.satellite()).databunch()
-
-
-def scenes(data: Path) -> oc.DataBunch:
-    """The land-use photos again, by the one class in each name, on another split."""
-    labelled = oc.ImageList.from_folder(data / "landuse" / "images").split_random(0.3, seed=7)
-    named = labelled.label_from_regex(r"([a-z]+)\d+\.jpg$")
-    return named.transform(64, augment=oc.augment.satellite()).databunch(32)
-
-
-def patterns(folder: Path) -> oc.DataBunch:
-    items = oc.ImageList.from_folder(make_patterns(folder, each=160, pixels=64)).split_random(0.3, stratify="folder")
-    return items.label_from_folder().transform(64).databunch(32)
-
-
-def planet(folder: Path) -> oc.DataBunch:
-    make_planet(folder, train=700, test=1, pixels=96)
-    items = oc.ImageList.from_csv(folder / "train_v2.csv", folder=folder / "train-jpg", suffix=".jpg")
-    labelled = items.split_random(0.3).label_from_column("tags", delimiter=" ", classes="all")
-    return labelled.transform(64, augment=oc.augment.satellite()).databunch(32)
-
-
-def faces(data: Path) -> oc.DataBunch:
-    """Every fourth photo; no person is on both sides."""
-    folder = data / "faces"
-    table = read_csv(folder / "keypoints.csv")
-    some = table.take(list(range(0, len(table), 4)))
-    items = oc.ImageList.from_table(some, folder=folder / "images", missing="drop")
-    return items.split_by_group(pattern=r"(.+)_[^_]*$").label_points("all").transform(64).databunch(16)
-
-
-def heads(folder: Path) -> oc.DataBunch:
-    """Drawn heads; no person is on both sides."""
-    make_biwi(folder, people=16, frames=20, size=(120, 160))
-    items = oc.ImageList.from_folder(folder).split_by_folder(valid=["13", "14", "15", "16"])
-    return items.label_points(oc.biwi.head_centre).transform((72, 96)).databunch(8)
-
-
-def camvid(data: Path) -> oc.DataBunch:
-    folder = data / "camvid"
-    items = oc.ImageList.from_folder(folder, include=["train", "val"]).split_by_folder(train="train", valid="val")
-    masks = f"{folder}/{{folder}}annot/{{stem}}.png"
-    return items.label_masks(masks, classes=folder / "codes.txt", ignore="Void").transform((72, 96)).databunch(8)
-
-
-def streets(folder: Path) -> oc.DataBunch:
-    make_camvid(folder, train=240, valid=60, size=(72, 96))
-    items = oc.ImageList.from_folder(folder / "images").split_from_file(folder / "valid.txt")
-    masks = str(folder / "labels" / "{stem}_P.png")
-    return items.label_masks(masks, classes=folder / "codes.txt", ignore="Void").transform((72, 96)).databunch(8)
-
-
-def reviews(data: Path) -> oc.DataBunch:
-    """Some reviews of IMDB, evenly from each folder."""
-    rows = []
-    for side, count in (("train", 160), ("test", 80)):
-        for label in ("neg", "pos"):
-            paths = sorted((data / "aclImdb" / side / label).glob("*.txt"))
-            chosen = paths[:: max(len(paths) // count, 1)][:count]
-            rows += [{"text": path.read_text(), "label": label, "is_valid": side == "test"} for path in chosen]
-    items = oc.TextList.from_table(pa.Table.from_pylist(rows), column="text").split_by_column("is_valid")
-    return items.label_from_column("label").tokenize(max_length=64).databunch(16)
-
-
-def drawn_reviews(folder: Path) -> oc.DataBunch:
-    items = oc.TextList.from_folder(make_reviews(folder, train=320, test=160, unsup=0))
-    split = items.split_by_folder(train="train", valid="test")
-    return split.label_from_folder().tokenize(max_length=64).databunch(16)
-
-
-F2 = oc.metrics.fbeta(2, threshold=0.2)
-CASES = {
-    "monkeys10": Case(monkeys, ("frozen", "unfrozen"), "accuracy", epochs=1, chosen_on=True),
-    "landuse": Case(landuse, ("frozen", "unfrozen"), F2, epochs=1, chosen_on=True),
-    "camvid": Case(camvid, ("whole",), "mean_iou", oc.unet_learner, epochs=1, chosen_on=True),
-    "faces": Case(faces, ("whole",), "pixel_error", epochs=1, chosen_on=True),
-    "aclImdb": Case(reviews, ("whole",), "accuracy", oc.text_learner, epochs=1, rates=LOWER),
-    "scenes": Case(scenes, ("frozen", "unfrozen"), "accuracy"),
-    "patterns": Case(patterns, ("frozen",), "accuracy", drawn=True),  # unfrozen, every rate is right
-    "planet": Case(planet, ("frozen", "unfrozen"), F2, drawn=True),
-    "streets": Case(streets, ("whole",), "mean_iou", oc.unet_learner, epochs=2, drawn=True),
-    "heads": Case(heads, ("whole",), "pixel_error", epochs=2, drawn=True),
-    "reviews": Case(drawn_reviews, ("whole",), "accuracy", oc.text_learner, epochs=1, rates=LOWER, drawn=True),
-}
-
-
 def main(data: Path, seeds: int = 3, *names: str) -> dict[str, Any]:
-    held = BENCH / "results" / "rates.json"
+    held = RESULTS / "rates.json"
     found = json.loads(held.read_text())["cases"] if names and held.is_file() else {}
     for name, case in CASES.items():
         stages = [stage for stage in case.stages if not names or {name, f"{name}, {stage}"} & set(names)]
@@ -397,7 +267,7 @@ def draw(cases: dict[str, Any]) -> None:
     figure.supxlabel("learning rate of the last layers", fontsize=9)
     handles = {text: mark for axes in panels.flat for mark, text in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=3, frameon=False, fontsize=9)
-    figure.savefig(BENCH / "results" / "rates.png", dpi=90)
+    figure.savefig(RESULTS / "rates.png", dpi=90)
 
 
 if __name__ == "__main__":

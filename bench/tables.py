@@ -45,6 +45,21 @@ def budgets(found: Found) -> list[str]:
     for case in found["overhead"]["cases"]:
         what = f"a training step against a bare loop ({case['backbone']}, {case['step_ms']:.0f} ms)"
         row(what, "1.03", f"{case['ratio']:.3f}", case["ratio"] <= 1.03)
+
+    ten_million = found["growth"]["items"]["onecycle"]["10000000"]
+    for key, what, limit, unit in (
+        ("build_seconds", "to build a bunch", 30, "s"),
+        ("main_mb", "peak memory of the main process", 2000, "MB"),
+        ("worker_growth_mb", "growth of a worker over 1,250 batches", 1, "MB"),
+    ):
+        value = ten_million[key]
+        row(f"ten million items: {what}", f"{limit:,} {unit}", f"{value:,.1f} {unit}", value <= limit)
+    for size, case in found["inference"]["cases"].items():
+        threads = list(case["latency_ratio"])[-1]
+        ratio = case["latency_ratio"][threads]["onecycle, path / bare forward, decoded"]
+        row(f"`predict` of a file at {size} px against the bare forward pass", "1.3", f"{ratio:.2f}", ratio <= 1.3)
+    seconds = found["startup"]["medians"]["onecycle --help"]["seconds"]
+    row("`onecycle --help`", "0.3 s", f"{seconds:.2f} s", seconds <= 0.3)
     return lines
 
 
@@ -76,8 +91,56 @@ def races(found: Found) -> list[str]:
     return lines
 
 
-def steps(found: Found) -> list[str]:
-    """Decoding of large photos, and an AWD-LSTM's speed."""
+def growth(found: Found) -> list[str]:
+    """What a bunch costs, by its number of items."""
+    lines = ["| items | | build | first batch | main process | largest worker, first batch and end | its growth |"]
+    lines.append("|---|---|---|---|---|---|---|")
+    for side, counts in found["growth"]["items"].items():
+        for count, one in counts.items():
+            if "stopped" in one:
+                lines.append(
+                    f"| {int(count):,} | {side} | stopped: {one['stopped']} | | {one['main_mb']:,.0f} MB | | |"
+                )
+                continue
+            lines.append(
+                f"| {int(count):,} | {side} | {one['build_seconds']:.2f} s | {one['first_batch_seconds']:.2f} s | "
+                f"{one['main_mb']:,.0f} MB | {one['worker_start_mb']:.1f} and {one['worker_end_mb']:.1f} MB | "
+                f"{one['worker_growth_mb']:.2f} MB |"
+            )
+    return lines
+
+
+def inference(found: Found) -> list[str]:
+    """Latency and throughput of a loaded model."""
+    lines = ["| one image, or batches of 32 | 128 px, 1 thread | 2 threads | 224 px, 1 thread | 2 threads |"]
+    lines.append("|---|---|---|---|---|")
+    columns = [(case, threads) for case in found["inference"]["cases"].values() for threads in case["latency_ms"]]
+    case, threads = columns[0]
+    for name in case["latency_ms"][threads]:
+        cells = [c["latency_ms"][t][name] for c, t in columns]
+        values = " | ".join(f"{one['p50']:.1f} ms, p99 {one['p99']:.1f}" for one in cells)
+        lines.append(f"| {name} | {values} |")
+    for name in case["images_per_second"][threads]:
+        values = " | ".join(f"{c['images_per_second'][t][name]:.0f} images a second" for c, t in columns)
+        lines.append(f"| {name}, batches | {values} |")
+    for side, one in found["inference"]["start"]["medians"].items():
+        lines.append(
+            f"| {side}: a fresh process has answered after {one['seconds']:.1f} s, the loading call takes "
+            f"{one['load']:.2f} s, peak {one['peak_mb']:,.0f} MB | | | | |"
+        )
+    return lines
+
+
+def startup(found: Found) -> list[str]:
+    """Imports, help, and the way to the first training step."""
+    lines = ["| in a fresh process | seconds | peak MB |", "|---|---|---|"]
+    for name, one in found["startup"]["medians"].items():
+        lines.append(f"| {name} | {one['seconds']:.2f} | {one['peak_mb']:,.0f} |")
+    return lines
+
+
+def decoding(found: Found) -> list[str]:
+    """Decoding of large photos."""
     lines = ["| 12-megapixel photos to 224 px | images a second |", "|---|---|"]
     lines += [f"| {name} | {rate:.1f} |" for name, rate in found["decode"]["images_per_second"].items()]
     return lines
@@ -116,7 +179,10 @@ TABLES = {
     "budgets": budgets,
     "races": races,
     "rates": lambda found: rates.rows(found["rates"]),
-    "decoding": steps,
+    "growth": growth,
+    "inference": inference,
+    "startup": startup,
+    "decoding": decoding,
     "lstm": lstm,
     "choices": choices,
     "tricks": tricks,
