@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -40,7 +41,8 @@ class Part:
 
     def locate(self, name: str) -> str:
         """Return what the modality reads for the item called `name`."""
-        return name if self.root is None else str(self.root / name)
+        # Not by pathlib, which puts the parts of every path into Python's table of names: workers grew by 4 to 7 MB.
+        return name if self.root is None else os.path.join(self.root, name)
 
     def take(self, indices: Any) -> Part:
         """Return the part with only the rows at `indices`."""
