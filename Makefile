@@ -23,7 +23,7 @@ demo: $(VENV)/.installed
 	$(BIN)/onecycle demo --out runs/demo
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

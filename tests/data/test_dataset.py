@@ -155,7 +155,12 @@ def test_a_spawned_worker_gives_the_same_batches_as_none(dataset: ItemDataset) -
         assert_same(list(spawned.epoch(epoch)), list(DataLoader(dataset, **options).epoch(epoch)))
 
 
-@pytest.mark.parametrize("how", [{"workers": 0}, {"workers": 1}, {"cache": Cache((8, 8, 3))}], ids=str)
+however_it_is_read = pytest.mark.parametrize(
+    "how", [{"workers": 0}, {"workers": 1}, {"cache": Cache((8, 8, 3))}], ids=["no worker", "a worker", "a cache"]
+)
+
+
+@however_it_is_read
 def test_a_bad_item_raises_the_same_error_however_it_is_read(how: dict[str, Any], with_a_bad_one: ItemDataset) -> None:
     batches = DataLoader(with_a_bad_one, batch_size=2, **how).epoch(0)
     assert next(batches).index.tolist() == [0, 1]
@@ -165,7 +170,7 @@ def test_a_bad_item_raises_the_same_error_however_it_is_read(how: dict[str, Any]
         next(batches)
 
 
-@pytest.mark.parametrize("how", [{"workers": 0}, {"workers": 1}, {"cache": Cache((8, 8, 3))}], ids=str)
+@however_it_is_read
 def test_a_bad_item_may_be_skipped_with_one_warning(how: dict[str, Any], with_a_bad_one: ItemDataset) -> None:
     loader = DataLoader(with_a_bad_one, batch_size=2, on_bad_item="skip", **how)
     with pytest.warns(UserWarning, match=r"Skipped red/2.jpg: .*red/2.jpg is damaged") as caught:

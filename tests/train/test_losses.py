@@ -256,7 +256,7 @@ def test_weights_must_be_one_a_class(loss: Loss) -> None:
             lambda e: math.copysign(0.5 / (0.2 + abs(e)) if abs(e) < 0.5 else 1, e),
         ),
     ],
-    ids=str,
+    ids=["MSE", "L1", "SmoothL1", "Wing"],
 )
 def test_distances_and_their_slopes_are_those_of_the_formula(
     loss: Loss, cost: Callable[[float], float], steepness: Callable[[float], float]
