@@ -34,11 +34,19 @@ def written(names: list[str]) -> Path:
     return path
 
 
-def run(script: str, *arguments: object) -> dict[str, Any]:
-    """Run a script of this folder; return the JSON of its last line, and the wall time of the whole process."""
+def run(script: str, *arguments: object, threads: int | None = None) -> dict[str, Any]:
+    """Run a script of this folder; return the JSON of its last line, and the wall time of the whole process.
+
+    Args:
+        script: Its name.
+        arguments: Its arguments.
+        threads: How many it may compute with; None leaves it to torch.
+    """
     start = time.perf_counter()
     command = [sys.executable, str(BENCH / script), *map(str, arguments)]
     environment = {**os.environ, "TQDM_DISABLE": "1", "HF_HUB_OFFLINE": "1"}
+    if threads:
+        environment["OMP_NUM_THREADS"] = str(threads)
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")
@@ -133,8 +141,18 @@ def draw(result: dict[str, Any]) -> None:
 def save(name: str, result: dict[str, Any]) -> None:
     """Write a result beside its date and machine."""
     RESULTS.mkdir(exist_ok=True)
-    about = {"date": time.strftime("%Y-%m-%d"), "machine": f"{platform.machine()}, {os.cpu_count()} cores, no GPU"}
+    about = {"date": time.strftime("%Y-%m-%d"), "machine": machine()}
     (RESULTS / f"{name}.json").write_text(json.dumps({**about, **result}, indent=1) + "\n")
+
+
+def machine() -> str:
+    """Return what this machine is, in words."""
+    cores, described = f"{os.cpu_count()} cores, no GPU", Path("/proc/cpuinfo")
+    text = described.read_text() if described.exists() else ""
+    names = [line.partition(": ")[2] for line in text.splitlines() if line.startswith("model name")]
+    # What decides how fast products of matrices are.
+    units = [unit for unit in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f" {unit} " in f"{text} "]
+    return ", ".join([names[0] if names else platform.machine(), cores, *units[-1:]])
 
 
 def peak_mb() -> float:

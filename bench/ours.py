@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import onecycle as oc
 from common import peak_mb, since_start
 from onecycle.train.events import EpochEnd
 
 SIZE, EPOCHS = 128, 3
+METRICS: dict[str, list[Any]] = {
+    "photos": ["accuracy"], "tags": [oc.metrics.fbeta(2, threshold=0.2)], "camvid": ["mean_iou", "pixel_accuracy"],
+    "points": ["pixel_error"], "sentiment": ["accuracy"],
+}  # fmt: skip
 
 
 class Watch(oc.Callback):
@@ -34,7 +39,7 @@ def tags(folder: Path, valid: str) -> oc.DataBunch:
     return labelled.transform(SIZE, augment=oc.augment.satellite()).databunch()
 
 
-def camvid(folder: Path, valid: str, size: tuple[int, int] = (180, 240)) -> oc.DataBunch:
+def camvid(folder: Path, valid: str, size: tuple[int, int] = (144, 192)) -> oc.DataBunch:
     items = oc.ImageList.from_folder(folder, include=["train", "val"]).split_by_folder(train="train", valid="val")
     masks = f"{folder}/{{folder}}annot/{{stem}}.png"
     return items.label_masks(masks, classes=folder / "codes.txt", ignore="Void").transform(size).databunch(8)
@@ -56,15 +61,11 @@ def main() -> None:
     bunch = {"photos": photos, "tags": tags, "camvid": camvid, "points": points, "sentiment": sentiment}[task](
         folder, valid
     )
-    metrics = {
-        "photos": ["accuracy"], "tags": [oc.metrics.fbeta(2, threshold=0.2)], "camvid": ["mean_iou", "pixel_accuracy"],
-        "points": ["pixel_error"], "sentiment": ["accuracy"],
-    }[task]  # fmt: skip
     make = {"camvid": oc.unet_learner, "sentiment": oc.text_learner}.get(task, oc.vision_learner)
-    learner = make(bunch, metrics=metrics, callbacks=[watch], seed=seed, progress=False)
+    learner = make(bunch, metrics=METRICS[task], callbacks=[watch], seed=seed, progress=False)
     if task == "sentiment":
         learner.to_bf16()  # where the processor has it; else the learner says so
-    for epochs in {"camvid": (2, 8), "sentiment": (1,)}.get(task, (EPOCHS,)):  # CamVid: a short cycle, and a long one
+    for epochs in {"camvid": (2, 6), "sentiment": (1,)}.get(task, (EPOCHS,)):  # CamVid: a short cycle, and a long one
         learner.fine_tune(epochs)
     higher = learner.metrics[0].higher_is_better
     names = [metric.name for metric in learner.metrics]

@@ -98,7 +98,7 @@ def compare(backbone: str, size: int, batch_size: int, each: int, epochs: int, r
     }
 
 
-def main(repeats: int = 11) -> dict[str, Any]:
+def main(repeats: int = 7) -> dict[str, Any]:
     cases = [
         compare("tf_efficientnet_lite0", 96, 32, each=40, epochs=2, repeats=repeats),
         compare(

@@ -6,8 +6,8 @@ Each data set is trained in the stages that `fine_tune` has for it:
 - unfrozen: all layers, from the head that the frozen stage at `lr="auto"` gave, the same one for all rates of a seed;
 - whole: where there is no frozen stage (masks, points, texts), what `fine_tune` does from the beginning.
 
-`fine_tune(lr="auto")` takes the same rates as `fit_one_cycle(lr="auto")` in each stage, but for texts, where it takes
-the usual rates of the model; there both are judged.
+`fine_tune(lr="auto")` takes the same rates as `fit_one_cycle(lr="auto")` in each stage. Cases run in processes of their
+own, with one thread each, as many at a time as there are processors.
 
 A rate of the grid is what a user would pass as `lr=` to `fine_tune`, so it is spread over the layers as there. Auto is
 judged by its median over the seeds against the best median of the grid. The best of several medians is lucky by choice,
@@ -18,24 +18,26 @@ rows in results/rates.json.
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import torch
 
 import onecycle as oc
-from common import RESULTS, save
+from common import RESULTS, run, save
 from onecycle.errors import TrainingError
 from onecycle.train import groups
 from onecycle.train.fit import LearningRate, unfrozen_rates
 from onecycle.vision.decode import original_size
-from rates_cases import CASES, Case, Stage
+from rates_cases import CASES, Case
 
 TOLERANCE = 0.01
 
@@ -43,10 +45,18 @@ TOLERANCE = 0.01
 def main(data: Path, seeds: int = 3, *names: str) -> dict[str, Any]:
     held = RESULTS / "rates.json"
     found = json.loads(held.read_text())["cases"] if names and held.is_file() else {}
-    for name, case in CASES.items():
-        stages = [stage for stage in case.stages if not names or {name, f"{name}, {stage}"} & set(names)]
-        if stages:
-            found |= compare(name, case, stages, data, seeds)
+    chosen = {
+        name: [stage for stage in case.stages if not names or {name, f"{name}, {stage}"} & set(names)]
+        for name, case in CASES.items()
+    }
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        jobs = [
+            pool.submit(run, "rates.py", "case", data, seeds, name, *stages, threads=1)
+            for name, stages in chosen.items()
+            if stages
+        ]
+        for job in jobs:
+            found |= {name: case for name, case in job.result().items() if name != "wall_seconds"}
     order = [f"{name}, {stage}" for name, case in CASES.items() for stage in case.stages]
     found = {name: found[name] for name in order if name in found}
     result = {**summary(found), "cases": found}
@@ -56,7 +66,7 @@ def main(data: Path, seeds: int = 3, *names: str) -> dict[str, Any]:
     return result
 
 
-def compare(name: str, case: Case, stages: Sequence[Stage], data: Path, seeds: int) -> dict[str, Any]:
+def compare(name: str, case: Case, stages: Sequence[str], data: Path, seeds: int) -> dict[str, Any]:
     """Run some stages of one case: for every seed the grid, then auto."""
     with tempfile.TemporaryDirectory() as empty:
         bunch = case.bunch(Path(empty) if case.drawn else data)
@@ -73,11 +83,8 @@ def compare(name: str, case: Case, stages: Sequence[Stage], data: Path, seeds: i
                 head = trained_head(case, bunch, kept, seed) if stage == "unfrozen" else None
                 for rate in case.rates:
                     lr = unfrozen_rates(rate) if head else rate
-                    grid.append({"seed": seed, "rate": rate, **one(case, bunch, stage, seed, kept, head, "fixed", lr)})
-                both = stage == "whole" and groups.usual_rates(learner.model) is not None
-                ways = ["fine_tune", "fit_one_cycle"] if both else ["fit_one_cycle"]
-                for way in ways:
-                    auto.append({"seed": seed, "way": way, **one(case, bunch, stage, seed, kept, head, way, "auto")})
+                    grid.append({"seed": seed, "rate": rate, **one(case, bunch, stage, seed, kept, head, lr)})
+                auto.append({"seed": seed, **one(case, bunch, stage, seed, kept, head, "auto")})
             found[f"{name}, {stage}"] = {
                 "date": time.strftime("%Y-%m-%d"), "seeds": seeds, "chosen_on": case.chosen_on,
                 "metric": learner.metrics[0].name, "higher_is_better": learner.metrics[0].higher_is_better,
@@ -86,13 +93,11 @@ def compare(name: str, case: Case, stages: Sequence[Stage], data: Path, seeds: i
                 "epochs": 1 if stage == "frozen" else case.epochs,
                 "features_seconds": features_seconds if stage == "frozen" else 0.0, "grid": grid, "auto": auto,
             }  # fmt: skip
-            found[f"{name}, {stage}"]["verdicts"] = verdicts(found[f"{name}, {stage}"])
-            for way, verdict in found[f"{name}, {stage}"]["verdicts"].items():
-                print(f"{name}, {stage}, {way}: {json.dumps(verdict)}", flush=True)
+            found[f"{name}, {stage}"]["verdict"] = verdict(found[f"{name}, {stage}"])
     return found
 
 
-def warm_up(case: Case, bunch: oc.DataBunch, stage: Stage, kept: Any) -> None:
+def warm_up(case: Case, bunch: oc.DataBunch, stage: str, kept: Any) -> None:
     """The first steps in a process, and of a shape, are several times slower."""
     learner = case.learner(bunch, 0)
     learner.kept = kept
@@ -111,8 +116,8 @@ def trained_head(case: Case, bunch: oc.DataBunch, kept: Any, seed: int) -> tuple
 
 
 def one(
-    case: Case, bunch: oc.DataBunch, stage: Stage, seed: int, kept: Any,
-    head: tuple[dict[str, torch.Tensor], float] | None, way: str, lr: LearningRate,
+    case: Case, bunch: oc.DataBunch, stage: str, seed: int, kept: Any,
+    head: tuple[dict[str, torch.Tensor], float] | None, lr: LearningRate,
 ) -> dict[str, Any]:  # fmt: skip
     """Train once; return the final metric, the rates that were taken, and what finding them cost."""
     learner = case.learner(bunch, seed)
@@ -126,10 +131,7 @@ def one(
         learner.freeze_to(groups.first_tuned(learner.model))
     start, diverged = time.perf_counter(), False
     try:
-        if stage == "whole" and way != "fit_one_cycle":
-            learner.fine_tune(epochs, lr)
-        else:
-            learner.fit_one_cycle(epochs, lr)
+        learner.fit_one_cycle(epochs, lr)
     except TrainingError:
         diverged = True
     seconds = time.perf_counter() - start
@@ -157,38 +159,34 @@ def image_pixels(bunch: oc.DataBunch) -> float:
     return statistics.mean(statistics.mean(original_size(dataset.item(row))) for row in range(len(dataset)))
 
 
-def verdicts(case: dict[str, Any]) -> dict[str, Any]:
-    """Judge each way of auto by medians over the seeds.
+def verdict(case: dict[str, Any]) -> dict[str, Any]:
+    """Judge auto by medians over the seeds.
 
     `behind` is how much worse auto is than the best fixed rate: for errors in pixels a share of the image's size, else
     absolute. `behind_relative` is the same as a share of the best. `finding_epochs` is the time of the finding in
     epochs of that stage; in the frozen stage an epoch begins with a pass of the body, which keeps its features.
     """
     sign = 1 if case["higher_is_better"] else -1
-    by_rate = {run["rate"]: [] for run in case["grid"]}
-    for run in case["grid"]:
-        by_rate[run["rate"]].append(run["metric"])
+    by_rate: dict[float, list[float]] = {}
+    for each in case["grid"]:
+        by_rate.setdefault(each["rate"], []).append(each["metric"])
     medians = {rate: statistics.median(values) for rate, values in by_rate.items()}
     best_rate = max(medians, key=lambda rate: sign * medians[rate])
     best = medians[best_rate]
-    fixed = [run for run in case["grid"] if not run["diverged"]]
-    epoch = case["features_seconds"] + statistics.median(seconds for run in fixed for seconds in run["epoch_seconds"])
-    judged = {}
-    for way in dict.fromkeys(run["way"] for run in case["auto"]):
-        runs = [run for run in case["auto"] if run["way"] == way]
-        auto = statistics.median(run["metric"] for run in runs)
-        # What any fit does besides its epochs is no finding.
-        finding = statistics.median(run["other_seconds"] for run in runs) - statistics.median(
-            run["other_seconds"] for run in fixed
-        )
-        behind = sign * (best - auto)
-        judged[way] = {
-            "best_rate": best_rate, "best": best, "auto": auto, "behind": behind / (case["image_pixels"] or 1.0),
-            "behind_relative": behind / abs(best), "good": behind / (case["image_pixels"] or 1.0) <= TOLERANCE,
-            "good_relative": behind / abs(best) <= TOLERANCE, "epoch_seconds": epoch, "finding_seconds": finding,
-            "finding_epochs": finding / epoch, "swept": any(run["swept"] for run in runs),
-        }  # fmt: skip
-    return judged
+    fixed = [each for each in case["grid"] if not each["diverged"]]
+    epoch = case["features_seconds"] + statistics.median(seconds for each in fixed for seconds in each["epoch_seconds"])
+    auto = statistics.median(each["metric"] for each in case["auto"])
+    # What any fit does besides its epochs is no finding.
+    finding = statistics.median(each["other_seconds"] for each in case["auto"]) - statistics.median(
+        each["other_seconds"] for each in fixed
+    )
+    behind = sign * (best - auto)
+    return {
+        "best_rate": best_rate, "best": best, "auto": auto, "behind": behind / (case["image_pixels"] or 1.0),
+        "behind_relative": behind / abs(best), "good": behind / (case["image_pixels"] or 1.0) <= TOLERANCE,
+        "good_relative": behind / abs(best) <= TOLERANCE, "epoch_seconds": epoch, "finding_seconds": finding,
+        "finding_epochs": finding / epoch, "swept": any(each["swept"] for each in case["auto"]),
+    }  # fmt: skip
 
 
 def summary(cases: dict[str, Any]) -> dict[str, Any]:
@@ -203,7 +201,7 @@ def summary(cases: dict[str, Any]) -> dict[str, Any]:
             "swept_within_an_epoch": sum(one["swept"] and one["finding_epochs"] < 1 for one in chosen),
         }
 
-    everything = [(case["chosen_on"], one) for case in cases.values() for one in case["verdicts"].values()]
+    everything = [(case["chosen_on"], case["verdict"]) for case in cases.values()]
     return {
         "all": count([one for _, one in everything]),
         "not_chosen_on": count([one for chosen_on, one in everything if not chosen_on]),
@@ -211,23 +209,23 @@ def summary(cases: dict[str, Any]) -> dict[str, Any]:
 
 
 def rows(result: dict[str, Any]) -> list[str]:
-    """Return the lines of a table in markdown: a case and a way of asking a line, and the counts."""
-    lines = ["| case (median of the seeds) | asked by | metric | best fixed (at) | auto | behind | found in epochs |"]
-    lines.append("|---|---|---|---|---|---|---|")
+    """Return the lines of a table in markdown: a case a line, and the counts."""
+    lines = ["| case (median of the seeds) | metric | best fixed (at) | auto | behind | found in epochs |"]
+    lines.append("|---|---|---|---|---|---|")
     for name, case in result["cases"].items():
         unit = " of the image" if case["image_pixels"] else ""
-        for way, one in case["verdicts"].items():
-            mark = "" if one["good"] else ", **missed**"
-            lines.append(
-                f"| {name}{' (rules chosen on it)' if case['chosen_on'] else ''} | {way} | {case['metric']} | "
-                f"{one['best']:.4g} ({one['best_rate']:g}) | {one['auto']:.4g} | "
-                f"{max(one['behind'], 0):.2%}{unit}, {max(one['behind_relative'], 0):.1%} relative{mark} | "
-                f"{format(one['finding_epochs'], '.2f') if one['swept'] else 'no sweep'} |"
-            )
+        one = case["verdict"]
+        mark = "" if one["good"] else ", **missed**"
+        lines.append(
+            f"| {name}{' (rules chosen on it)' if case['chosen_on'] else ''} | {case['metric']} | "
+            f"{one['best']:.4g} ({one['best_rate']:g}) | {one['auto']:.4g} | "
+            f"{max(one['behind'], 0):.2%}{unit}, {max(one['behind_relative'], 0):.1%} relative{mark} | "
+            f"{format(one['finding_epochs'], '.2f') if one['swept'] else 'no sweep'} |"
+        )
     for name, key in (("all", "all"), ("on data that no rule was chosen on", "not_chosen_on")):
         count = result[key]
         lines.append(
-            f"| {name} | | | | | {count['good']} of {count['of']} within 0.01, {count['good_relative']} within 1% "
+            f"| {name} | | | | {count['good']} of {count['of']} within 0.01, {count['good_relative']} within 1% "
             f"relative | {count['swept_within_an_epoch']} of {count['swept']} below 1 |"
         )
     return lines
@@ -248,19 +246,17 @@ def draw(cases: dict[str, Any]) -> None:
     for axes in panels.flat[len(cases) :]:
         axes.set_visible(False)
     for axes, (name, case) in zip(panels.flat, cases.items(), strict=False):
-        grid = [run for run in case["grid"] if not run["diverged"]]
-        axes.plot([run["last_rate"] for run in grid], [run["metric"] for run in grid], "o", color="0.6", markersize=3)
-        rates = sorted({run["last_rate"] for run in grid})
-        medians = [statistics.median(run["metric"] for run in grid if run["last_rate"] == rate) for rate in rates]
+        grid = [each for each in case["grid"] if not each["diverged"]]
+        axes.plot(
+            [each["last_rate"] for each in grid], [each["metric"] for each in grid], "o", color="0.6", markersize=3
+        )
+        rates = sorted({each["last_rate"] for each in grid})
+        medians = [statistics.median(each["metric"] for each in grid if each["last_rate"] == rate) for rate in rates]
         axes.plot(rates, medians, color="0.6", linewidth=1, label="fixed rates")
-        for way, marker, colour in (("fine_tune", "^", "tab:orange"), ("fit_one_cycle", "v", "tab:blue")):
-            runs = [run for run in case["auto"] if run["way"] == way and not run["diverged"]]
-            if not runs:
-                continue
-            x, y = [run["last_rate"] for run in runs], [run["metric"] for run in runs]
-            axes.plot(x, y, marker, color=colour, markersize=5, alpha=0.8, label=f'{way}, lr="auto"')
-        missed = [way for way, one in case["verdicts"].items() if not one["good"]]
-        axes.set_title(name + (f"\nmissed: {', '.join(missed)}" if missed else ""), fontsize=9)
+        runs = [each for each in case["auto"] if not each["diverged"]]
+        x, y = [each["last_rate"] for each in runs], [each["metric"] for each in runs]
+        axes.plot(x, y, "v", color="tab:blue", markersize=5, alpha=0.8, label='lr="auto"')
+        axes.set_title(name + ("" if case["verdict"]["good"] else "\nmissed"), fontsize=9)
         axes.set(xscale="log", ylabel=f"{case['metric']}{' (pixels)' if case['image_pixels'] else ''}")
         axes.tick_params(labelsize=7)
         axes.grid(alpha=0.3)
@@ -272,4 +268,8 @@ def draw(cases: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     warnings.filterwarnings("ignore", category=FutureWarning)
-    main(Path(sys.argv[1]), *map(int, sys.argv[2:3]), *sys.argv[3:])
+    if sys.argv[1] == "case":
+        data, seeds, name, *stages = sys.argv[2:]
+        print(json.dumps(compare(name, CASES[name], stages, Path(data), int(seeds))))
+    else:
+        main(Path(sys.argv[1]), *map(int, sys.argv[2:3]), *sys.argv[3:])

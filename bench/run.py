@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+from common import save
 from tables import write_tables
 
 BENCH = Path(__file__).parent
@@ -27,16 +28,20 @@ BUDGETED: dict[str, str | None] = {
     "sentiment": "aclImdb",
     "rates": ".",
 }
-MORE: dict[str, str | None] = {"awd_lstm": None, "language_route": "aclImdb", "choices": "camvid", "memory": None}
+MORE: dict[str, str | None] = {"awd_lstm": None, "language_route": "aclImdb", "choices": ".", "memory": None}
 
 
 def main(data: Path, *names: str) -> None:
+    minutes: dict[str, float] = {}
     for name in names or BUDGETED:
         print(f"--- {name}", flush=True)
         folder, start = (BUDGETED | MORE)[name], time.perf_counter()
         arguments = [str(data / folder)] if folder else []
         subprocess.run([sys.executable, "-W", "ignore", str(BENCH / f"{name}.py"), *arguments], check=True)
-        print(f"{name} took {(time.perf_counter() - start) / 60:.1f} minutes", flush=True)
+        minutes[name] = (time.perf_counter() - start) / 60
+        print(f"{name} took {minutes[name]:.1f} minutes", flush=True)
+    if not names:
+        save("run", {"minutes": minutes, "all": sum(minutes.values())})
     write_tables()
 
 

@@ -108,7 +108,7 @@ def timed(command: Sequence[str]) -> dict[str, float]:
     return found
 
 
-def main(repeats: int = 5) -> dict[str, Any]:
+def main(repeats: int = 3) -> dict[str, Any]:
     from onecycle.demo import make_patterns
 
     photos = make_patterns(Path(tempfile.mkdtemp()), each=EACH, pixels=PIXELS)

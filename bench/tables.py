@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import rates
+from choices import QUESTIONS
 from common import BENCH, RESULTS
 
 PEERS = {"fastai": "fastai", "huggingface": "the Trainer"}
@@ -156,12 +157,14 @@ def lstm(found: Found) -> list[str]:
 
 
 def choices(found: Found) -> list[str]:
-    """What was tried on CamVid."""
-    lines = ["| CamVid | seconds | mean IoU | peak MB |", "|---|---|---|---|"]
-    for question in ("resizing", "decoders", "moonshot"):
-        for plan, run in found[f"camvid_{question}"]["runs"].items():
-            seconds, value = run["curve"][-1][:2]
-            lines.append(f"| {question}: {plan} | {seconds:.0f} | {value:.4f} | {run['peak_mb']:.0f} |")
+    """What was tried: plans side by side, medians of their seeds."""
+    lines = ["| question | plan | seeds | ends with | after | best epoch | peak MB |", "|---|---|---|---|---|---|---|"]
+    for question in (one for one in QUESTIONS if one in found):
+        for plan, one in found[question]["plans"].items():
+            lines.append(
+                f"| {question} | {plan} | {len(one['runs'])} | {one['metric_value']:.4f} {one['metric']} | "
+                f"{one['seconds']:.0f} s | {one['best']:.4f} | {one['peak_mb']:,.0f} |"
+            )
     return lines
 
 
@@ -175,7 +178,15 @@ def tricks(found: Found) -> list[str]:
     return lines
 
 
+def minutes(found: Found) -> list[str]:
+    """How long the last run of everything took, and where."""
+    about = found["run"]
+    each = ", ".join(f"{name} {took:.1f}" for name, took in about["minutes"].items())
+    return [f"The run of {about['date']} ({about['machine']}) took {about['all']:.0f} minutes: {each}."]
+
+
 TABLES = {
+    "minutes": minutes,
     "budgets": budgets,
     "races": races,
     "rates": lambda found: rates.rows(found["rates"]),

@@ -483,6 +483,13 @@ class TestFineTune:
             ("head", 1e-2), ("all", pytest.approx(2e-3)), ("all", pytest.approx(2e-3)),
         ]  # fmt: skip
 
+    def test_what_the_second_step_trains_is_the_models_choice_or_yours(self, bunch: DataBunch) -> None:
+        learner = tiny(bunch)
+        learner.model.first_tuned = 1  # type: ignore[assignment]
+        learner.fine_tune(1, 1e-2)
+        learner.fine_tune(1, 1e-2, first_tuned=0)
+        assert [record.stage for record in learner.history] == ["head", "from group 1", "head", "all"]
+
     def test_no_epochs_of_the_second_step_train_the_head_alone(self, bunch: DataBunch) -> None:
         learner = tiny(bunch)
         learner.fine_tune(0, 1e-2, frozen_epochs=2)

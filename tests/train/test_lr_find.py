@@ -52,6 +52,13 @@ def test_a_whole_model_takes_a_third_of_the_lowest_point() -> None:
     assert reason.endswith("a third of that")
 
 
+def test_a_usual_rate_draws_the_advice_half_way_towards_itself() -> None:
+    lr, low, high, reason = read(RATES, valley(1e-2), 0.01, None, usual=9e-3)
+    assert lr == pytest.approx(3e-3, rel=0.1)  # between 1e-3 and 9e-3 by their ratio
+    assert low < 3e-3 < high
+    assert reason.endswith("a tenth of that, half way to the usual 0.009")
+
+
 def test_a_slope_that_never_ends_advises_no_more_than_the_highest_rate_that_is_safe() -> None:
     lr, low, high, reason = read(RATES, np.linspace(2, 0.5, len(RATES)), 0.001, None)
     assert lr == HIGHEST
@@ -259,6 +266,21 @@ class TestLearner:
         reason = tiny(bunch, frozen=frozen).lr_find(start=1e-4, steps=20).reason
         assert ("a tenth of that" in reason) == frozen
         assert ("a third of that" in reason) != frozen
+
+    def test_only_the_usual_optimizer_has_a_usual_rate_for_heads(self, bunch: DataBunch) -> None:
+        def sgd(parameters: list[dict[str, Any]]) -> torch.optim.Optimizer:
+            return torch.optim.SGD(parameters, momentum=0.9)
+
+        assert "half way to the usual 0.005" in tiny(bunch).lr_find(start=1e-4, steps=20).reason
+        assert "usual" not in tiny(bunch, optimizer=sgd).lr_find(start=1e-4, steps=20).reason
+
+    def test_auto_takes_the_usual_rates_of_a_model_that_knows_them(self, bunch: DataBunch) -> None:
+        learner = tiny(bunch, frozen=False)
+        learner.model.usual_rates = slice(1e-5, 1e-3)  # type: ignore[assignment]
+        learner.fit_one_cycle(1)
+        assert learner.findings == []
+        assert learner.history[0].lr == 1e-3
+        assert learner.history.notes == ["before epoch 1: lr=slice(1e-05, 0.001), as is usual"]
 
     @pytest.mark.parametrize("lr", ["fast", "Auto", ""])
     def test_any_other_word_is_refused(self, bunch: DataBunch, lr: Any) -> None:

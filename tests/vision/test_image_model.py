@@ -119,10 +119,12 @@ def test_a_learner_normalises_with_the_backbones_own_statistics(bunch: DataBunch
 def test_a_pretrained_learner_starts_frozen_up_to_its_head(bunch: DataBunch) -> None:
     model = vision_learner(bunch, progress=False).model
     assert model.fixed_statistics
+    assert model.first_tuned == 1
     assert not any(parameter.requires_grad for parameter in model.body.parameters())
     assert all(parameter.requires_grad for parameter in model.head.parameters())
     random = vision_learner(bunch, TINY, pretrained=False, progress=False).model
     assert all(parameter.requires_grad for parameter in random.parameters())
+    assert random.first_tuned == 0
 
 
 def test_the_seed_decides_the_head_and_leaves_the_users_randomness_alone(bunch: DataBunch) -> None:

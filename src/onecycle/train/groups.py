@@ -20,7 +20,7 @@ class GroupedModel(nn.Module):
             few small batches are worse than the ones it came with (measured in bench/README.md).
         frozen_epochs: How many epochs `fine_tune` trains the head alone when not told.
         first_tuned: The first layer group that `fine_tune` trains in its second step; those before it stay frozen.
-        usual_rates: Rates that suit this kind of model where `fine_tune` trains no head alone and is to choose; None
+        usual_rates: What lr="auto" takes where more than the head learns, and no head was trained alone before; None
             lets it find them.
     """
 

@@ -5,6 +5,7 @@ Source of the sweep: Smith 2015, arXiv:1506.01186. How the curve is read is ours
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 Curve = NDArray[np.float64]
 # A few items are soon learnt by heart at any rate; then the floor says little. Above this, Adam forgets what it knew.
 HIGHEST = 1e-2
+# The head alone, with AdamW, learns well at this rate on every data set that we measured, see bench/rates.py.
+USUAL_FOR_HEADS = 5e-3
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ def find(
     frozen_rate: float | None,
     *,
     whole: bool = False,
+    usual: float | None = None,
 ) -> Finding:
     """Sweep `sweeps` times and read the curve.
 
@@ -102,6 +106,7 @@ def find(
         sweeps: How many; the median over them takes away one seed's noise.
         frozen_rate: The rate that the head was trained with, if it has been: the advice ends below it.
         whole: All layers learn, not the head alone.
+        usual: A rate that suits such a training from experience; the advice goes half way towards it.
     Raises:
         TrainingError: There is no curve: a sweep's first loss is not finite.
     """
@@ -117,7 +122,7 @@ def find(
     losses = smooth(median, width=max(len(rates) / 30, 1.0))
     # Not the standard deviation: where the loss explodes, a few steps are far off, and all would count as noise.
     noise = 1.48 * float(np.median(np.abs(median - losses)))
-    lr, low, high, reason = read(rates[:length], losses, noise, frozen_rate, whole=whole)
+    lr, low, high, reason = read(rates[:length], losses, noise, frozen_rate, whole=whole, usual=usual)
     return Finding(rates, losses, raw, lr, low, high, reason)
 
 
@@ -130,7 +135,13 @@ def smooth(values: Curve, width: float) -> Curve:
 
 
 def read(
-    rates: Curve, losses: Curve, noise: float, frozen_rate: float | None, *, whole: bool = False
+    rates: Curve,
+    losses: Curve,
+    noise: float,
+    frozen_rate: float | None,
+    *,
+    whole: bool = False,
+    usual: float | None = None,
 ) -> tuple[float | slice, float, float, str]:
     """Read a smoothed curve: return the advice, the range around it, and the reason in words."""
     lowest = int(losses.argmin())
@@ -145,6 +156,10 @@ def read(
         lr = min(at / (3 if whole else 10), HIGHEST)
         why = f"a {'third' if whole else 'tenth'} of that"
         why += "" if lr < HIGHEST else f", but no more than {HIGHEST:g}"
+        if usual:
+            # One curve wanders by a factor of three about rates that serve equally well; two opinions wander less.
+            lr = math.sqrt(lr * usual)
+            why += f", half way to the usual {usual:g}"
         reason = f"the loss falls from {before:.2g} to {losses[lowest]:.2g}, lowest around {at:.1e}; {why}"
         return _rounded(lr), lr / 3, lr * 3, reason
     turn = _turn(rates, losses, noise)

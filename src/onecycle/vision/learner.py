@@ -68,6 +68,7 @@ def vision_learner(
             network, bunch.target.outputs, mean=mean, std=std, hidden=hidden, dropout=dropout, name=backbone
         )
         model.fixed_statistics = pretrained is not False
+        model.first_tuned = 0 if pretrained is False else 1
         return model
 
     return learner_for(bunch, build, frozen=pretrained is not False, **options)
