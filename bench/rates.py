@@ -25,7 +25,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -49,18 +49,18 @@ def main(data: Path, seeds: int = 3, *names: str) -> dict[str, Any]:
         name: [stage for stage in case.stages if not names or {name, f"{name}, {stage}"} & set(names)]
         for name, case in CASES.items()
     }
+    order = [f"{name}, {stage}" for name, case in CASES.items() for stage in case.stages]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         jobs = [
             pool.submit(run, "rates.py", "case", data, seeds, name, *stages, threads=1)
             for name, stages in chosen.items()
             if stages
         ]
-        for job in jobs:
-            found |= {name: case for name, case in job.result().items() if name != "wall_seconds"}
-    order = [f"{name}, {stage}" for name, case in CASES.items() for stage in case.stages]
-    found = {name: found[name] for name in order if name in found}
-    result = {**summary(found), "cases": found}
-    save("rates", result)
+        for job in as_completed(jobs):  # saved each time: an interrupted run loses the cases under way alone
+            found |= job.result()
+            found = {name: found[name] for name in order if name in found}
+            result = {**summary(found), "cases": found}
+            save("rates", result)
     draw(found)
     print("\n".join(rows(result)), flush=True)
     return result

@@ -85,9 +85,10 @@ class TestTrain:
     def test_tags_from_a_csv_at_two_sizes(self, shell: Shell, tagged: Path, tmp_path: Path) -> None:
         done = shell(
             "train", tagged, "--labels", tagged / "labels.csv", "--sizes", "24,32", "--epochs", "1,2", "--lr", "0.002",
-            "--metric", "f2", "--augment", "satellite",
+            "--metric", "f2", "--augment", "satellite", "--first-tuned", "0",
         )  # fmt: skip
         assert done.code == 0, done.err
+        assert "fine_tune([1, 2], lr=0.002, first_tuned=0, sizes=[24, 32])" in done.out
         out = tmp_path / "runs" / tagged.name
         assert {path.name for path in out.iterdir()} == PROMISED
         with (out / "history.csv").open(newline="") as file:

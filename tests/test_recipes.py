@@ -12,6 +12,7 @@ from learners import assert_same, tiny, weights_of
 from onecycle.demo import make_planet
 from onecycle.errors import DataError
 from onecycle.recipes import Call, Sentence, fine_tune, labelled_list, prepare, sentence_for, train
+from onecycle.recipes.task import Wishes
 from onecycle.train.learner import Learner
 
 
@@ -206,7 +207,8 @@ class TestWrongUse:
 
 class TestSentence:
     def test_it_reads_as_the_data_block(self, photos: Path) -> None:
-        assert str(sentence_for(photos, sizes=[24, 32], epochs=[1, 2], lr=0.01, backbone="resnet18")) == "\n".join([
+        wishes: Wishes = {"sizes": [24, 32], "epochs": [1, 2], "lr": 0.01, "first_tuned": 0, "backbone": "resnet18"}
+        assert str(sentence_for(photos, **wishes)) == "\n".join([
             "bunch = (",
             f'    oc.ImageList.from_folder("{photos}")',
             '    .split_random(valid=0.2, seed=42, stratify="folder")',
@@ -215,7 +217,7 @@ class TestSentence:
             "    .databunch(batch_size=64, seed=42)",
             ")",
             'learner = oc.vision_learner(bunch, "resnet18", metrics=["accuracy"], callbacks=[oc.KeepBest("accuracy")])',
-            "learner.fine_tune([1, 2], lr=0.01, sizes=[24, 32])",
+            "learner.fine_tune([1, 2], lr=0.01, first_tuned=0, sizes=[24, 32])",
         ])  # fmt: skip
 
     def test_quotes_and_backslashes_in_a_path_survive(self) -> None:

@@ -70,6 +70,10 @@ def train(
     epochs: Annotated[
         str | None, typer.Option(help="Epochs of the second step; one number, or one a size: 3,2. Default: by task.")
     ] = None,
+    first_tuned: Annotated[
+        int | None,
+        typer.Option(help="First layer group of the second step; 0 tunes all layers. Default: what suits the model."),
+    ] = None,
     sizes: Annotated[
         str | None,
         typer.Option(help="Image sizes in pixels, smaller first: 64,128 or 90x120,180x240; for texts tokens."),
@@ -96,7 +100,8 @@ def train(
     sentence = sentence_for(
         data, labels=labels, column=_columns(column), delimiter=delimiter, masks=masks, codes=codes, ignore=ignore,
         group=group, task=_task(task), backbone=backbone, epochs=counts[0] if counts and len(counts) == 1 else counts,
-        sizes=None if sizes is None else _sizes(sizes), lr=_rate(lr), metric=metric, augment=augment,
+        first_tuned=first_tuned, sizes=None if sizes is None else _sizes(sizes), lr=_rate(lr), metric=metric,
+        augment=augment,
         batch_size=_batch_size(batch_size), accumulate=accumulate, checkpoint_activations=checkpoint_activations,
         precision=None if precision is None else _one_of("precision", precision, "fp32", "bf16", "fp16"), seed=seed,
         missing=missing,

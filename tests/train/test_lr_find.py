@@ -282,6 +282,12 @@ class TestLearner:
         assert learner.history[0].lr == 1e-3
         assert learner.history.notes == ["before epoch 1: lr=slice(1e-05, 0.001), as is usual"]
 
+    def test_usual_rates_are_those_of_the_usual_optimizer(self, bunch: DataBunch) -> None:
+        learner = tiny(bunch, frozen=False, optimizer=torch.optim.SGD)
+        learner.model.usual_rates = 1e-3  # type: ignore[assignment]
+        learner.fit_one_cycle(1)
+        assert len(learner.findings) == 1
+
     @pytest.mark.parametrize("lr", ["fast", "Auto", ""])
     def test_any_other_word_is_refused(self, bunch: DataBunch, lr: Any) -> None:
         with pytest.raises(ModelError, match=rf"lr='{lr}'[\s\S]*pass lr=\"auto\""):

@@ -16,7 +16,7 @@ from torch import Tensor
 import onecycle as oc
 from onecycle.data.bunch import DataBunch
 from onecycle.errors import DataError, ModelError
-from onecycle.train.groups import layer_groups
+from onecycle.train.groups import first_tuned, layer_groups, usual_rates
 from onecycle.vision import augment as augments
 from onecycle.vision.augment import Augment, Dihedral, HorizontalFlip, Rotate, Shift, VerticalFlip, Warp, Zoom
 from onecycle.vision.decode import frame_of
@@ -304,6 +304,15 @@ def test_sizes_grow_and_a_regression_head_is_there_by_name(tmp_path: Path) -> No
         tiny(bunch, head="map")
     with pytest.raises(ModelError, match=r"'test_vit' has no feature maps of several sizes.\n.*\nFix: .*regression"):
         oc.vision_learner(bunch, "test_vit", pretrained=False)
+
+
+def test_the_pretrained_default_learns_whole_and_at_a_known_rate(tmp_path: Path) -> None:
+    bunch = discs(tmp_path, 10)
+    maps = oc.vision_learner(bunch, progress=False).model
+    assert (usual_rates(maps), first_tuned(maps)) == (4e-3, 0)
+    numbers = oc.vision_learner(bunch, head="regression", progress=False).model
+    assert (usual_rates(numbers), first_tuned(numbers)) == (None, 0)
+    assert usual_rates(tiny(bunch).model) is None
 
 
 def test_every_weight_is_in_one_group_and_a_copy_answers_alike(tmp_path: Path) -> None:

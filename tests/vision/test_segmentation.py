@@ -184,6 +184,15 @@ def test_sizes_grow_and_the_history_tells(bunch: DataBunch) -> None:
     assert groups.frozen_epochs(learner.model) == 0
 
 
+@pytest.mark.parametrize("decoder", [LIGHT, "unet"])
+@pytest.mark.parametrize("pretrained", [True, False])
+def test_a_rate_is_known_for_the_pretrained_default_with_its_light_decoder(
+    bunch: DataBunch, decoder: str, pretrained: bool
+) -> None:
+    learner = unet_learner(bunch, decoder=decoder, pretrained=pretrained, progress=False)
+    assert groups.usual_rates(learner.model) == (4e-3 if pretrained and decoder == LIGHT else None)
+
+
 @pytest.mark.parametrize(
     "loss", [oc.losses.Dice(), oc.losses.Focal(), oc.losses.CrossEntropy() + 0.5 * oc.losses.Dice()]
 )

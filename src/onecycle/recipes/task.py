@@ -65,6 +65,7 @@ class Wishes(TypedDict, total=False):
     task: Task
     backbone: str | None
     epochs: int | Sequence[int] | None
+    first_tuned: int | None
     sizes: Sequence[Size] | None
     lr: LearningRate
     metric: str | None
@@ -94,6 +95,8 @@ def fine_tune(data: str | Path, **wishes: Unpack[Wishes]) -> Learner:
             "text" (or "sentiment") for texts; "auto" looks at labels and masks.
         backbone: Any timm name, for texts any encoder of Hugging Face; None takes one whose weights come as a package.
         epochs: Epochs of the second step, one number or one a size; None takes the task's usual.
+        first_tuned: The first layer group of the second step: 0 tunes all layers; None takes what suits the model, for
+            photos and texts the upper half.
         sizes: Image sizes in pixels, or (height, width), smaller first: progressive resizing. None takes 128, for
             "segment" 180 along the shorter side. For texts the most tokens; None takes 256.
         lr: A rate for the first step, or "auto".
@@ -128,6 +131,7 @@ def sentence_for(
     task: Task = "auto",
     backbone: str | None = None,
     epochs: int | Sequence[int] | None = None,
+    first_tuned: int | None = None,
     sizes: Sequence[Size] | None = None,
     lr: LearningRate = "auto",
     metric: str | None = None,
@@ -194,6 +198,7 @@ def sentence_for(
     parts |= {"checkpoint_activations": True} if checkpoint_activations else {}
     learner = Call(usual.learner, named, parts)
     options: dict[str, Any] = {"lr": lr}
+    options |= {} if first_tuned is None else {"first_tuned": first_tuned}
     if len(sizes) > 1:
         options["sizes"] = list(sizes)
     steps = Call("fine_tune", (usual.epochs if epochs is None else epochs,), options)

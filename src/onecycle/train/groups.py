@@ -20,8 +20,8 @@ class GroupedModel(nn.Module):
             few small batches are worse than the ones it came with (measured in bench/README.md).
         frozen_epochs: How many epochs `fine_tune` trains the head alone when not told.
         first_tuned: The first layer group that `fine_tune` trains in its second step; those before it stay frozen.
-        usual_rates: What lr="auto" takes where more than the head learns, and no head was trained alone before; None
-            lets it find them.
+        usual_rates: What lr="auto" takes with AdamW where more than the head learns, and no head was trained alone
+            before; None lets it find them.
     """
 
     body: nn.Module
@@ -29,7 +29,7 @@ class GroupedModel(nn.Module):
     fixed_statistics: bool = False
     frozen_epochs: int = 1
     first_tuned: int = 0
-    usual_rates: slice | None = None
+    usual_rates: float | slice | None = None
 
     def forward(self, inputs: Any) -> Any:
         """Return the head's outputs for `inputs`."""
@@ -89,8 +89,8 @@ def first_tuned(model: nn.Module) -> int:
     return model.first_tuned if isinstance(model, GroupedModel) else 0
 
 
-def usual_rates(model: nn.Module) -> slice | None:
-    """Return the rates that suit a model from experience, if any are known."""
+def usual_rates(model: nn.Module) -> float | slice | None:
+    """Return the rates that suit a model and AdamW from experience, if any are known."""
     return model.usual_rates if isinstance(model, GroupedModel) else None
 
 

@@ -614,7 +614,7 @@ class Learner:
                 rates = unfrozen_rates(self.frozen_rate)
                 return rates, f"lr={shown(rates)}, from the rate of the frozen stage"
             usual = groups.usual_rates(self.model)
-            if usual is not None:
+            if usual is not None and self.optimizer is adamw:
                 return usual, f"lr={shown(usual)}, as is usual"
         finding = self.lr_find()
         self.findings.append(finding)
