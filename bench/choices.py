@@ -48,16 +48,18 @@ class Question:
     seeds: int = 1
 
 
-SECOND_STEP = {
-    "all layers, 3 epochs": Plan(first_tuned=0),
-    "upper half, 3 epochs": Plan(first_tuned=1),
-    "all layers, 3 epochs, moving average": Plan(first_tuned=0, options={"ema": 0.99}),
-    "all layers, 2 epochs, moving average": Plan((2,), first_tuned=0, options={"ema": 0.99}),
-    "96 px, then 128 px": Plan((1, 2), (96, 128), first_tuned=0),
+SECOND_STEP = {"all layers, 3 epochs": Plan(first_tuned=0), "upper half, 3 epochs": Plan(first_tuned=1)}
+AVERAGED = {
+    "3 epochs": Plan(),
+    "3 epochs, moving average": Plan(options={"ema": 0.99}),
+    "2 epochs, moving average": Plan((2,), options={"ema": 0.99}),
+    "96 px, then 128 px": Plan((1, 2), (96, 128)),
 }
 QUESTIONS = {
-    "photos_second_step": Question("photos", SECOND_STEP, seeds=3),
-    "tags_second_step": Question("tags", SECOND_STEP, seeds=3),
+    "photos_second_step": Question("photos", SECOND_STEP, seeds=2),
+    "tags_second_step": Question("tags", SECOND_STEP, seeds=2),
+    "photos_averaged": Question("photos", AVERAGED, seeds=3),
+    "tags_averaged": Question("tags", AVERAGED, seeds=3),
     "camvid_resizing": Question(
         "camvid",
         {
@@ -100,9 +102,8 @@ def one(data: Path, question: str, name: str, seed: int) -> None:
         bunch = bunch.resize(plan.sizes[0])  # or the first items would be read at a size that is not used
     metrics = METRICS[task][:1]
     learner = make(bunch, metrics=metrics, callbacks=[watch], progress=False, seed=seed, **plan.options)
-    if plan.first_tuned is not None:
-        learner.model.first_tuned = plan.first_tuned
-    learner.fine_tune(plan.epochs if plan.sizes else plan.epochs[0], sizes=plan.sizes)
+    epochs = plan.epochs if plan.sizes else plan.epochs[0]
+    learner.fine_tune(epochs, first_tuned=plan.first_tuned, sizes=plan.sizes)
     rates = [record.lr for record in learner.history]
     metric = learner.metrics[0].name
     print(json.dumps({"curve": watch.curve, "peak_mb": peak_mb(), "rates": rates, "metric": metric}))

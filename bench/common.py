@@ -131,10 +131,9 @@ def draw(result: dict[str, Any]) -> None:
         xlabel="seconds since the process began",
         ylabel=f"{result['metric']} on the validation set",
         xlim=(0, None),
-        title=result["task"],
     )
     axes.grid(alpha=0.3)
-    axes.legend()
+    figure.legend(loc="outside upper center", ncols=2, fontsize=8, frameon=False, title=result["task"])
     figure.savefig(RESULTS / f"{result['task']}.png", dpi=100)
 
 

@@ -182,7 +182,8 @@ def minutes(found: Found) -> list[str]:
     """How long the last run of everything took, and where."""
     about = found["run"]
     each = ", ".join(f"{name} {took:.1f}" for name, took in about["minutes"].items())
-    return [f"The run of {about['date']} ({about['machine']}) took {about['all']:.0f} minutes: {each}."]
+    took = f"The run of {about['date']} ({about['machine']}) took {about['all']:.0f} minutes: {each}."
+    return [" ".join([took, about.get("note", "")]).strip()]
 
 
 TABLES = {
