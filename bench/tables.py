@@ -37,6 +37,7 @@ def budgets(found: Found) -> list[str]:
     for task, limit in RACES.items():
         one = found[task]
         what = f"{task}: time to {PEERS[one['peer']]}'s final {one['metric']}, as a share of its time"
+        what += "" if one["machine"] == found["run"]["machine"] else f" (on {one['machine']}; see below)"
         row(what, f"{limit:g}", f"{one['time_ratio']:.3f}", one["time_ratio"] <= limit)
     held = [best_within(one, one["fastai"]["curve"][-1][0]) for one in found["camvid"]["runs"]]
     row("camvid: mean IoU in fastai's own time, every seed", "0.6", f"{min(held):.3f}", min(held) >= 0.6)
