@@ -21,7 +21,7 @@ from onecycle.vision.segmentation import LIGHT, SegmentationModel
 from onecycle.vision.weights import DEFAULT_BACKBONE, create_backbone
 
 # What lr="auto" takes for all layers of the default backbone and a light decoder: a sweep would cost half an epoch. By
-# bench/rates.py any rate from 3e-3 to 1e-2 serves, for masks and points, on data that this was not chosen on too.
+# bench/rates.py any rate from 3e-3 to 1e-2 serves, for masks and points, on real data and on drawn.
 USUAL_RATE = 4e-3
 
 
