@@ -6,7 +6,6 @@ a user gets who names nothing, but for what it says.
 
 from __future__ import annotations
 
-import csv
 import json
 import statistics
 import sys
@@ -16,8 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import onecycle as oc
-from common import RESULTS, held_back, peak_mb, run, save
-from ours import METRICS, Watch, camvid, photos, tags
+import ours
+import photos
+import tags
+from common import RESULTS, peak_mb, run, save
+from ours import METRICS, Watch
 
 SMALL, MIDDLE, FULL, LARGE = (90, 120), (135, 180), (180, 240), (360, 480)
 
@@ -77,19 +79,15 @@ QUESTIONS = {
 
 def photos_of(data: Path) -> oc.DataBunch:
     folder = data / "monkeys10" / "training"
-    names = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
-    return photos(folder, str(held_back(names, 42)))
+    return ours.photos(folder, str(photos.split(folder, 42)))
 
 
 def tags_of(data: Path) -> oc.DataBunch:
-    with (data / "landuse" / "tags.csv").open() as file:
-        names = [row["image_name"] for row in csv.DictReader(file)]
-    there = [name for name in names if (data / "landuse" / "images" / f"{name}.jpg").exists()]
-    return tags(data / "landuse", str(held_back(there, 42)))
+    return ours.tags(data / "landuse", str(tags.split(data / "landuse", 42)))
 
 
 BUNCHES: dict[str, Callable[[Path], oc.DataBunch]] = {
-    "photos": photos_of, "tags": tags_of, "camvid": lambda data: camvid(data / "camvid", ""),
+    "photos": photos_of, "tags": tags_of, "camvid": lambda data: ours.camvid(data / "camvid", ""),
 }  # fmt: skip
 
 

@@ -9,9 +9,13 @@ from typing import Any
 from common import TUNED_FASTAI, held_back, race
 
 
+def split(folder: Path, seed: int) -> Path:
+    """Write the names of a seed's validation photos to a file."""
+    return held_back([str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()], seed)
+
+
 def main(folder: Path, repeats: int = 3) -> dict[str, Any]:
-    names = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
-    return race("photos", lambda seed: (folder, held_back(names, seed)), repeats, tuned=TUNED_FASTAI)
+    return race("photos", lambda seed: (folder, split(folder, seed)), repeats, tuned=TUNED_FASTAI)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,13 @@ from typing import Any
 from common import TUNED_FASTAI, held_back, race
 
 
+def split(folder: Path, seed: int) -> Path:
+    """Write the names of a seed's validation images to a file."""
+    return held_back([path.stem for path in (folder / "images").iterdir()], seed)
+
+
 def main(folder: Path, repeats: int = 3) -> dict[str, Any]:
-    names = [path.stem for path in (folder / "images").iterdir()]
-    return race("tags", lambda seed: (folder, held_back(names, seed)), repeats, tuned=TUNED_FASTAI)
+    return race("tags", lambda seed: (folder, split(folder, seed)), repeats, tuned=TUNED_FASTAI)
 
 
 if __name__ == "__main__":
