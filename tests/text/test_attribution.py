@@ -57,6 +57,8 @@ def test_only_what_the_model_reads_is_asked_about(learner: Learner) -> None:
     assert 20 <= len(words) <= 24
     assert len(modality.tokenizer.encode(" ".join(words))) <= 24 < len(modality.tokenizer.encode("film plot " * 12))
     assert len(attribute(learner, text).words) == len(words)
+    first, *_, last = words_read(modality, f"plot {'film ' * 50} story")
+    assert (first, last) == ("plot", "story")
 
 
 def test_a_single_word(learner: Learner) -> None:

@@ -62,6 +62,17 @@ class TestSamples:
         assert len(texts.sample("a film " * 99, None, TARGET, 0, training=False).input) == 6
         assert len(texts.sample(list(range(2, 20)), None, TARGET, 0, training=False).input) == 6
 
+    def test_of_a_long_one_both_ends_are_kept_also_after_the_texts_were_tokenised(self) -> None:
+        items = TextList.from_texts([" ".join(REVIEWS)] * 5, list("ababa")).split_by_index([4])
+        long = items.label_from_column("label").tokenize("words", max_length=21, min_frequency=1)
+        everything = long.modality.tokenizer.encode(" ".join(REVIEWS))
+        assert long.train.table[CONTENT][0].as_py() == [*everything[:6], *everything[-15:]]
+        head = long.tokenize(long.modality.tokenizer, max_length=21, beginning=1)
+        assert head.valid.table[CONTENT][0].as_py() == everything[:21]
+        assert (
+            head.modality.sample(" ".join(REVIEWS), None, TARGET, 0, training=False).input.tolist() == everything[:21]
+        )
+
     @pytest.mark.parametrize(
         ("item", "what"),
         [
@@ -84,6 +95,10 @@ class TestSamples:
         other = Texts.from_config(json.loads(json.dumps(texts.to_config())))
         assert other == texts
         assert Texts().tokenizer.name == "all-MiniLM-L6-v2"
+
+    def test_bundles_of_before_both_ends_were_kept_still_cut_texts_off_at_the_end(self, texts: Texts) -> None:
+        old = {key: value for key, value in texts.to_config().items() if key != "beginning"}
+        assert Texts.from_config(old).beginning == 1
 
     def test_another_size_is_another_length(self, texts: Texts) -> None:
         assert texts.resize(9).max_length == 9
@@ -123,7 +138,11 @@ class TestStages:
 
     @pytest.mark.parametrize(
         ("options", "what"),
-        [({"max_length": 1}, "max_length=1"), ({"sequence": 8}, "sequence=8 is for language models")],
+        [
+            ({"max_length": 1}, "max_length=1"),
+            ({"beginning": 1.5}, "beginning=1.5.\nExpected a share of a long text's tokens"),
+            ({"sequence": 8}, "sequence=8 is for language models"),
+        ],
     )
     def test_arguments_must_fit(self, options: dict[str, int], what: str) -> None:
         with pytest.raises(DataError, match=what):
@@ -207,7 +226,8 @@ class TestLooking:
             "  Category, 2 classes: bad, good",
             "  clean (entities, characters, breaks, unicode, spaces), cut into tokens of words",
             "  as it is; where tokens are to be found, they are hidden",
-            "  up to 16 tokens, padded to the longest of a batch",
+            "  up to 16 tokens (of longer texts, 25% of them from the beginning and the others from the end), "
+            "padded to the longest of a batch",
         ]
 
 

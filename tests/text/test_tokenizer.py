@@ -109,10 +109,20 @@ class TestEncoding:
 
     @pytest.mark.parametrize("text", ["good " * 3000, "g" * 5000, "good\n" * 2000, "a " * 30 + "x" * 900 + " a" * 50])
     @pytest.mark.parametrize("length", [3, 8, 50])
-    def test_the_beginning_of_a_long_text_is_that_of_all_of_it(self, encoder: Path, text: str, length: int) -> None:
+    @pytest.mark.parametrize("beginning", [0.0, 0.25, 1.0])
+    def test_both_ends_of_a_long_text_are_those_of_all_of_it(
+        self, encoder: Path, text: str, length: int, beginning: float
+    ) -> None:
         own = Tokenizer.of_encoder(encoder)
-        assert own.encode(text, length) == own.truncated(own.encode(text), length)
-        assert len(own.encode(text, length)) <= length
+        assert own.encode(text, length, beginning) == own.truncated(own.encode(text), length, beginning)
+        assert len(own.encode(text, length, beginning)) <= length
+
+    def test_the_middle_of_a_long_text_is_left_out(self, words: Tokenizer) -> None:
+        numbers = [*words.prefix, *range(100, 120), *words.suffix]
+        own = len(words.prefix) + len(words.suffix)
+        for beginning, kept in ((0.25, [100, 101, 114, 115, 116, 117, 118, 119]), (1.0, list(range(100, 108)))):
+            assert words.truncated(numbers, 8 + own, beginning) == [*words.prefix, *kept, *words.suffix]
+        assert words.truncated(numbers, len(numbers), 0.5) == numbers
 
     def test_of_nothing_something_is_left(self) -> None:
         core = tokenizers.Tokenizer(tokenizers.models.WordLevel({"<pad>": 0, "a": 1}, unk_token="<pad>"))

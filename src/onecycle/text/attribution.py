@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import html
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from onecycle.data.figure import Picture
 from onecycle.data.modality import collate
 from onecycle.data.target import Category, MultiCategory
 from onecycle.errors import DataError, ModelError, suggest
+from onecycle.text.texts import Texts
 from onecycle.train.learner import Learner
 from onecycle.train.predictor import Predictor
 
@@ -109,7 +110,7 @@ def attribute(source: Learner | Predictor, text: str, *, label: str | None = Non
     """
     predictor = source.predictor() if isinstance(source, Learner) else source
     target = predictor.target
-    if not isinstance(target, Category | MultiCategory) or not hasattr(predictor.modality, "tokenizer"):
+    if not isinstance(target, Category | MultiCategory) or not isinstance(predictor.modality, Texts):
         raise ModelError(
             f"The words that mattered are asked for, but the answers are {target.kind} of {predictor.modality}.",
             "a learner of texts with classes or tags.",
@@ -133,15 +134,28 @@ def attribute(source: Learner | Predictor, text: str, *, label: str | None = Non
     return Attribution(target.classes[number], float(whole[number]), tuple(words), tuple(scores.tolist()))
 
 
-def words_read(modality: Any, text: str) -> list[str]:
-    """Return the words of a text that fit into what the model reads of it."""
-    words = text.split()[: modality.max_length]  # a word is a token at least
-    fits = bisect_right(
-        range(1, len(words) + 1),
-        modality.max_length,
-        key=lambda count: len(modality.tokenizer.encode(" ".join(words[:count]))),
-    )
-    return words[: max(fits, 1)]
+def words_read(modality: Texts, text: str) -> list[str]:
+    """Return the words of a text that fit into what the model reads of it: all, or those of its two ends."""
+    words, tokenizer = text.split(), modality.tokenizer
+    around = len(tokenizer.prefix) + len(tokenizer.suffix)
+    front, back = tokenizer.shares(modality.max_length, modality.beginning)
+    front, back = front - len(tokenizer.prefix), back - len(tokenizer.suffix)
+
+    def fitting(some: Callable[[int], list[str]], room: int) -> list[str]:
+        """Return the most words that `some` may give for a number of tokens; a word is a token at least."""
+        count = bisect_right(
+            range(1, min(len(words), room) + 1),
+            room,
+            key=lambda count: len(tokenizer.encode(" ".join(some(count)))) - around,
+        )
+        return some(count)
+
+    first = fitting(lambda count: words[:count], front + back)
+    if len(first) == len(words):
+        return words
+    first = fitting(lambda count: words[:count], front)
+    last = fitting(lambda count: words[max(len(words) - count, len(first)) :], back)
+    return [*first, *last] or words[:1]
 
 
 def _answers(predictor: Predictor, texts: list[str], batch_size: int) -> Tensor:

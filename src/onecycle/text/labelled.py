@@ -15,8 +15,8 @@ from onecycle.data.label import LabelledList
 from onecycle.errors import DataError
 from onecycle.text.language import MaskedToken, NextToken, chunked
 from onecycle.text.storage import column
-from onecycle.text.texts import Texts, check_length
-from onecycle.text.tokenizer import Tokenizer
+from onecycle.text.texts import Texts, check_beginning, check_length
+from onecycle.text.tokenizer import BEGINNING, Tokenizer
 from onecycle.text.vocabulary import choose_tokenizer
 
 NUMBERS = pa.list_(pa.int32())
@@ -42,6 +42,7 @@ class LabelledTexts(LabelledList):
         tokenizer: str | Path | Tokenizer | None = None,
         *,
         max_length: int = 256,
+        beginning: float = BEGINNING,
         vocabulary: int | None = None,
         min_frequency: int | None = None,
         sequence: int | None = None,
@@ -51,7 +52,9 @@ class LabelledTexts(LabelledList):
         Args:
             tokenizer: The name or folder of an encoder, for its own; "words" or "bpe" train one on the training texts;
                 or one that there is already, such as a language model's. None takes the default encoder's.
-            max_length: The most tokens of a text; the others are cut off at the end.
+            max_length: The most tokens of a text; the middle of a longer one is left out.
+            beginning: The share of a long text's tokens that are from its beginning, the others are from its end; 1
+                cuts it off at the end. On film reviews, 128 tokens of both ends serve better than the first 256.
             vocabulary: For "words" and "bpe": the most tokens; None takes 30,000.
             min_frequency: For "words" and "bpe": how often one must be seen; None takes 2.
             sequence: For language models, which read texts as a whole: tokens a chunk; None takes the target's own.
@@ -66,7 +69,8 @@ class LabelledTexts(LabelledList):
             return raw._chunked(replace(raw.target, tokenizer=chosen), length)
         if sequence is not None:
             raise DataError(f"sequence={sequence} is for language models.", "max_length=.", "leave sequence= out.")
-        texts = replace(raw.modality, tokenizer=chosen, max_length=check_length(max_length, chosen))
+        length, share = check_length(max_length, chosen), check_beginning(beginning)
+        texts = replace(raw.modality, tokenizer=chosen, max_length=length, beginning=share)
         return replace(raw, modality=texts, source=raw)._all_tokenised()
 
     def _all_tokenised(self) -> LabelledTexts:
@@ -77,8 +81,9 @@ class LabelledTexts(LabelledList):
         """Return a part with numbers as contents; as it is where it has them already."""
         if part.table.schema.field(CONTENT).type == NUMBERS:
             return part
-        numbers = self.modality.tokenizer.encode_all(
-            values(part.table[CONTENT]), self.modality.max_length, total=len(part)
+        texts = self.modality
+        numbers = texts.tokenizer.encode_all(
+            values(part.table[CONTENT]), texts.max_length, texts.beginning, total=len(part)
         )
         return _with_contents(part, column(numbers, NUMBERS))
 

@@ -194,7 +194,8 @@ def _retokenised(bunch: DataBunch, language: Learner) -> DataBunch:
         return bunch
     assert isinstance(bunch.labelled, LabelledTexts)
     assert isinstance(bunch.modality, Texts)
-    labelled = bunch.labelled.tokenize(wanted, max_length=bunch.modality.max_length)
+    texts = bunch.modality
+    labelled = bunch.labelled.tokenize(wanted, max_length=texts.max_length, beginning=texts.beginning)
     return DataBunch(labelled, bunch.options, bunch.fitting)
 
 

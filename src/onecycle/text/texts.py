@@ -24,7 +24,7 @@ from onecycle.text.cleaning import NAMES, check_rules, clean
 from onecycle.text.encoders import DEFAULT_ENCODER
 from onecycle.text.encoding import decode
 from onecycle.text.language import MaskedToken
-from onecycle.text.tokenizer import Tokenizer
+from onecycle.text.tokenizer import BEGINNING, Tokenizer
 
 Numbers = NDArray[np.int32]
 
@@ -38,12 +38,14 @@ class Texts:
 
     Attributes:
         tokenizer: Cuts texts into tokens.
-        max_length: The most tokens of a text, with those put around it; the others are cut off at the end.
+        max_length: The most tokens of a text, with those put around it; the middle of a longer one is left out.
+        beginning: The share of a long text's tokens that are from its beginning, 0 to 1; the others are from its end.
         rules: Names of the cleaning rules, see `cleaning.RULES`.
     """
 
     tokenizer: Tokenizer = field(default_factory=lambda: Tokenizer(DEFAULT_ENCODER))
     max_length: int = 256
+    beginning: float = BEGINNING
     rules: tuple[str, ...] = NAMES
 
     def sample(self, item: Any, label: Any, target: Target, index: int, *, training: bool) -> Sample:
@@ -58,7 +60,7 @@ class Texts:
             text = clean(item, self.rules)
             if not text:
                 raise DataError(f"The text {item[:40]!r} is empty.", "some words.", "leave it out.")
-            return np.array(self.tokenizer.encode(text, self.max_length), np.int32)
+            return np.array(self.tokenizer.encode(text, self.max_length, self.beginning), np.int32)
         if not isinstance(item, Sequence | np.ndarray):
             raise DataError(
                 f"Cannot read a text from {type(item).__name__}.",
@@ -68,7 +70,7 @@ class Texts:
         numbers = np.asarray(item, np.int32)
         if len(numbers) <= self.max_length:
             return numbers
-        return np.array(self.tokenizer.truncated(numbers.tolist(), self.max_length), np.int32)
+        return np.array(self.tokenizer.truncated(numbers.tolist(), self.max_length, self.beginning), np.int32)
 
     def encode(self, label: Any, target: Target, frame: Tensor | None, *, training: bool) -> Tensor:
         """Encode a label; none lies in the text."""
@@ -117,7 +119,8 @@ class Texts:
         return Description(
             f"clean ({', '.join(self.rules) or 'nothing'}), cut into tokens of {self.tokenizer.name}",
             "as it is; where tokens are to be found, they are hidden",
-            f"up to {self.max_length} tokens, padded to the longest of a batch",
+            f"up to {self.max_length} tokens (of longer texts, {self.beginning:.0%} of them from the beginning and the "
+            "others from the end), padded to the longest of a batch",
         )
 
     def steps(self, item: Any, input: Numbers) -> Sequence[str]:
@@ -132,7 +135,7 @@ class Texts:
     def to_config(self) -> dict[str, Any]:
         """All of it."""
         return {
-            "kind": "texts", "max_length": self.max_length, "rules": list(self.rules),
+            "kind": "texts", "max_length": self.max_length, "beginning": self.beginning, "rules": list(self.rules),
             "tokenizer": self.tokenizer.to_config(),
         }  # fmt: skip
 
@@ -140,7 +143,9 @@ class Texts:
     def from_config(cls, config: dict[str, Any]) -> Texts:
         """Return the modality that `to_config` described."""
         tokenizer = Tokenizer.from_config(config["tokenizer"])
-        return cls(tokenizer, int(config["max_length"]), check_rules(config["rules"]))
+        # Texts were cut off at the end, before they kept both.
+        beginning = check_beginning(config.get("beginning", 1.0))
+        return cls(tokenizer, int(config["max_length"]), beginning, check_rules(config["rules"]))
 
 
 FIRST = 12
@@ -156,6 +161,17 @@ def check_length(length: int, tokenizer: Tokenizer) -> int:
     if length < least:
         raise DataError(f"max_length={length}.", f"{least} tokens or more.", "pass max_length=256.")
     return length
+
+
+def check_beginning(share: float) -> float:
+    """Return a share of a text's tokens.
+
+    Raises:
+        DataError: It is none.
+    """
+    if not 0 <= share <= 1:
+        raise DataError(f"beginning={share}.", "a share of a long text's tokens, 0 to 1.", "leave it out.")
+    return share
 
 
 def _tokenised(kind: pa.DataType) -> bool:
