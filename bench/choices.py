@@ -50,6 +50,7 @@ class Question:
     seeds: int = 1
 
 
+HEADS = {"linear head": Plan(), "hidden layer of 512": Plan(options={"hidden": 512})}
 SECOND_STEP = {"all layers, 3 epochs": Plan(first_tuned=0), "upper half, 3 epochs": Plan(first_tuned=1)}
 AVERAGED = {
     "3 epochs": Plan(),
@@ -60,6 +61,8 @@ AVERAGED = {
 QUESTIONS = {
     "photos_second_step": Question("photos", SECOND_STEP, seeds=2),
     "tags_second_step": Question("tags", SECOND_STEP, seeds=2),
+    "photos_head": Question("photos", HEADS, seeds=2),
+    "tags_head": Question("tags", HEADS, seeds=2),
     "photos_averaged": Question("photos", AVERAGED, seeds=3),
     "tags_averaged": Question("tags", AVERAGED, seeds=3),
     "camvid_resizing": Question(

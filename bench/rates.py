@@ -37,7 +37,7 @@ from onecycle.errors import TrainingError
 from onecycle.train import groups
 from onecycle.train.fit import LearningRate, unfrozen_rates
 from onecycle.vision.decode import original_size
-from rates_cases import CASES, Case
+from rates_cases import CASES, HEADS, Case
 
 TOLERANCE = 0.01
 
@@ -81,7 +81,7 @@ def compare(name: str, case: Case, stages: Sequence[str], data: Path, seeds: int
             for seed in range(seeds):
                 # Unfrozen, all begin with the same weights.
                 head = trained_head(case, bunch, kept, seed) if stage == "unfrozen" else None
-                for rate in case.rates:
+                for rate in HEADS if stage == "frozen" else case.rates:
                     lr = unfrozen_rates(rate) if head else rate
                     grid.append({"seed": seed, "rate": rate, **one(case, bunch, stage, seed, kept, head, lr)})
                 auto.append({"seed": seed, **one(case, bunch, stage, seed, kept, head, "auto")})

@@ -14,8 +14,11 @@ from onecycle.data.items import read_csv
 from onecycle.demo import make_biwi, make_camvid, make_patterns, make_planet, make_reviews
 
 Stage = Literal["frozen", "unfrozen", "whole"]
-RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
-LOWER = (3e-5, 1e-4, 3e-4, 1e-3, 3e-3)  # a transformer is lost above
+# Of a head alone; of an image model, for which 3e-2 was never the best; and of a transformer, which is lost above its
+# last.
+HEADS = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+RATES = (3e-4, 1e-3, 3e-3, 1e-2)
+LOWER = (3e-5, 1e-4, 3e-4, 1e-3)
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Case:
         metric: What is compared.
         make: Makes the learner.
         epochs: Of the unfrozen or whole stage.
-        rates: The grid.
+        rates: The grid, where more than the head learns.
         chosen_on: The finder's rules were chosen on this data, so it is no proof.
         drawn: The data is drawn by `onecycle.demo`.
     """
@@ -48,14 +51,14 @@ class Case:
 
 
 def monkeys(data: Path) -> oc.DataBunch:
-    items = oc.ImageList.from_folder(data / "monkeys10" / "training").split_random(0.2, stratify="folder")
+    items = oc.ImageList.from_folder(data / "monkeys10" / "training").split_random(0.4, stratify="folder")
     return items.label_from_folder().transform(64).databunch()
 
 
 def landuse(data: Path) -> oc.DataBunch:
     folder = data / "landuse"
     items = oc.ImageList.from_csv(folder / "tags.csv", folder=folder / "images", suffix=".jpg", missing="drop")
-    labelled = items.split_random(0.2).label_from_column("tags", delimiter=" ", classes="all")
+    labelled = items.split_random(0.4).label_from_column("tags", delimiter=" ", classes="all")
     return labelled.transform(64, augment=oc.augment.satellite()).databunch()
 
 
@@ -123,7 +126,7 @@ def reviews(data: Path) -> oc.DataBunch:
 def drawn_reviews(folder: Path) -> oc.DataBunch:
     items = oc.TextList.from_folder(make_reviews(folder, train=480, test=400, unsup=0))
     split = items.split_by_folder(train="train", valid="test")
-    return split.label_from_folder().tokenize(max_length=32).databunch(16)
+    return split.label_from_folder().tokenize(max_length=64).databunch(16)
 
 
 F2 = oc.metrics.fbeta(2, threshold=0.2)
@@ -132,11 +135,12 @@ CASES = {
     "landuse": Case(landuse, ("frozen", "unfrozen"), F2, chosen_on=True),
     "camvid": Case(camvid, ("whole",), "mean_iou", oc.unet_learner, chosen_on=True),
     "faces": Case(faces, ("whole",), "pixel_error", chosen_on=True),
-    "aclImdb": Case(reviews, ("whole",), "accuracy", oc.text_learner, rates=LOWER),
+    "aclImdb": Case(reviews, ("frozen", "whole"), "accuracy", oc.text_learner, rates=LOWER),
     "scenes": Case(scenes, ("frozen", "unfrozen"), "accuracy"),
     "patterns": Case(patterns, ("frozen",), "accuracy", drawn=True),  # unfrozen, every rate is right
     "planet": Case(planet, ("frozen", "unfrozen"), F2, drawn=True),
     "streets": Case(streets, ("whole",), "mean_iou", oc.unet_learner, drawn=True),
     "heads": Case(heads, ("whole",), "pixel_error", drawn=True),
-    "reviews": Case(drawn_reviews, ("whole",), "accuracy", oc.text_learner, rates=LOWER, drawn=True),
+    # In so few steps no rate teaches the encoder: what the drawn reviews deny and contrast is meant to be hard.
+    "reviews": Case(drawn_reviews, ("frozen",), "accuracy", oc.text_learner, drawn=True),
 }

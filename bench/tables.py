@@ -52,7 +52,7 @@ def budgets(found: Found) -> list[str]:
     for key, what, limit, unit in (
         ("build_seconds", "to build a bunch", 30, "s"),
         ("main_mb", "peak memory of the main process", 2000, "MB"),
-        ("worker_growth_mb", "growth of a worker over 1,250 batches", 1, "MB"),
+        ("worker_growth_mb", "growth of a worker over 2,500 batches", 1, "MB"),
     ):
         value = ten_million[key]
         row(f"ten million items: {what}", f"{limit:,} {unit}", f"{value:,.1f} {unit}", value <= limit)

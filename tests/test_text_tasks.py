@@ -50,7 +50,7 @@ def test_aclimdb_s_layout_is_found(task: str, reviews: Path) -> None:
         f'    oc.TextList.from_folder("{reviews}", include=["test", "train"])',
         '    .split_by_folder(train="train", valid="test")',
         "    .label_from_folder()",
-        "    .tokenize(max_length=256)",
+        "    .tokenize(max_length=128)",
         "    .databunch(batch_size=16, seed=42)",
         ")",
         'learner = oc.text_learner(bunch, metrics=["accuracy"], callbacks=[oc.KeepBest("accuracy")]).to_bf16()',
@@ -65,7 +65,7 @@ def test_a_table_of_texts_is_found(as_data: bool, table: Path) -> None:
     assert f'oc.TextList.from_csv("{table}")' in sentence
     assert '.split_random(valid=0.2, seed=42, stratify="stars")' in sentence
     assert '.label_from_column("stars")' in sentence
-    assert f'.tokenize("{ENCODER}", max_length=256)' in sentence
+    assert f'.tokenize("{ENCODER}", max_length=128)' in sentence
     assert "to_bf16" not in sentence
     tags = str(sentence_for(table, column="stars", delimiter=" ", task="text"))
     assert '.label_from_column("stars", delimiter=" ", classes="all")' in tags

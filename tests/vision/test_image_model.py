@@ -120,6 +120,7 @@ def test_a_pretrained_learner_starts_frozen_up_to_its_head(bunch: DataBunch) -> 
     model = vision_learner(bunch, progress=False).model
     assert model.fixed_statistics
     assert model.first_tuned == 1
+    assert model.config["hidden"] == 0
     assert not any(parameter.requires_grad for parameter in model.body.parameters())
     assert all(parameter.requires_grad for parameter in model.head.parameters())
     random = vision_learner(bunch, TINY, pretrained=False, progress=False).model

@@ -312,6 +312,7 @@ def test_the_pretrained_default_learns_whole_and_at_a_known_rate(tmp_path: Path)
     assert (usual_rates(maps), first_tuned(maps)) == (4e-3, 0)
     numbers = oc.vision_learner(bunch, head="regression", progress=False).model
     assert (usual_rates(numbers), first_tuned(numbers)) == (None, 0)
+    assert numbers.config["hidden"] == 512
     assert usual_rates(tiny(bunch).model) is None
 
 

@@ -47,7 +47,7 @@ USUAL = {
     "segment": Usual("mean_iou", epochs=8, batch_size=8, learner="unet_learner"),
     "points": Usual("pixel_error", epochs=5, batch_size=32),
     "numbers": Usual("mae", epochs=5),
-    "text": Usual("accuracy", epochs=2, batch_size=16, learner="text_learner", size=256, precision="bf16"),
+    "text": Usual("accuracy", epochs=2, batch_size=16, learner="text_learner", size=128, precision="bf16"),
 }
 USUAL["sentiment"] = USUAL["text"]
 
@@ -98,7 +98,7 @@ def fine_tune(data: str | Path, **wishes: Unpack[Wishes]) -> Learner:
         first_tuned: The first layer group of the second step: 0 tunes all layers; None takes what suits the model, for
             photos and texts the upper half.
         sizes: Image sizes in pixels, or (height, width), smaller first: progressive resizing. None takes 128, for
-            "segment" 180 along the shorter side. For texts the most tokens; None takes 256.
+            "segment" 180 along the shorter side. For texts the most tokens; None takes 128.
         lr: A rate for the first step, or "auto".
         metric: What to watch and keep the best epoch of; None takes the task's own.
         augment: Name of a preset: "default", "satellite", "document" or "none".

@@ -41,7 +41,7 @@ class LabelledTexts(LabelledList):
         self,
         tokenizer: str | Path | Tokenizer | None = None,
         *,
-        max_length: int = 256,
+        max_length: int = 128,
         beginning: float = BEGINNING,
         vocabulary: int | None = None,
         min_frequency: int | None = None,

@@ -44,7 +44,7 @@ class Texts:
     """
 
     tokenizer: Tokenizer = field(default_factory=lambda: Tokenizer(DEFAULT_ENCODER))
-    max_length: int = 256
+    max_length: int = 128
     beginning: float = BEGINNING
     rules: tuple[str, ...] = NAMES
 
@@ -159,7 +159,7 @@ def check_length(length: int, tokenizer: Tokenizer) -> int:
     """
     least = len(tokenizer.prefix) + len(tokenizer.suffix) + 1
     if length < least:
-        raise DataError(f"max_length={length}.", f"{least} tokens or more.", "pass max_length=256.")
+        raise DataError(f"max_length={length}.", f"{least} tokens or more.", "pass max_length=128.")
     return length
 
 

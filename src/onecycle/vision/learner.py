@@ -31,7 +31,7 @@ def vision_learner(
     *,
     pretrained: bool | str | Path = True,
     head: Literal["heatmap", "regression"] | None = None,
-    hidden: int = 512,
+    hidden: int | None = None,
     dropout: float = 0.5,
     **options: Unpack[LearnerOptions],
 ) -> Learner:
@@ -43,7 +43,8 @@ def vision_learner(
         pretrained: True, False, or the path of a file with weights.
         head: For points: "heatmap", the default, finds each on a map of its own; "regression" gives numbers, as for all
             other labels.
-        hidden: Width of the head's hidden layer; 0 for a linear head.
+        hidden: Width of the head's hidden layer; 0 for a linear head; None takes 0 for classes and tags, which ends
+            lower in loss after less time (bench/README.md), and 512 for numbers.
         dropout: In the head.
         options: As for `Learner`.
     Raises:
@@ -71,12 +72,14 @@ def vision_learner(
             maps.usual_rates = USUAL_RATE if backbone == DEFAULT_BACKBONE and pretrained is True else None
             return maps
         network = create_backbone(backbone, pretrained, num_classes=0)
+        # Measured for classes and tags; numbers are further from what a backbone was trained for.
+        named = isinstance(bunch.target, Category | MultiCategory)
+        width = (0 if named else 512) if hidden is None else hidden
         model = ImageModel(
-            network, bunch.target.outputs, mean=mean, std=std, hidden=hidden, dropout=dropout, name=backbone
+            network, bunch.target.outputs, mean=mean, std=std, hidden=width, dropout=dropout, name=backbone
         )
         model.fixed_statistics = pretrained is not False
-        # Measured for classes and tags; numbers are further from what a backbone was trained for.
-        model.first_tuned = int(pretrained is not False and isinstance(bunch.target, Category | MultiCategory))
+        model.first_tuned = int(pretrained is not False and named)
         return model
 
     return learner_for(bunch, build, frozen=pretrained is not False, **options)
