@@ -18,7 +18,7 @@ import onecycle as oc
 import ours
 import photos
 import tags
-from common import RESULTS, peak_mb, run, save
+from common import RESULTS, label_axes, peak_mb, plot_curves, run, save
 from ours import METRICS, Watch
 
 SMALL, MIDDLE, FULL, LARGE = (90, 120), (135, 180), (180, 240), (360, 480)
@@ -147,12 +147,9 @@ def draw(name: str, plans: dict[str, Any]) -> None:
 
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     for number, (label, found) in enumerate(plans.items()):
-        for seed, one in enumerate(found["runs"]):
-            seconds, values = zip(*one["curve"], strict=True)
-            axes.plot(seconds, values, marker="o", markersize=3, color=f"C{number}", label=None if seed else label)
-        metric = found["metric"]
-    axes.set(xlabel="seconds since the process began", ylabel=f"{metric} on the validation set", title=name)
-    axes.grid(alpha=0.3)
+        plot_curves(axes, found["runs"], label, color=f"C{number}")
+        label_axes(axes, found["metric"])
+    axes.set_title(name)
     axes.legend(fontsize=8)
     figure.savefig(RESULTS / f"{name}.png", dpi=90)
 

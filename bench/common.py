@@ -119,22 +119,27 @@ def draw(result: dict[str, Any]) -> None:
 
     figure, axes = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
     for side, colour in ((result["peer"], "tab:orange"), ("onecycle", "tab:blue")):
-        for number, one in enumerate(result["runs"]):
-            seconds, values, *_ = zip(*one[side]["curve"], strict=True)
-            axes.plot(seconds, values, marker="o", markersize=3, color=colour, label=None if number else side)
+        plot_curves(axes, [one[side] for one in result["runs"]], side, color=colour)
     if "tuned" in result:
-        seconds, values, *_ = zip(*result["tuned"]["curve"], strict=True)
         label = f"tuned {result['peer']} ({result['tuned']['what']})"
-        axes.plot(seconds, values, "--", marker="o", markersize=3, color="tab:red", label=label)
+        plot_curves(axes, [result["tuned"]], label, color="tab:red", linestyle="--")
     axes.axhline(result["peer_metric"], color="0.6", linewidth=0.8, linestyle=":")
-    axes.set(
-        xlabel="seconds since the process began",
-        ylabel=f"{result['metric']} on the validation set",
-        xlim=(0, None),
-    )
-    axes.grid(alpha=0.3)
+    label_axes(axes, result["metric"])
     figure.legend(loc="outside upper center", ncols=2, fontsize=8, frameon=False, title=result["task"])
     figure.savefig(RESULTS / f"{result['task']}.png", dpi=100)
+
+
+def plot_curves(axes: Any, runs: list[dict[str, Any]], label: str, **style: Any) -> None:
+    """Plot the first metric of each run's `curve` against its seconds, all under one label."""
+    for number, one in enumerate(runs):
+        seconds, values, *_ = zip(*one["curve"], strict=True)
+        axes.plot(seconds, values, marker="o", markersize=3, label=None if number else label, **style)
+
+
+def label_axes(axes: Any, metric: str) -> None:
+    """Name what `plot_curves` plotted."""
+    axes.set(xlabel="seconds since the process began", ylabel=f"{metric} on the validation set", xlim=(0, None))
+    axes.grid(alpha=0.3)
 
 
 def save(name: str, result: dict[str, Any]) -> None:
