@@ -16,6 +16,13 @@ METRICS: dict[str, list[Any]] = {
     "photos": ["accuracy"], "tags": [oc.metrics.fbeta(2, threshold=0.2)], "camvid": ["mean_iou", "pixel_accuracy"],
     "points": ["pixel_error"], "sentiment": ["accuracy"],
 }  # fmt: skip
+# Calls of `fine_tune`, where one of EPOCHS does not serve. CamVid: a short cycle, and a long one. Points: progressive
+# resizing, since an epoch at two thirds of the size is enough to begin with.
+STEPS: dict[str, list[dict[str, Any]]] = {
+    "camvid": [{"epochs": 1}, {"epochs": 6}],
+    "points": [{"epochs": [1, 1], "sizes": [64, 96]}],
+    "sentiment": [{"epochs": 1}],
+}
 
 
 class Watch(oc.Callback):
@@ -65,11 +72,8 @@ def main() -> None:
     learner = make(bunch, metrics=METRICS[task], callbacks=[watch], seed=seed, progress=False)
     if task == "sentiment":
         learner.to_bf16()  # where the processor has it; else the learner says so
-    if task == "points":  # progressive resizing: an epoch at two thirds of the size is enough to begin with
-        learner.fine_tune([1, 1], sizes=[64, 96])
-    # CamVid: a short cycle, and a long one.
-    for epochs in {"camvid": (1, 6), "points": (), "sentiment": (1,)}.get(task, (EPOCHS,)):
-        learner.fine_tune(epochs)
+    for step in STEPS.get(task, [{"epochs": EPOCHS}]):
+        learner.fine_tune(**step)
     higher = learner.metrics[0].higher_is_better
     names = [metric.name for metric in learner.metrics]
     print(json.dumps({"curve": watch.curve, "peak_mb": peak_mb(), "metric": names[0], "higher_is_better": higher}))

@@ -9,6 +9,7 @@ from typing import Any
 import rates
 from choices import QUESTIONS
 from common import BENCH, RESULTS
+from growth import LONG_BATCHES
 
 PEERS = {"fastai": "fastai", "huggingface": "the Trainer"}
 RACES = {"photos": 0.1, "tags": 0.2, "camvid": 0.2, "points": 0.333, "sentiment": 0.333}
@@ -52,7 +53,7 @@ def budgets(found: Found) -> list[str]:
     for key, what, limit, unit in (
         ("build_seconds", "to build a bunch", 30, "s"),
         ("main_mb", "peak memory of the main process", 2000, "MB"),
-        ("worker_growth_mb", "growth of a worker over 2,500 batches", 1, "MB"),
+        ("worker_growth_mb", f"growth of a worker over {LONG_BATCHES:,} batches", 1, "MB"),
     ):
         value = ten_million[key]
         row(f"ten million items: {what}", f"{limit:,} {unit}", f"{value:,.1f} {unit}", value <= limit)

@@ -155,17 +155,17 @@ class Tokenizer:
             return self._all_of(texts)
         front, back = self.shares(max_length, beginning)
         characters = [(share + SPARE) * CHARACTERS_A_TOKEN for share in (front, back)]
-        ends = [_both_ends(text, *characters) for text in texts]
-        heads, tails = self._all_of([head for head, _ in ends]), self._all_of([tail for _, tail in ends])
-        enough = [
-            bool(tail) and len(first) >= front + SPARE and len(last) >= back + SPARE
-            for (_, tail), first, last in zip(ends, heads, tails, strict=True)
-        ]
-        whole = iter(self._all_of([text for text, known in zip(texts, enough, strict=True) if not known]))
-        return [
-            [*first[:front], *last[len(last) - back :]] if known else self.truncated(next(whole), max_length, beginning)
-            for known, first, last in zip(enough, heads, tails, strict=True)
-        ]
+        ends = {row: both for row, text in enumerate(texts) if (both := _both_ends(text, *characters))}
+        encoded = self._all_of(list(chain.from_iterable(ends.values())))
+        found = {
+            row: [*first[:front], *last[len(last) - back :]]
+            for row, first, last in zip(ends, encoded[::2], encoded[1::2], strict=True)
+            if len(first) >= front + SPARE and len(last) >= back + SPARE
+        }
+        others = [row for row in range(len(texts)) if row not in found]
+        for row, numbers in zip(others, self._all_of([texts[row] for row in others]), strict=True):
+            found[row] = self.truncated(numbers, max_length, beginning)
+        return [found[row] for row in range(len(texts))]
 
     def _all_of(self, texts: list[str]) -> list[list[int]]:
         if self.marked:
@@ -268,10 +268,10 @@ def _named_tokens(folder: Path) -> dict[str, str]:
     return named
 
 
-def _both_ends(text: str, front: int, back: int) -> tuple[str, str]:
-    """Return so many characters of a text's beginning and of its end, of whole words; nothing where it is short."""
-    end, start = text.rfind(" ", 0, front), text.find(" ", len(text) - back)
-    return (text[:end], text[start:]) if 0 <= end < start else ("", "")
+def _both_ends(text: str, front: int, back: int) -> tuple[str, str] | None:
+    """Return so many characters of a text's beginning and of its end, of whole words; None where they would meet."""
+    end, start = text.rfind(" ", 0, front), text.find(" ", max(len(text) - back, 0))
+    return (text[:end], text[start:]) if 0 <= end < start else None
 
 
 def _as_lists(numbers: list[list[int]]) -> pa.Array:
