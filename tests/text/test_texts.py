@@ -224,10 +224,10 @@ class TestLooking:
             "DataBunch: batches of 8, in memory",
             "  LabelledTexts: 160 training, 40 validation",
             "  Category, 2 classes: bad, good",
-            "  clean (entities, characters, breaks, unicode, spaces), cut into tokens of words",
+            "  clean (entities, characters, breaks, unicode, spaces), cut into tokens of words; of a long text "
+            "25% of them from its beginning and the others from its end",
             "  as it is; where tokens are to be found, they are hidden",
-            "  up to 16 tokens (of longer texts, 25% of them from the beginning and the others from the end), "
-            "padded to the longest of a batch",
+            "  up to 16 tokens, padded to the longest of a batch",
         ]
 
 

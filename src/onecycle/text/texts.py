@@ -117,10 +117,10 @@ class Texts:
     def describe(self) -> Description:
         """The steps from text to model."""
         return Description(
-            f"clean ({', '.join(self.rules) or 'nothing'}), cut into tokens of {self.tokenizer.name}",
+            f"clean ({', '.join(self.rules) or 'nothing'}), cut into tokens of {self.tokenizer.name}; of a long text "
+            f"{self.beginning:.0%} of them from its beginning and the others from its end",
             "as it is; where tokens are to be found, they are hidden",
-            f"up to {self.max_length} tokens (of longer texts, {self.beginning:.0%} of them from the beginning and the "
-            "others from the end), padded to the longest of a batch",
+            f"up to {self.max_length} tokens, padded to the longest of a batch",
         )
 
     def steps(self, item: Any, input: Numbers) -> Sequence[str]:
