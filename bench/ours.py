@@ -11,18 +11,12 @@ import onecycle as oc
 from common import peak_mb, since_start
 from onecycle.train.events import EpochEnd
 
-SIZE, EPOCHS = 128, 3
+SIZE = 128
 METRICS: dict[str, list[Any]] = {
     "photos": ["accuracy"], "tags": [oc.metrics.fbeta(2, threshold=0.2)], "camvid": ["mean_iou", "pixel_accuracy"],
     "points": ["pixel_error"], "sentiment": ["accuracy"],
 }  # fmt: skip
-# Calls of `fine_tune`, where one of EPOCHS does not serve. CamVid: a short cycle, and a long one. Points: progressive
-# resizing, since an epoch at two thirds of the size is enough to begin with.
-STEPS: dict[str, list[dict[str, Any]]] = {
-    "camvid": [{"epochs": 1}, {"epochs": 6}],
-    "points": [{"epochs": [1, 1], "sizes": [64, 96]}],
-    "sentiment": [{"epochs": 1}],
-}
+EPOCHS = {"photos": 3, "tags": 2, "camvid": 6, "points": 1, "sentiment": 1}
 
 
 class Watch(oc.Callback):
@@ -72,8 +66,7 @@ def main() -> None:
     learner = make(bunch, metrics=METRICS[task], callbacks=[watch], seed=seed, progress=False)
     if task == "sentiment":
         learner.to_bf16()  # where the processor has it; else the learner says so
-    for step in STEPS.get(task, [{"epochs": EPOCHS}]):
-        learner.fine_tune(**step)
+    learner.fine_tune(EPOCHS[task])
     higher = learner.metrics[0].higher_is_better
     names = [metric.name for metric in learner.metrics]
     print(json.dumps({"curve": watch.curve, "peak_mb": peak_mb(), "metric": names[0], "higher_is_better": higher}))

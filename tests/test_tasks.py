@@ -91,7 +91,7 @@ def test_fast_ais_layout_is_found(camvid: Path) -> None:
         "    .databunch(batch_size=8, seed=42)",
         ")",
         'learner = oc.unet_learner(bunch, metrics=["mean_iou"], callbacks=[oc.KeepBest("mean_iou")])',
-        'learner.fine_tune(8, lr="auto")',
+        'learner.fine_tune(7, lr="auto")',
     ]
     assert f'label_masks("{camvid}/labels", ' in str(sentence_for(camvid, task="segment"))
 

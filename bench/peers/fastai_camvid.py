@@ -75,7 +75,7 @@ def main() -> None:
         learner.freeze()
         learner.fit_one_cycle(1, 2e-3, pct_start=0.9, cbs=watch)
         learner.unfreeze()
-        learner.fit_one_cycle(2, slice(1e-4, 1e-3), pct_start=0.8, cbs=watch)
+        learner.fit_one_cycle(1, slice(1e-4, 1e-3), pct_start=0.8, cbs=watch)
     print(json.dumps({"curve": watch.curve, "peak_mb": peak_mb()}))
 
 

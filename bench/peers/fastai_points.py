@@ -69,7 +69,7 @@ def main() -> None:
     load_body(learner)
     watch = Watch(since_start)
     with learner.no_bar(), learner.no_logging():
-        learner.fine_tune(3, freeze_epochs=1, base_lr=4e-3, cbs=watch)
+        learner.fine_tune(2, freeze_epochs=1, base_lr=4e-3, cbs=watch)
     print(json.dumps({"curve": watch.curve, "peak_mb": peak_mb()}))
 
 

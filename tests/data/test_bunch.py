@@ -124,6 +124,17 @@ def test_resizing_changes_the_size_and_nothing_else(bunch: DataBunch) -> None:
     assert next(iter(bunch.valid)).inputs.shape == (6, 16, 16, 3)
 
 
+def test_training_may_be_at_another_size_and_validation_stays(photos: Path) -> None:
+    labelled = oc.ImageList.from_folder(photos).split_random(0.25, seed=1).label_from_folder()
+    bunch = labelled.transform(16, augment=oc.augment.none()).databunch(8, workers=0, balance="sampling")
+    smaller = bunch.train_at((8, 12))
+    assert next(iter(smaller.train)).inputs.shape == (8, 8, 12, 3)
+    assert smaller.prepared(smaller.train.dataset, [0]).inputs.shape == (1, 3, 8, 12)
+    assert smaller.valid is bunch.valid
+    assert torch.equal(smaller.train.order(3), bunch.train.order(3))  # rare classes are drawn as often
+    assert next(iter(bunch.train)).inputs.shape == (8, 16, 16, 3)
+
+
 def test_another_batch_size_keeps_the_order(bunch: DataBunch) -> None:
     small = bunch.with_batch_size(5)
     assert (small.batch_size, bunch.batch_size) == (5, 8)

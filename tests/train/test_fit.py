@@ -13,8 +13,19 @@ from accelerate.state import AcceleratorState, GradientState
 from torch import nn
 
 from learners import photo_bunch, tiny
-from onecycle.train.fit import Fit, Losses, adamw, endless, not_finite, runs_plain, set_pace, unfrozen_rates
+from onecycle.train.fit import Fit, Losses, adamw, endless, not_finite, runs_plain, set_pace, two_thirds, unfrozen_rates
 from onecycle.train.schedule import Constant, Pace
+
+
+@pytest.mark.parametrize(
+    ("shape", "smaller"),
+    [
+        ((96, 96, 3), (64, 64)), ((144, 192, 3), (96, 128)), ((180, 240, 3), (120, 160)), ((128, 128, 3), (88, 88)),
+        ((64, 80, 3), (40, 56)), ((63, 200, 3), None), ((128,), None), (None, None),
+    ],
+)  # fmt: skip
+def test_two_thirds_are_in_steps_of_eight(shape: tuple[int, ...] | None, smaller: tuple[int, int] | None) -> None:
+    assert two_thirds(shape) == smaller
 
 
 def test_losses_are_looked_at_one_step_late() -> None:

@@ -16,6 +16,7 @@ from torch import Tensor
 import onecycle as oc
 from onecycle.data.bunch import DataBunch
 from onecycle.errors import DataError, ModelError
+from onecycle.train.events import BatchEnd
 from onecycle.train.groups import first_tuned, layer_groups, usual_rates
 from onecycle.vision import augment as augments
 from onecycle.vision.augment import Augment, Dihedral, HorizontalFlip, Rotate, Shift, VerticalFlip, Warp, Zoom
@@ -304,6 +305,50 @@ def test_sizes_grow_and_a_regression_head_is_there_by_name(tmp_path: Path) -> No
         tiny(bunch, head="map")
     with pytest.raises(ModelError, match=r"'test_vit' has no feature maps of several sizes.\n.*\nFix: .*regression"):
         oc.vision_learner(bunch, "test_vit", pretrained=False)
+
+
+class Sizes(oc.Callback):
+    """Notes the size of the images in every step."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[int, ...]] = []
+
+    def on_batch_end(self, learner: oc.Learner, event: BatchEnd) -> None:
+        self.seen.append(tuple(event.batch.inputs.shape[2:]))
+
+
+def test_the_first_step_of_fine_tune_trains_on_smaller_images(tmp_path: Path) -> None:
+    sizes = Sizes()
+    learner = tiny(discs(tmp_path, 10).resize((96, 72)), callbacks=[sizes])
+    whole = learner.data
+    learner.fine_tune(1, lr=1e-3)
+    assert sizes.seen == [(64, 48), (96, 72)]
+    assert [record.inputs for record in learner.history] == ["96x72 pixels"] * 2  # where both were validated
+    assert "epoch 1 trains on images of 64x48 pixels" in learner.history.notes
+    assert learner.data is whole
+    learner.fine_tune(1, lr=1e-3, frozen_epochs=0)
+    assert sizes.seen[2:] == [(96, 72)]
+    learner.fine_tune([1, 1], lr=1e-3, sizes=[64, 72])
+    assert sizes.seen[3:] == [(64, 64), (72, 72)]
+
+
+def test_one_sweep_serves_both_steps(tmp_path: Path) -> None:
+    learner = tiny(discs(tmp_path, 10).resize(64))
+    learner.fine_tune(1)
+    assert len(learner.findings) == 1
+    assert learner.history[0].lr == learner.history[1].lr == pytest.approx(learner.findings[0].lr)
+
+
+def test_an_interrupted_first_step_leaves_the_size_as_it_was(tmp_path: Path) -> None:
+    class Interrupt(oc.Callback):
+        def on_batch_end(self, learner: oc.Learner, event: BatchEnd) -> None:
+            raise KeyboardInterrupt
+
+    learner = tiny(discs(tmp_path, 10).resize(64), callbacks=[Interrupt()])
+    whole = learner.data
+    with pytest.raises(KeyboardInterrupt):
+        learner.fine_tune(1, lr=1e-3)
+    assert learner.data is whole
 
 
 def test_the_pretrained_default_learns_whole_and_at_a_known_rate(tmp_path: Path) -> None:

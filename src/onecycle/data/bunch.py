@@ -6,6 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -88,7 +89,7 @@ class DataBunch:
     ) -> DataLoader:
         options = self.options
         if cache is None:
-            cache = cache_for(options.cache, self.modality.item_shape(training=dataset.training), len(dataset))
+            cache = cache_for(options.cache, dataset.modality.item_shape(training=dataset.training), len(dataset))
         usual = 0 if dataset.holds_contents or len(dataset) < 4 * self.batch_size else usual_workers()
         return DataLoader(
             dataset,
@@ -97,7 +98,7 @@ class DataBunch:
             workers=usual if options.workers is None else options.workers,
             seed=options.seed,
             weights=weights,
-            lengths=None if options.streams else self.modality.lengths(dataset.part),
+            lengths=None if options.streams else dataset.modality.lengths(dataset.part),
             streams=options.streams,
             cache=cache,
             on_bad_item=options.on_bad_item,
@@ -155,6 +156,14 @@ class DataBunch:
     def resize(self, size: int | tuple[int, int]) -> DataBunch:
         """Return a bunch of the same items and labels at another size, for progressive resizing."""
         return DataBunch(replace(self.labelled, modality=self.modality.resize(size)), self.options)
+
+    def train_at(self, size: int | tuple[int, int]) -> DataBunch:
+        """Return a bunch whose training items come at another size. Validation is the same, so its numbers compare."""
+        bunch, held = copy(self), self.train.dataset
+        dataset = ItemDataset(held.part, self.modality.resize(size), self.target, training=True)
+        weights = self.train.weights
+        bunch.train = self._loader(dataset, shuffle=True, weights=None if weights is None else weights.numpy())
+        return bunch
 
     def with_batch_size(self, batch_size: int) -> DataBunch:
         """Return a bunch of the same items in batches of another size; "auto" stays, for other input sizes."""
@@ -244,7 +253,7 @@ class DataBunch:
         if not len(batch):
             raise batch.bad[0].error
         generator = seeded(self.options.seed, seed) if dataset.training else None
-        return self.modality.prepare(batch, self.target, generator)
+        return dataset.modality.prepare(batch, self.target, generator)
 
 
 @dataclass(frozen=True)

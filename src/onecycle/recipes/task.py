@@ -44,8 +44,8 @@ class Usual:
 USUAL = {
     "classify": Usual("accuracy"),
     "tag": Usual("f1"),
-    "segment": Usual("mean_iou", epochs=8, batch_size=8, learner="unet_learner"),
-    "points": Usual("pixel_error", epochs=5, batch_size=32),
+    "segment": Usual("mean_iou", epochs=7, batch_size=8, learner="unet_learner"),
+    "points": Usual("pixel_error", epochs=4, batch_size=32),
     "numbers": Usual("mae", epochs=5),
     "text": Usual("accuracy", epochs=2, batch_size=16, learner="text_learner", size=128, precision="bf16"),
 }

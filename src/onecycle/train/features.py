@@ -115,7 +115,7 @@ def _outputs(
     inputs, targets, rows, frames = [], [], [], []
     for number, batch in enumerate(loader.epoch(0)):
         generator = None if view is None else seeded(bunch.options.seed, view, number)
-        prepared = bunch.modality.prepare(batch.to(precision.device), bunch.target, generator)
+        prepared = loader.dataset.modality.prepare(batch.to(precision.device), bunch.target, generator)
         with torch.inference_mode(), precision.autocast():
             outputs = in_pieces(body, prepared.inputs)
         if batch.targets is None or not isinstance(outputs, Tensor) or outputs.ndim != 2:
@@ -139,7 +139,7 @@ def _example(bunch: DataBunch, device: torch.device) -> Any:
     """Return a few prepared validation inputs."""
     dataset = bunch.valid.dataset
     batch = dataset.collate([dataset.fetch(index) for index in range(min(8, len(dataset)))])
-    return bunch.modality.prepare(batch.to(device), bunch.target, None).inputs
+    return dataset.modality.prepare(batch.to(device), bunch.target, None).inputs
 
 
 def _placed(values: Tensor, where: Tensor, count: int) -> Tensor:

@@ -101,6 +101,18 @@ def unfrozen_rates(frozen_rate: float | None) -> slice:
     return slice(last / 100, last)
 
 
+def two_thirds(shape: tuple[int, ...] | None) -> tuple[int, int] | None:
+    """Return two thirds of the (height, width, ...) of images, in steps of 8 pixels.
+
+    Returns:
+        None for what is no image, or has less than 64 pixels a side: there is little to save, and much to lose.
+    """
+    if shape is None or len(shape) < 2 or min(shape[:2]) < 64:
+        return None
+    height, width = (round(side / 12) * 8 for side in shape[:2])
+    return height, width
+
+
 def set_pace(optimizer: torch.optim.Optimizer, pace: Pace) -> float:
     """Set rate and momentum of every parameter group; return the highest rate."""
     for group in optimizer.param_groups:

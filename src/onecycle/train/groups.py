@@ -19,6 +19,7 @@ class GroupedModel(nn.Module):
         fixed_statistics: Keep the body's batch-norm statistics while it learns, as suits a pretrained one: those of a
             few small batches are worse than the ones it came with (measured in bench/README.md).
         frozen_epochs: How many epochs `fine_tune` trains the head alone when not told.
+        smaller_epochs: How many it trains all that learns on images of two thirds of the size, before the second step.
         first_tuned: The first layer group that `fine_tune` trains in its second step; those before it stay frozen.
         usual_rates: What lr="auto" takes with AdamW where more than the head learns, and no head was trained alone
             before; None lets it find them.
@@ -28,6 +29,7 @@ class GroupedModel(nn.Module):
     head: nn.Module
     fixed_statistics: bool = False
     frozen_epochs: int = 1
+    smaller_epochs: int = 0
     first_tuned: int = 0
     usual_rates: float | slice | None = None
 
@@ -82,6 +84,11 @@ def freeze_to(model: nn.Module, group: int) -> None:
 def frozen_epochs(model: nn.Module) -> int:
     """Return how many epochs of the head alone suit a model."""
     return model.frozen_epochs if isinstance(model, GroupedModel) else 1
+
+
+def smaller_epochs(model: nn.Module) -> int:
+    """Return how many epochs on smaller images suit a model as a first step."""
+    return model.smaller_epochs if isinstance(model, GroupedModel) else 0
 
 
 def first_tuned(model: nn.Module) -> int:

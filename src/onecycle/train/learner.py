@@ -35,6 +35,7 @@ from onecycle.train.fit import (
     not_finite,
     runs_plain,
     set_pace,
+    two_thirds,
     unfrozen_rates,
 )
 from onecycle.train.history import EpochRecord, History
@@ -243,12 +244,14 @@ class Learner:
 
         Where nothing is said, the model's `frozen_epochs`, `first_tuned` and `usual_rates` decide. Photos keep the
         lower half of a pretrained backbone as it is, which ends as well as tuning all of it, in 0.6 of the time. Texts
-        do too, and take the second step alone; masks and points tune all layers from the beginning.
+        do too, and take the second step alone. Masks and points have no use for a frozen step: their first one trains
+        all layers for an epoch on images of two thirds of the size, which gives a usable model in half the time.
 
         Args:
-            epochs: Epochs of the second step; a list for several sizes. 0 trains the head alone.
+            epochs: Epochs of the second step; a list for several sizes. 0 takes the first step alone.
             lr: Rate of the head's step; the second step uses a slice below it. "auto" finds both.
-            frozen_epochs: Epochs of the first step; None takes what suits the model, for segmentation none at all.
+            frozen_epochs: Epochs of a first step that trains the head alone; None takes the first step that suits the
+                model, 0 none.
             first_tuned: The first layer group of the second step; 0 trains all layers, None takes what suits the model.
             sizes: Input sizes for progressive resizing, such as [64, 128]: the two steps are taken at each.
         """
@@ -260,8 +263,11 @@ class Learner:
                 "an epoch count for each size.",
                 "pass lists of the same length.",
             )
+        first_tuned = groups.first_tuned(self.model) if first_tuned is None else first_tuned
         if frozen_epochs is None:
             frozen_epochs = groups.frozen_epochs(self.model)
+            if sizes is None:
+                lr = self._begin_smaller(lr, first_tuned)
         for count, size in zip(counts, stages, strict=True):
             if size is not None:
                 self.data = self.data.resize(size)
@@ -269,9 +275,24 @@ class Learner:
                 self.freeze()
                 self.fit_one_cycle(frozen_epochs, lr)
             if count:
-                self.freeze_to(groups.first_tuned(self.model) if first_tuned is None else first_tuned)
+                self.freeze_to(first_tuned)
                 given = frozen_epochs and isinstance(lr, int | float)
                 self.fit_one_cycle(count, unfrozen_rates(self.frozen_rate) if given else lr)
+
+    def _begin_smaller(self, lr: LearningRate, first_tuned: int) -> LearningRate:
+        """Train on smaller images, where that suits model and data as a first step; return the rate to go on with."""
+        whole, epochs, sweeps = self.data, groups.smaller_epochs(self.model), len(self.findings)
+        size = two_thirds(whole.modality.item_shape(training=False))
+        if not epochs or size is None:
+            return lr
+        self.history.notes.append(f"epoch {len(self.history) + 1} trains on images of {size[0]}x{size[1]} pixels")
+        self.data = whole.train_at(size)
+        try:
+            self.freeze_to(first_tuned)
+            self.fit_one_cycle(epochs, lr)
+        finally:
+            self.data = whole
+        return self.findings[-1].lr if len(self.findings) > sweeps else lr
 
     def fit_one_cycle(self, epochs: int, lr: LearningRate = "auto", *, schedule: OneCycle | None = None) -> None:
         """Train for one cycle: the rate warms up to `lr`, then cools down, step by step."""
@@ -494,9 +515,10 @@ class Learner:
     def _train_batches(self) -> Iterator[Batch]:
         """Yield the batches of the next epoch, augmented and mixed, each a pure function of the seed and its number."""
         epoch, rank = len(self.history), self.accelerator.process_index
+        modality = self.data.train.dataset.modality
         for number, batch in enumerate(self.data.train.epoch(epoch, rank=rank, world=self.accelerator.num_processes)):
             generator = seeded(self.seed, epoch, number, rank)
-            batch = self.data.modality.prepare(batch.to(self.accelerator.device), self.target, generator)
+            batch = modality.prepare(batch.to(self.accelerator.device), self.target, generator)
             yield self.mix(batch, self.target, generator) if self.mix else batch
 
     def plain_batches(self, part: str | DataLoader, view: int | None = None) -> Iterator[Batch]:
@@ -504,7 +526,7 @@ class Learner:
         loader = self.data.loader(part) if isinstance(part, str) else part
         for number, batch in enumerate(loader.epoch(0)):
             generator = None if view is None else seeded(self.seed, view, number)
-            yield self.data.modality.prepare(batch.to(self.accelerator.device), self.target, generator)
+            yield loader.dataset.modality.prepare(batch.to(self.accelerator.device), self.target, generator)
 
     def _features(self, epochs: int) -> KeptFeatures | None:
         """Return the frozen body's kept outputs, computing them if need be; None where they cannot be reused."""
