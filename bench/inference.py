@@ -236,7 +236,7 @@ def colour_of(name: str) -> str:
     return "tab:blue" if name.startswith("onecycle") else "tab:orange" if name.startswith("fastai") else "0.6"
 
 
-def main(calls: int = 60, repeats: int = 3) -> dict[str, Any]:
+def main(calls: int = 100, repeats: int = 3) -> dict[str, Any]:
     work = Path(tempfile.mkdtemp())
     run("inference.py", "export", work)
     result: dict[str, Any] = {

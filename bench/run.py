@@ -5,12 +5,13 @@ Without names, every comparison that has a budget runs; names such as "photos" r
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from common import save
+from common import RESULTS, save
 from tables import write_tables
 
 BENCH = Path(__file__).parent
@@ -40,9 +41,17 @@ def main(data: Path, *names: str) -> None:
         subprocess.run([sys.executable, "-W", "ignore", str(BENCH / f"{name}.py"), *arguments], check=True)
         minutes[name] = (time.perf_counter() - start) / 60
         print(f"{name} took {minutes[name]:.1f} minutes", flush=True)
-    if not names:
-        save("run", {"minutes": minutes, "all": sum(minutes.values())})
+    remember(minutes, in_one_run=not names)
     write_tables()
+
+
+def remember(minutes: dict[str, float], in_one_run: bool) -> None:
+    """Keep how long each part took that has a budget; of parts that were not run now, what they took before."""
+    held = RESULTS / "run.json"
+    before = json.loads(held.read_text())["minutes"] if held.is_file() else {}
+    took = {name: minutes.get(name, before.get(name)) for name in BUDGETED}
+    known = {name: each for name, each in took.items() if each is not None}
+    save("run", {"minutes": known, "all": sum(known.values()), "in_one_run": in_one_run})
 
 
 if __name__ == "__main__":

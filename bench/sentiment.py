@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from common import race
 from onecycle.train.precision import suited
 
-SIDES = {"train": 560, "test": 280}
+SIDES = {"train": 800, "test": 400}
 
 
 def sample(folder: Path, seed: int) -> Path:

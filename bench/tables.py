@@ -184,8 +184,8 @@ def minutes(found: Found) -> list[str]:
     """How long the last run of everything took, and where."""
     about = found["run"]
     each = ", ".join(f"{name} {took:.1f}" for name, took in about["minutes"].items())
-    took = f"The run of {about['date']} ({about['machine']}) took {about['all']:.0f} minutes: {each}."
-    return [" ".join([took, about.get("note", "")]).strip()]
+    what = "The run of" if about["in_one_run"] else "Not one run, but the last of each part, the latest on"
+    return [f"{what} {about['date']} ({about['machine']}): {about['all']:.0f} minutes, {each}."]
 
 
 TABLES = {

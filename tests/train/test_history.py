@@ -75,6 +75,13 @@ def test_plot_draws_losses_metrics_and_rates(history: History) -> None:
     assert list(rates.lines[0].get_ydata()) == [0.005, 0.01, 0.002]
 
 
+def test_a_single_epoch_has_a_single_tick(history: History) -> None:
+    losses, metrics, _ = History(history.epochs[:1]).plot().axes
+    for axes in (losses, metrics):
+        low, high = axes.get_xlim()
+        assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [1]
+
+
 def test_an_empty_history_can_be_printed_drawn_and_written(tmp_path: Path) -> None:
     assert repr(History()) == "History: 0 epochs"
     assert len(History().plot().axes) == 3

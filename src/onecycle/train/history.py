@@ -120,7 +120,7 @@ class History:
         rates.plot([rate for _, rate in self.steps], color="tab:green")
         rates.set(title="highest learning rate", xlabel="step")
         for axes in (losses, metrics):
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
             if axes.get_legend_handles_labels()[0]:
                 axes.legend(frameon=False)
         return figure
