@@ -41,7 +41,8 @@ def main(data: Path, *names: str) -> None:
         subprocess.run([sys.executable, "-W", "ignore", str(BENCH / f"{name}.py"), *arguments], check=True)
         minutes[name] = (time.perf_counter() - start) / 60
         print(f"{name} took {minutes[name]:.1f} minutes", flush=True)
-    remember(minutes, in_one_run=not names)
+    if minutes.keys() & BUDGETED.keys():
+        remember(minutes, in_one_run=not names)
     write_tables()
 
 
@@ -49,8 +50,8 @@ def remember(minutes: dict[str, float], in_one_run: bool) -> None:
     """Keep how long each part took that has a budget; of parts that were not run now, what they took before."""
     held = RESULTS / "run.json"
     before = json.loads(held.read_text())["minutes"] if held.is_file() else {}
-    took = {name: minutes.get(name, before.get(name)) for name in BUDGETED}
-    known = {name: each for name, each in took.items() if each is not None}
+    took = before | minutes
+    known = {name: took[name] for name in BUDGETED if name in took}
     save("run", {"minutes": known, "all": sum(known.values()), "in_one_run": in_one_run})
 
 

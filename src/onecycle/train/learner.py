@@ -245,7 +245,7 @@ class Learner:
         Where nothing is said, the model's `frozen_epochs`, `first_tuned` and `usual_rates` decide. Photos keep the
         lower half of a pretrained backbone as it is, which ends as well as tuning all of it, in 0.6 of the time. Texts
         do too, and take the second step alone. Masks and points have no use for a frozen step: their first one trains
-        all layers for an epoch on images of two thirds of the size, which gives a usable model in half the time.
+        all layers for an epoch on images of two thirds of the size, for a usable model in two thirds of the time.
 
         Args:
             epochs: Epochs of the second step; a list for several sizes. 0 takes the first step alone.

@@ -90,7 +90,7 @@ class Encoder(nn.Module):
 class PyramidModel(GroupedModel):
     """An encoder as body, and as head what makes an answer of its feature maps."""
 
-    smaller_epochs = 1  # what sees places learns most of it from fewer pixels, in half the time
+    smaller_epochs = 1  # what sees places learns most of it from fewer pixels, in two thirds of the time
     body: Encoder
     config: dict[str, Any]
 
