@@ -109,10 +109,10 @@ def answer(work: Path, size: int, calls: int) -> None:
     bare.load_state_dict(tensors)
     bare.eval()
 
-    def forward(model: torch.nn.Module, pixels: Any) -> Any:
+    def forward(model: Any, pixels: Any) -> Any:
         images = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
         with torch.inference_mode():
-            return model(images).softmax(dim=1)
+            return model.head(model.body(images)).softmax(dim=1)  # at once: our models take large batches in pieces
 
     def by_hand(path: Path) -> Any:
         with Image.open(path) as image:
@@ -236,7 +236,7 @@ def colour_of(name: str) -> str:
     return "tab:blue" if name.startswith("onecycle") else "tab:orange" if name.startswith("fastai") else "0.6"
 
 
-def main(calls: int = 100, repeats: int = 3) -> dict[str, Any]:
+def main(calls: int = 60, repeats: int = 3) -> dict[str, Any]:
     work = Path(tempfile.mkdtemp())
     run("inference.py", "export", work)
     result: dict[str, Any] = {

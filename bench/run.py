@@ -29,7 +29,13 @@ BUDGETED: dict[str, str | None] = {
     "sentiment": "aclImdb",
     "rates": ".",
 }
-MORE: dict[str, str | None] = {"awd_lstm": None, "language_route": "aclImdb", "choices": ".", "memory": None}
+MORE: dict[str, str | None] = {
+    "awd_lstm": None,
+    "language_route": "aclImdb",
+    "choices": ".",
+    "memory": None,
+    "steps": None,
+}
 
 
 def main(data: Path, *names: str) -> None:

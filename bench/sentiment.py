@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from common import race
 from onecycle.train.precision import suited
 
-SIDES = {"train": 800, "test": 400}
+SIDES = {"train": 680, "test": 320}
 
 
 def sample(folder: Path, seed: int) -> Path:

@@ -180,6 +180,18 @@ def tricks(found: Found) -> list[str]:
     return lines
 
 
+def steps(found: Found) -> list[str]:
+    """What pieces and quick gradients save of a training step."""
+    about = found["steps"]
+    names = list(about["cases"][0]["seconds"])
+    lines = [f"| a step of {about['batch']} photos, {about['backbone']} | {' | '.join(names)} |"]
+    lines.append("|---" * (len(names) + 1) + "|")
+    for case in about["cases"]:
+        values = " | ".join(f"{case['seconds'][name] * 1000:,.0f} ms" for name in names)
+        lines.append(f"| {case['size']} px, {case['stage']} | {values} |")
+    return lines
+
+
 def minutes(found: Found) -> list[str]:
     """How long the last run of everything took, and where."""
     about = found["run"]
@@ -200,6 +212,7 @@ TABLES = {
     "lstm": lstm,
     "choices": choices,
     "tricks": tricks,
+    "steps": steps,
 }
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
+"""Large batches of images go through the model in pieces on a processor, and nothing but time and memory changes."""
+
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,7 +10,12 @@ import timm
 import torch
 from torch import Tensor, nn
 
+from learners import photo_bunch, tiny
+from onecycle.data.bunch import DataBunch
+from onecycle.train import pieces
+from onecycle.train.learner import Learner
 from onecycle.train.pieces import PIECE_PIXELS, in_pieces
+from onecycle.vision.model import ImageModel
 
 
 class Counted(nn.Module):
@@ -64,3 +72,41 @@ def test_outputs_of_several_parts_are_not_torn() -> None:
             return len(inputs), "parts"
 
     assert in_pieces(Parts(), torch.zeros(40, 3, 128, 128)) == (40, "parts")
+
+
+# --- training steps ---
+
+
+def trained(bunch: DataBunch, *, fixed: bool = True) -> tuple[Learner, list[int]]:
+    """Return a learner after a fit, and how many images each training pass of its body saw at a time."""
+    learner = tiny(bunch, frozen=False, dropout=0.0, seed=1, optimizer=lambda groups: torch.optim.SGD(groups, lr=0.1))
+    assert isinstance(learner.model, ImageModel)
+    learner.model.fixed_statistics = fixed
+    sizes: list[int] = []
+
+    def note(module: nn.Module, inputs: tuple[Tensor]) -> None:
+        if torch.is_grad_enabled():
+            sizes.append(len(inputs[0]))
+
+    learner.model.body.register_forward_pre_hook(note)
+    learner.fit(1, lr=1e-2)
+    return learner, sizes
+
+
+def test_a_step_in_pieces_is_the_step_on_the_batch(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The head has batch norms that learn the whole batch's statistics."""
+    bunch = photo_bunch(photos)
+    whole, sizes = trained(bunch)
+    assert sizes == [8, 8, 8]
+    monkeypatch.setattr(pieces, "PIECE_PIXELS", 3 * 32**2)
+    cut, sizes = trained(bunch)
+    assert sizes == [3, 3, 2] * 3
+    assert cut.history[0].train_loss == pytest.approx(whole.history[0].train_loss, rel=1e-4)
+    assert cut.history[0].valid_loss == pytest.approx(whole.history[0].valid_loss, rel=1e-4)
+    for one, other in zip(whole.model.state_dict().values(), cut.model.state_dict().values(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_batch_norms_that_learn_see_the_whole_batch(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "PIECE_PIXELS", 3 * 32**2)
+    assert trained(photo_bunch(photos), fixed=False)[1] == [8, 8, 8]

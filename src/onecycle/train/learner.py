@@ -42,6 +42,7 @@ from onecycle.train.history import EpochRecord, History
 from onecycle.train.lr_find import USUAL_FOR_HEADS, Curve, Finding, find, shown, sweep_rates
 from onecycle.train.metrics import MetricLike, resolve_metrics
 from onecycle.train.mix import Mix
+from onecycle.train.pieces import in_pieces
 from onecycle.train.precision import Mode, Precision, suited
 from onecycle.train.predictor import Prediction, Predictions, Predictor
 from onecycle.train.schedule import Constant, OneCycle, Schedule
@@ -502,7 +503,7 @@ class Learner:
                 raise ModelError("These items have no labels.", "labelled items.", "use add_test(..., labelled=True).")
             batch = batch.to(self.accelerator.device)
             with self.precision.autocast():
-                outputs = module(batch.inputs)
+                outputs = in_pieces(module, batch.inputs)
                 loss = self.loss(outputs, batch.targets)
             total, count = total + float(loss) * len(batch), count + len(batch)
             answers, targets = self.target.activate(outputs).cpu(), batch.targets.cpu()  # type: ignore[union-attr]

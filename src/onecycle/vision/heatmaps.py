@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from onecycle.vision.depthwise import quicken
 from onecycle.vision.pyramid import Encoder, LightDecoder, PyramidModel, create_encoder
 
 
@@ -59,5 +60,6 @@ class HeatmapModel(PyramidModel):
         network = create_encoder(backbone, pretrained)
         self.body = Encoder(network, mean, std, 1)
         channels = network.feature_info.channels()  # type: ignore[union-attr,operator]
-        self.head = nn.Sequential(LightDecoder(channels, points), CentreOfMass())
+        self.head = nn.Sequential(LightDecoder(channels, points, early=False), CentreOfMass())
         self.to(memory_format=torch.channels_last)
+        quicken(self)

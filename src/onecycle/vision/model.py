@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from onecycle.errors import ModelError
 from onecycle.train.groups import GroupedModel
 from onecycle.train.heads import make_head
+from onecycle.train.pieces import in_pieces
+from onecycle.vision.depthwise import quicken
 from onecycle.vision.weights import create_backbone
 
 
@@ -69,6 +71,12 @@ class ImageModel(GroupedModel):
         width = int(getattr(backbone, "head_hidden_size", None) or backbone.num_features)  # type: ignore[arg-type]
         self.head = make_head(width, outputs, hidden, dropout)
         self.to(memory_format=torch.channels_last)
+        quicken(self)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the head's outputs for pixels, (batch, 3, height, width)."""
+        outputs: Tensor = self.head(in_pieces(self.body, inputs))
+        return outputs
 
     def layer_groups(self) -> list[list[str]]:
         """Two halves of the backbone, by its own blocks, and the head."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from onecycle.errors import ModelError, suggest
+from onecycle.vision.depthwise import quicken
 from onecycle.vision.pyramid import Encoder, LightDecoder, PyramidModel, copy_weights, create_encoder, resized
 from onecycle.vision.weights import create_backbone
 
@@ -57,11 +58,12 @@ class SegmentationModel(PyramidModel):
             network = create_encoder(backbone, pretrained)
             channels = network.feature_info.channels()  # type: ignore[union-attr,operator]
             self.body = Encoder(network, mean, std, 1)
-            self.head = LightDecoder(channels, outputs)
+            self.head = LightDecoder(channels, outputs, early=True)
         else:
             encoder, self.head = _classical(decoder, backbone, outputs, pretrained)
             self.body = Encoder(encoder, mean, std, 32)
         self.to(memory_format=torch.channels_last)
+        quicken(self)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the outputs of every pixel before the softmax, (batch, classes, height, width)."""
