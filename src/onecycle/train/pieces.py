@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 # 16 images of 128 pixels, 5 of 224: larger tensors leave a processor's cache between layers. On two cores,
 # against 32 images at once, at 128 and 224 pixels: 0.7 and 0.5 of the time with EfficientNet-Lite0, 1.0 and 0.9 with
 # ResNet-18, 1.2 and 0.6 with ConvNeXt-Atto, and 0.9 (at 224) with ViT-Tiny. Training steps gain as well
-# (bench/pieces.py).
+# (bench/steps.py).
 PIECE_PIXELS = 2**18
 
 

@@ -1,7 +1,7 @@
 """Depthwise convolutions on maps smaller than their kernel, as small images give, with a quick gradient.
 
 Processors have no routine of their own for the weights' gradient there: oneDNN takes a general one, which costs a third
-of a training step of an EfficientNet at 64 pixels, and a fifth at 96 (bench/depthwise.py).
+of a training step of an EfficientNet at 64 pixels, and a fifth at 96 (bench/steps.py).
 """
 
 from __future__ import annotations
