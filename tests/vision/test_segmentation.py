@@ -68,14 +68,13 @@ def test_the_encoder_has_the_backbone_s_pretrained_weights(decoder: str) -> None
     torch.testing.assert_close(model.body.normalize.mean.flatten(), torch.tensor(mean) * 255)
 
 
-@pytest.mark.parametrize("early", [True, False])
-def test_the_light_decoder_sums_the_maps_by_hand(early: bool) -> None:
+def test_the_light_decoder_sums_the_maps_by_hand() -> None:
     """One channel, lateral weights of 1, smoothing left out: the finest map plus the deeper one scaled up."""
-    decoder = LightDecoder([1, 1], 1, early=early, width=1).eval()
+    decoder = LightDecoder([1, 1], 1, width=1).eval()
     for lateral in decoder.lateral:
         torch.nn.init.ones_(lateral.weight)  # type: ignore[arg-type]
         torch.nn.init.zeros_(lateral.bias)  # type: ignore[arg-type]
-    decoder.coarse = decoder.fine = torch.nn.Identity()  # type: ignore[assignment]
+    decoder.smooth = torch.nn.Identity()  # type: ignore[assignment]
     fine, deep = torch.rand(1, 1, 4, 6), torch.rand(1, 1, 2, 3)
     torch.testing.assert_close(decoder([fine, deep]), fine + resized(deep, (4, 6)))
 

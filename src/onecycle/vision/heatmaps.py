@@ -60,6 +60,6 @@ class HeatmapModel(PyramidModel):
         network = create_encoder(backbone, pretrained)
         self.body = Encoder(network, mean, std, 1)
         channels = network.feature_info.channels()  # type: ignore[union-attr,operator]
-        self.head = nn.Sequential(LightDecoder(channels, points, early=False), CentreOfMass())
+        self.head = nn.Sequential(LightDecoder(channels, points), CentreOfMass())
         self.to(memory_format=torch.channels_last)
         quicken(self)

@@ -27,28 +27,24 @@ class LightDecoder(nn.Module):
     Args:
         channels: Of the encoder's maps, the finest first.
         outputs: Channels that it gives.
-        early: Let one of the two convolutions that smooth the sum come before the finest map is added, where it costs a
-            quarter. Masks lose nothing by it, points their precision (docs/design.md).
         width: Channels in between.
         dropout: Of whole channels before the last layer.
     """
 
-    def __init__(
-        self, channels: Sequence[int], outputs: int, *, early: bool, width: int = WIDTH, dropout: float = 0.1
-    ) -> None:
+    def __init__(self, channels: Sequence[int], outputs: int, *, width: int = WIDTH, dropout: float = 0.1) -> None:
         super().__init__()
         self.lateral = nn.ModuleList(nn.Conv2d(channel, width, 1) for channel in channels)
-        self.coarse = _convolution(width) if early else nn.Identity()
-        fine = [_convolution(width)] if early else [_convolution(width), _convolution(width)]
-        self.fine = nn.Sequential(*fine, nn.Dropout2d(dropout), nn.Conv2d(width, outputs, 1))
+        self.smooth = nn.Sequential(
+            *_convolution(width), *_convolution(width), nn.Dropout2d(dropout), nn.Conv2d(width, outputs, 1)
+        )
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Return (batch, outputs, height, width) of the finest map."""
-        finest, *coarser = [lateral(features) for lateral, features in zip(self.lateral, maps, strict=True)]
-        summed = coarser.pop()
-        for features in reversed(coarser):
-            summed = features + resized(summed, features.shape[-2:])
-        smoothed: Tensor = self.fine(finest + resized(self.coarse(summed), finest.shape[-2:]))
+        summed: Tensor | None = None
+        for lateral, features in zip(reversed(self.lateral), reversed(maps), strict=True):
+            here: Tensor = lateral(features)
+            summed = here if summed is None else here + resized(summed, here.shape[-2:])
+        smoothed: Tensor = self.smooth(summed)
         return smoothed
 
 
@@ -151,9 +147,8 @@ def _no_pyramid(backbone: str) -> ModelError:
     )
 
 
-def _convolution(width: int) -> nn.Module:
-    convolution = nn.Conv2d(width, width, 3, padding=1, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm2d(width), nn.ReLU(inplace=True))
+def _convolution(width: int) -> list[nn.Module]:
+    return [nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
 
 
 def resized(maps: Tensor, size: Sequence[int]) -> Tensor:

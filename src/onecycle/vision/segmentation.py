@@ -58,7 +58,7 @@ class SegmentationModel(PyramidModel):
             network = create_encoder(backbone, pretrained)
             channels = network.feature_info.channels()  # type: ignore[union-attr,operator]
             self.body = Encoder(network, mean, std, 1)
-            self.head = LightDecoder(channels, outputs, early=True)
+            self.head = LightDecoder(channels, outputs)
         else:
             encoder, self.head = _classical(decoder, backbone, outputs, pretrained)
             self.body = Encoder(encoder, mean, std, 32)
