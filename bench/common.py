@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,9 +97,8 @@ def one_race(task: str, data: Path, valid: Path, seed: int, peer: str) -> dict[s
     order = list(sides) if seed % 2 else list(sides)[::-1]
     found = {side: run(*sides[side], valid, seed) for side in order}
     theirs, ours = found[peer], found["onecycle"]
-    goals, sign = theirs["curve"][-1][1:], 1 if ours["higher_is_better"] else -1
-    passed = (row[0] for row in ours["curve"] if all(sign * m >= sign * g for m, g in zip(row[1:], goals, strict=True)))
-    reached = next(passed, math.inf)
+    goals = theirs["curve"][-1][1:]
+    reached = time_to(goals, ours)
     ratio = reached / theirs["curve"][-1][0]
     print(
         f"seed {seed}: {peer} {goals[0]:.4f} after {theirs['curve'][-1][0]:.1f} s, {theirs['peak_mb']:.0f} MB; "
@@ -108,6 +107,15 @@ def one_race(task: str, data: Path, valid: Path, seed: int, peer: str) -> dict[s
         flush=True,
     )
     return {"seed": seed, **found, "reached_seconds": reached, "time_ratio": ratio}
+
+
+def time_to(goals: Sequence[float], run: dict[str, Any]) -> float:
+    """Return the seconds after which every metric was at least as good as its goal, in the digits that 32 bits hold."""
+    sign = 1 if run["higher_is_better"] else -1
+    for seconds, *metrics in run["curve"]:
+        if all(sign * (metric - goal) > -1e-6 for metric, goal in zip(metrics, goals, strict=True)):
+            return float(seconds)
+    return math.inf
 
 
 def draw(result: dict[str, Any]) -> None:

@@ -47,18 +47,18 @@ def main(data: Path, *names: str) -> None:
         subprocess.run([sys.executable, "-W", "ignore", str(BENCH / f"{name}.py"), *arguments], check=True)
         minutes[name] = (time.perf_counter() - start) / 60
         print(f"{name} took {minutes[name]:.1f} minutes", flush=True)
-    if minutes.keys() & BUDGETED.keys():
-        remember(minutes, in_one_run=not names)
+    if names:
+        add_to_run({name: took for name, took in minutes.items() if name in BUDGETED})
+    else:
+        save("run", {"minutes": minutes, "since": {}})
     write_tables()
 
 
-def remember(minutes: dict[str, float], in_one_run: bool) -> None:
-    """Keep how long each part took that has a budget; of parts that were not run now, what they took before."""
+def add_to_run(minutes: dict[str, float]) -> None:
+    """Write down which parts ran again since the last run of everything, and how long they took."""
     held = RESULTS / "run.json"
-    before = json.loads(held.read_text())["minutes"] if held.is_file() else {}
-    took = before | minutes
-    known = {name: took[name] for name in BUDGETED if name in took}
-    save("run", {"minutes": known, "all": sum(known.values()), "in_one_run": in_one_run})
+    about = json.loads(held.read_text())
+    held.write_text(json.dumps({**about, "since": about["since"] | minutes}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

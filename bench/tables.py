@@ -8,7 +8,7 @@ from typing import Any
 
 import rates
 from choices import QUESTIONS
-from common import BENCH, RESULTS
+from common import BENCH, RESULTS, time_to
 from growth import LONG_BATCHES
 
 PEERS = {"fastai": "fastai", "huggingface": "the Trainer"}
@@ -84,12 +84,11 @@ def races(found: Found) -> list[str]:
                 f"{run['reached_seconds']:.1f} s | {run['time_ratio']:.3f} | {ours[1]:.4g} | {ours[0]:.1f} s |"
             )
         if "tuned" in one:
-            ours = one["runs"][0]["onecycle"]["curve"]
-            last = one["tuned"]["curve"][-1]
-            at = next((f"{row[0]:.1f} s" for row in ours if row[1] >= last[1]), "never")
+            seconds, *goals = one["tuned"]["curve"][-1]
+            at = time_to(goals, one["runs"][0]["onecycle"])
             lines.append(
-                f"| {task}, tuned {PEERS[one['peer']]}: {one['tuned']['what']} | 1 | {last[1]:.4g} | {last[0]:.1f} s | "
-                f"{at} | | | |"
+                f"| {task}, tuned {PEERS[one['peer']]}: {one['tuned']['what']} | 1 | {goals[0]:.4g} | "
+                f"{seconds:.1f} s | {at:.1f} s | {at / seconds:.3f} | | |"
             )
     return lines
 
@@ -193,11 +192,14 @@ def steps(found: Found) -> list[str]:
 
 
 def minutes(found: Found) -> list[str]:
-    """How long the last run of everything took, and where."""
+    """How long the last run of everything took, and where; and what ran again since then."""
     about = found["run"]
-    each = ", ".join(f"{name} {took:.1f}" for name, took in about["minutes"].items())
-    what = "The run of" if about["in_one_run"] else "Not one run, but the last of each part, the latest on"
-    return [f"{what} {about['date']} ({about['machine']}): {about['all']:.0f} minutes, {each}."]
+    parts, again = (
+        ", ".join(f"{name} {took:.1f}" for name, took in about[key].items()) for key in ("minutes", "since")
+    )
+    total = sum(about["minutes"].values())
+    lines = [f"The run of {about['date']} ({about['machine']}): {total:.0f} minutes, {parts}."]
+    return lines + ([f"Since then, by themselves: {again}."] if again else [])
 
 
 TABLES = {
