@@ -40,7 +40,7 @@ def tags(folder: Path, valid: str) -> oc.DataBunch:
     return labelled.transform(SIZE, augment=oc.augment.satellite()).databunch()
 
 
-def camvid(folder: Path, valid: str, size: tuple[int, int] = (144, 192)) -> oc.DataBunch:
+def camvid(folder: Path, valid: str, size: tuple[int, int] = (156, 208)) -> oc.DataBunch:
     items = oc.ImageList.from_folder(folder, include=["train", "val"]).split_by_folder(train="train", valid="val")
     masks = f"{folder}/{{folder}}annot/{{stem}}.png"
     return items.label_masks(masks, classes=folder / "codes.txt", ignore="Void").transform(size).databunch(8)

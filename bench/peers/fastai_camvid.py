@@ -15,7 +15,7 @@ from lite0 import Watch, packaged_weights
 
 from common import peak_mb, since_start
 
-SIZE, VOID = (144, 192), 11
+SIZE, VOID = (156, 208), 11
 
 
 def pixel_accuracy(outputs: Any, targets: Any) -> Any:
