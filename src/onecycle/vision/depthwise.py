@@ -1,7 +1,8 @@
 """Depthwise convolutions on maps smaller than their kernel, as small images give, with a quick gradient.
 
-oneDNN has no routine of its own for the weights' gradient there and takes a general one. On a processor with AVX2 alone that
-costs nearly half of a training step of an EfficientNet at 64 pixels, with AVX-512 a few hundredths (bench/README.md).
+oneDNN has no routine of its own for the weights' gradient there and takes a general one. On a processor with AVX2
+alone that costs nearly half of a training step of an EfficientNet at 64 pixels, with AVX-512 a few hundredths
+(bench/README.md).
 """
 
 from __future__ import annotations
