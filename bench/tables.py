@@ -194,12 +194,16 @@ def steps(found: Found) -> list[str]:
 def minutes(found: Found) -> list[str]:
     """How long the last run of everything took, and where; and what ran again since then."""
     about = found["run"]
-    parts, again = (
-        ", ".join(f"{name} {took:.1f}" for name, took in about[key].items()) for key in ("minutes", "since")
-    )
-    total = sum(about["minutes"].values())
-    lines = [f"The run of {about['date']} ({about['machine']}): {total:.0f} minutes, {parts}."]
-    return lines + ([f"Since then, by themselves: {again}."] if again else [])
+    lines = [
+        f"The run of {about['date']} ({about['machine']}): {sum(about['minutes'].values()):.0f} minutes, "
+        f"{listed(about['minutes'])}."
+    ]
+    return lines + ([f"Since then, by themselves: {listed(about['since'])}."] if about["since"] else [])
+
+
+def listed(minutes: dict[str, float]) -> str:
+    """Name each part beside its minutes."""
+    return ", ".join(f"{name} {took:.1f}" for name, took in minutes.items())
 
 
 TABLES = {
