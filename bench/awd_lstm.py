@@ -18,9 +18,10 @@ from torch.nn import functional as F
 
 import onecycle as oc
 from common import save
-from onecycle.text.documents import TextList
-from onecycle.text.learner import LanguageModelLearner, language_model_learner
+from onecycle.text.language_model_learner import LanguageModelLearner, language_model_learner
+from onecycle.text.text_list import TextList
 from onecycle.train.events import BatchEnd, EpochStart
+from onecycle.train.state import TrainState
 
 STREAMS, SEQUENCE = 32, 72
 
@@ -31,10 +32,10 @@ class Watch(oc.Callback):
     def __init__(self) -> None:
         self.seconds, self.tokens = 0.0, 0
 
-    def on_epoch_start(self, learner: oc.Learner, event: EpochStart) -> None:
+    def on_epoch_start(self, state: TrainState, event: EpochStart) -> None:
         self.last = time.perf_counter()
 
-    def on_batch_end(self, learner: oc.Learner, event: BatchEnd) -> None:
+    def on_batch_end(self, state: TrainState, event: BatchEnd) -> None:
         now = time.perf_counter()
         self.seconds, self.last = self.seconds + now - self.last, now
         self.tokens += event.batch.inputs.numel()
@@ -62,10 +63,10 @@ class Bare(nn.Module):
 
 def texts(vocabulary: int, documents: int) -> list[str]:
     """Documents of random words, of which the first are the most frequent."""
-    chance = random.Random(0)
+    generator = random.Random(0)
     words = [f"w{number}" for number in range(vocabulary)]
     weights = [1 / (number + 1) for number in range(vocabulary)]
-    return [" ".join(words), *(" ".join(chance.choices(words, weights, k=200)) for _ in range(documents))]
+    return [" ".join(words), *(" ".join(generator.choices(words, weights, k=200)) for _ in range(documents))]
 
 
 def learner_of(vocabulary: int, steps: int, sizes: dict[str, int]) -> LanguageModelLearner:

@@ -1,7 +1,7 @@
 """What pays: each question on one plot, the metric against wall time. argv: folder of the data sets [question ...].
 
-Asked on the data that the recipes were chosen on: monkeys10 and landuse, split with seed 42, and CamVid. A plan is what
-a user gets who names nothing, but for what it says.
+Asked on the data that the recipes were chosen on: monkeys10 and landuse, split with seed 42, and CamVid. A plan is
+what a user gets by default, but for the options that it names.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ class Plan:
     Attributes:
         epochs: Of the second step, for each size.
         sizes: Input sizes in turn; None takes the bunch's.
-        first_tuned: The first layer group that the second step trains; None takes the model's own.
+        freeze_to: The first layer group that the second step trains; None takes the model's own.
         options: For the learner.
     """
 
     epochs: tuple[int, ...] = (3,)
     sizes: tuple[Any, ...] | None = None
-    first_tuned: int | None = None
+    freeze_to: int | None = None
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -51,7 +51,7 @@ class Question:
 
 
 HEADS = {"linear head": Plan(), "hidden layer of 512": Plan(options={"hidden": 512})}
-SECOND_STEP = {"all layers, 3 epochs": Plan(first_tuned=0), "upper half, 3 epochs": Plan(first_tuned=1)}
+SECOND_STEP = {"all layers, 3 epochs": Plan(freeze_to=0), "upper half, 3 epochs": Plan(freeze_to=1)}
 AVERAGED = {
     "3 epochs": Plan(),
     "3 epochs, moving average": Plan(options={"ema": 0.99}),
@@ -100,11 +100,11 @@ def one(data: Path, question: str, name: str, seed: int) -> None:
     make = oc.unet_learner if task == "camvid" else oc.vision_learner
     bunch = BUNCHES[task](data)
     if plan.sizes:
-        bunch = bunch.resize(plan.sizes[0])  # or the first items would be read at a size that is not used
+        bunch = bunch.resize(plan.sizes[0])  # else the first items would be read at a size that is not used
     metrics = METRICS[task][:1]
     learner = make(bunch, metrics=metrics, callbacks=[watch], progress=False, seed=seed, **plan.options)
     epochs = plan.epochs if plan.sizes else plan.epochs[0]
-    learner.fine_tune(epochs, first_tuned=plan.first_tuned, sizes=plan.sizes)
+    learner.fine_tune(epochs, freeze_to=plan.freeze_to, sizes=plan.sizes)
     rates = [record.lr for record in learner.history]
     metric = learner.metrics[0].name
     print(json.dumps({"curve": watch.curve, "peak_mb": peak_mb(), "rates": rates, "metric": metric}))

@@ -43,7 +43,7 @@ EACH, PIXELS, BATCH, WORKERS = 1000, 32, 64, 2
 BATCHES, LONG_FROM, LONG_BATCHES = 500, 10_000_000, 2000
 
 BACKBONE, PHOTOS, EPOCHS = "tf_efficientnet_lite0", 96, 1
-USUAL = {"size": 128, "batch": 16, "workers": 2, "cache": 0}
+DEFAULTS = {"size": 128, "batch": 16, "workers": 2, "cache": 0}
 WORK: dict[str, tuple[int, ...]] = {
     "size": (64, 128, 224),
     "batch": (4, 16, 64),
@@ -61,7 +61,7 @@ def build_onecycle(rows: Path) -> Callable[[], Iterator[Any]]:
 
     def build() -> Iterator[Any]:
         labelled = found.from_csv(rows).split_random(0.2).label_from_column("label")
-        # Kept items would hide the workers.
+        # Cached items would need no workers.
         bunch = labelled.transform(PIXELS, augment=oc.augment.none()).databunch(BATCH, workers=WORKERS, cache=None)
         return bunch.train.epoch(0)
 
@@ -146,6 +146,7 @@ def workers_mb() -> list[dict[str, float]]:
 def work_onecycle(photos: Path, size: int, batch: int, workers: int, cache: int) -> list[float]:
     import onecycle as oc
     from onecycle.train.events import BatchEnd, EpochStart
+    from onecycle.train.state import TrainState
 
     class Watch(oc.Callback):
         """Notes the seconds from the start of each epoch to its last training batch."""
@@ -153,11 +154,11 @@ def work_onecycle(photos: Path, size: int, batch: int, workers: int, cache: int)
         def __init__(self) -> None:
             self.epochs: list[float] = []
 
-        def on_epoch_start(self, learner: oc.Learner, event: EpochStart) -> None:
+        def on_epoch_start(self, state: TrainState, event: EpochStart) -> None:
             self.start = time.perf_counter()
             self.epochs.append(0.0)
 
-        def on_batch_end(self, learner: oc.Learner, event: BatchEnd) -> None:
+        def on_batch_end(self, state: TrainState, event: BatchEnd) -> None:
             self.epochs[-1] = time.perf_counter() - self.start
 
     labelled = oc.ImageList.from_folder(photos).split_by_index([0]).label_from_folder()
@@ -246,7 +247,7 @@ def write_photos(folder: Path) -> None:
 
 
 def measure_items(most: int) -> dict[str, Any]:
-    """Measure both sides in turn at every power of ten from a thousand; a side that was stopped rests from then on."""
+    """Measure both sides in turn at every power of ten from a thousand; leave out a side once it was stopped."""
     found: dict[str, Any] = {side: {} for side in SIDES}
     folder = Path(tempfile.mkdtemp())
     write_photos(folder / "photos")
@@ -288,7 +289,7 @@ def growth(looks: list[list[float]]) -> float:
 
 
 def measure_work(whats: Sequence[str]) -> dict[str, Any]:
-    """Vary one of size, batch and workers at a time, the others as usual; the last also with kept items, and fastai."""
+    """Vary size, batch or workers, the others at their defaults; the last also with cached items, and fastai."""
     if not whats:
         return {}
     from onecycle import demo
@@ -300,11 +301,11 @@ def measure_work(whats: Sequence[str]) -> dict[str, Any]:
     for what in whats:
         plans = [("onecycle", "onecycle", 0)]
         if what == "workers":
-            plans += [("onecycle, kept items", "onecycle", 1), ("fastai", "fastai", 0)]
+            plans += [("onecycle, cached items", "onecycle", 1), ("fastai", "fastai", 0)]
         found[what] = {name: {} for name, _, _ in plans}
         for value in WORK[what]:
             for name, side, cache in plans:
-                setting = {**USUAL, what: value, "cache": cache}
+                setting = {**DEFAULTS, what: value, "cache": cache}
                 one = run("growth.py", "work", side, photos, *setting.values())
                 one["median"] = statistics.median(one["items_per_second"][1:])
                 found[what][name][value] = one
@@ -331,7 +332,7 @@ def main(most: int = 10_000_000, *parts: str) -> dict[str, Any]:
             "workers": WORKERS,
             "batches": f"an epoch, at most {BATCHES}, from {LONG_FROM:,} items on {LONG_BATCHES}",
         },
-        "work_setting": {"backbone": BACKBONE, "photos": PHOTOS, **USUAL},
+        "work_setting": {"backbone": BACKBONE, "photos": PHOTOS, **DEFAULTS},
         "items": measure_items(most) if "items" in parts else found.get("items", {}),
         "work": {**found.get("work", {}), **measure_work([what for what in WORK if what in parts])},
     }
@@ -385,8 +386,8 @@ def draw() -> None:
             if what == "batch":
                 axes.set_xscale("log", base=2)
     about = result["work_setting"]
-    usual = f"else {about['size']} px, batches of {about['batch']}, {about['workers']} workers, nothing kept"
-    figure.suptitle(f"{about['backbone']} from random weights; {usual}", fontsize=10)
+    others = f"else {about['size']} px, batches of {about['batch']}, {about['workers']} workers, nothing cached"
+    figure.suptitle(f"{about['backbone']} from random weights; {others}", fontsize=10)
     figure.savefig(RESULTS / "growth_work.png", dpi=80)
 
 

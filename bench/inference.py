@@ -1,4 +1,8 @@
-"""Answers of a loaded model: one image, batches, and loading, against fastai and a bare forward pass. argv: [calls]."""
+"""Predictions of a loaded model: one image, batches, loading, against fastai and a bare forward pass. argv: [calls].
+
+A model is loaded as it was trained, as `load_model(path)` does, and with its batch norms fused, `fuse=True`, which is
+faster and differs from the learner in the last digits. The budget is about the former.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ from typing import Any
 from common import RESULTS, peak_mb, run, save, since_start
 
 SIZES, BATCH, BATCHES, PIXELS = (128, 224), 32, 2, 320
-SIDES = ("onecycle", "fastai")
+SIDES = ("onecycle", "onecycle, fused", "fastai")
 
 
 def export(work: Path) -> None:
@@ -50,10 +54,10 @@ def export(work: Path) -> None:
 
 def load(side: str, work: Path, size: int) -> Any:
     """Load a model as each side's documentation says."""
-    if side == "onecycle":
+    if side != "fastai":
         import onecycle as oc
 
-        return oc.load_model(work / f"{size}.onecycle")
+        return oc.load_model(work / f"{size}.onecycle", fuse=side == "onecycle, fused")
     from fastai.vision.all import load_learner
 
     warnings.filterwarnings("ignore", message="load_learner` uses Python's insecure pickle")
@@ -65,9 +69,9 @@ def photos_in(work: Path) -> list[Path]:
 
 
 def start(side: str, work: Path, size: int) -> None:
-    """In a fresh process: load, and answer once. The clock of `seconds` starts with the process, imports included."""
+    """In a fresh process: load, and predict once. The clock of `seconds` starts with the process, imports included."""
     began = time.perf_counter()
-    if side == "onecycle":
+    if side != "fastai":
         import onecycle as oc
 
         oc.load_model  # noqa: B018  # the import
@@ -78,41 +82,40 @@ def start(side: str, work: Path, size: int) -> None:
     loaded = time.perf_counter()
     quiet(side, model)
     model.predict(photos_in(work)[0])
-    parts = {"import": imported - began, "load": loaded - imported, "first_answer": time.perf_counter() - loaded}
+    parts = {"import": imported - began, "load": loaded - imported, "first_prediction": time.perf_counter() - loaded}
     print(json.dumps({"seconds": since_start(), **parts, "peak_mb": peak_mb()}))
 
 
 def quiet(side: str, model: Any) -> None:
-    """Take the progress bar from fastai: it prints, and costs time."""
+    """Remove fastai's progress bar: it prints, and costs time."""
     if side == "fastai":
         from fastai.callback.progress import ProgressCallback
 
         model.remove_cb(ProgressCallback)
 
 
-def answer(work: Path, size: int, calls: int) -> None:
-    """Time every way to one answer, and to batches, in one process; each call of one is next to those of the others."""
+def predict(work: Path, size: int, calls: int) -> None:
+    """Time every way to one prediction, and to batches, in one process; the calls of all ways take turns."""
     import numpy as np
     import torch
     from fastai.vision.all import PILImage
     from PIL import Image
 
-    from onecycle.ship.model import load_model
-    from onecycle.train.bundle import read_bundle
+    from onecycle.bundle import read_bundle
     from onecycle.vision.decode import decode
     from onecycle.vision.model import ImageModel
 
-    ours, theirs = load_model(work / f"{size}.onecycle"), load("fastai", work, size)
+    ours, fused, theirs = (load(side, work, size) for side in SIDES)
     quiet("fastai", theirs)
     tensors, config = read_bundle(work / f"{size}.onecycle", "model")
-    bare = ImageModel.from_config(config["model"])  # as it was trained: batch norms are not folded
+    bare = ImageModel.from_config(config["model"])  # as it was trained: batch norms are not fused
     bare.load_state_dict(tensors)
     bare.eval()
 
     def forward(model: Any, pixels: Any) -> Any:
         images = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
         with torch.inference_mode():
-            return model.head(model.body(images)).softmax(dim=1)  # at once: our models take large batches in pieces
+            return model.head(model.body(images)).softmax(dim=1)  # the whole batch: our models compute microbatches
 
     def by_hand(path: Path) -> Any:
         with Image.open(path) as image:
@@ -124,19 +127,21 @@ def answer(work: Path, size: int, calls: int) -> None:
     array, pixels = np.array(image), decode(path, (size, size))[None]
     ways: dict[str, Callable[[], object]] = {
         "bare forward, decoded": lambda: forward(bare, pixels),
-        "bare forward, decoded and folded": lambda: forward(ours.model, pixels),
+        "bare forward, decoded and fused": lambda: forward(fused.model, pixels),
         "bare decode, resize, forward": lambda: by_hand(path),
         "onecycle, path": lambda: ours.predict(path),
         "onecycle, PIL image": lambda: ours.predict(image),
         "onecycle, array": lambda: ours.predict(array),
+        "onecycle, fused, path": lambda: fused.predict(path),
         "fastai, path": lambda: theirs.predict(path),
         "fastai, PIL image": lambda: theirs.predict(PILImage(image)),
     }
     paths, batch = photos_in(work)[: BATCH * BATCHES], np.repeat(pixels, BATCH, axis=0)
     many: dict[str, Callable[[], object]] = {
         "bare forward, decoded": lambda: [forward(bare, batch) for _ in range(BATCHES)],
-        "bare forward, decoded and folded": lambda: [forward(ours.model, batch) for _ in range(BATCHES)],
+        "bare forward, decoded and fused": lambda: [forward(fused.model, batch) for _ in range(BATCHES)],
         "onecycle": lambda: ours.predict_many(paths, batch_size=BATCH),
+        "onecycle, fused": lambda: fused.predict_many(paths, batch_size=BATCH),
         "fastai": lambda: theirs.get_preds(dl=theirs.dls.test_dl(paths, bs=BATCH, num_workers=0)),
     }
     result: dict[str, Any] = {"calls_ms": {}, "images_per_second": {}}
@@ -154,9 +159,9 @@ def answer(work: Path, size: int, calls: int) -> None:
 def timings(ways: dict[str, Callable[[], object]], calls: int, warm_up: int) -> dict[str, list[float]]:
     """Return the seconds of every call; the ways take turns, in a new order each time."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    names, chance = list(ways), random.Random(0)
+    names, generator = list(ways), random.Random(0)
     for number in range(warm_up + calls):
-        chance.shuffle(names)
+        generator.shuffle(names)
         for name in names:
             begin = time.perf_counter()
             ways[name]()
@@ -180,7 +185,7 @@ def summary(found: dict[str, Any]) -> dict[str, Any]:
             f"{ours} / {bare}": ways[ours]["p50"] / ways[bare]["p50"]
             for ours, bare in (
                 ("onecycle, path", "bare forward, decoded"),
-                ("onecycle, path", "bare forward, decoded and folded"),
+                ("onecycle, fused, path", "bare forward, decoded and fused"),
                 ("onecycle, path", "bare decode, resize, forward"),
                 ("onecycle, PIL image", "bare forward, decoded"),
                 ("onecycle, path", "fastai, path"),
@@ -245,10 +250,10 @@ def main(calls: int = 60, repeats: int = 3) -> dict[str, Any]:
         "start": starts(work, repeats),
     }
     for side, one in result["start"]["medians"].items():
-        print(f"{side}: loaded and answered after {one['seconds']:.1f} s, {one['load']:.2f} s of it the loading call")
+        print(f"{side}: loaded and predicted after {one['seconds']:.1f} s, {one['load']:.2f} s of it the loading call")
     result["cases"] = {}
     for size in SIZES:
-        found = run("inference.py", "answer", work, size, calls)
+        found = run("inference.py", "predict", work, size, calls)
         case = summary(found)
         for threads, ways in case["latency_ms"].items():
             print(f"--- {size} px, {threads} threads")
@@ -281,7 +286,7 @@ if __name__ == "__main__":
             export(Path(work))
         case ["start", side, work, size]:
             start(side, Path(work), int(size))
-        case ["answer", work, size, calls]:
-            answer(Path(work), int(size), int(calls))
+        case ["predict", work, size, calls]:
+            predict(Path(work), int(size), int(calls))
         case numbers:
             main(*map(int, numbers))

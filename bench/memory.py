@@ -13,18 +13,18 @@ from common import peak_mb, run, save
 
 BATCH, SIZE, STEPS = 32, 224, 4
 CASES: dict[str, dict[str, Any]] = {
-    "as it is": {},
+    "no trick": {},
     "batches of 16, accumulate=2": {"batch_size": BATCH // 2, "accumulate": 2},
     "batches of 4, accumulate=8": {"batch_size": BATCH // 8, "accumulate": 8},
     "checkpoint_activations=True": {"checkpoint_activations": True},
     "to_bf16(force=True)": {"bf16": True},
     "images of 160 px": {"size": 160},
-    "frozen body, on kept features": {"frozen": True},
+    "frozen body, cached features": {"frozen": True},
 }
 
 
 def one(name: str) -> None:
-    """Train a few steps; print what memory grew by, what was foretold, and the seconds a step of 32 items."""
+    """Train a few steps; print what memory grew by, what was predicted, and the seconds a step of 32 items."""
     import psutil
 
     import onecycle as oc

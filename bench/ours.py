@@ -10,6 +10,7 @@ from typing import Any
 import onecycle as oc
 from common import peak_mb, since_start
 from onecycle.train.events import EpochEnd
+from onecycle.train.state import TrainState
 
 SIZE = 128
 METRICS: dict[str, list[Any]] = {
@@ -25,8 +26,8 @@ class Watch(oc.Callback):
     def __init__(self) -> None:
         self.curve: list[tuple[float, ...]] = []
 
-    def on_epoch_end(self, learner: oc.Learner, event: EpochEnd) -> None:
-        self.curve.append((since_start(), *(event.record.metrics[metric.name] for metric in learner.metrics)))
+    def on_epoch_end(self, state: TrainState, event: EpochEnd) -> None:
+        self.curve.append((since_start(), *(event.record.metrics[metric.name] for metric in state.metrics)))
 
 
 def photos(folder: Path, valid: str) -> oc.DataBunch:
@@ -65,7 +66,7 @@ def main() -> None:
     make = {"camvid": oc.unet_learner, "sentiment": oc.text_learner}.get(task, oc.vision_learner)
     learner = make(bunch, metrics=METRICS[task], callbacks=[watch], seed=seed, progress=False)
     if task == "sentiment":
-        learner.to_bf16()  # where the processor has it; else the learner says so
+        learner.to_bf16()  # where the processor has it; else with a warning
     learner.fine_tune(EPOCHS[task])
     higher = learner.metrics[0].higher_is_better
     names = [metric.name for metric in learner.metrics]

@@ -1,6 +1,6 @@
 """A training step of the learner against a bare loop, written by hand: same model, batches, optimizer and rates.
 
-The two take turns step by step, since a host's pace wanders from one second to the next.
+The two take turns step by step, since a host's speed changes from one second to the next.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import onecycle as oc
 from common import save
 from onecycle.demo import make_patterns
 from onecycle.train.events import BatchEnd, EpochStart
+from onecycle.train.state import TrainState
 from onecycle.vision.model import ImageModel
 from onecycle.vision.weights import create_backbone
 
@@ -30,19 +31,19 @@ class TakeTurns(oc.Callback):
         self.bare = bare
         self.seconds: dict[str, list[float]] = {"learner": [], "bare": []}
 
-    def on_epoch_start(self, learner: oc.Learner, event: EpochStart) -> None:
+    def on_epoch_start(self, state: TrainState, event: EpochStart) -> None:
         for epochs in self.seconds.values():
             epochs.append(0.0)
         self.last = time.perf_counter()
 
-    def on_batch_end(self, learner: oc.Learner, event: BatchEnd) -> None:
+    def on_batch_end(self, state: TrainState, event: BatchEnd) -> None:
         self.count("learner")
         next(self.bare)
         self.count("bare")
 
-    def count(self, side: str) -> None:
+    def count(self, name: str) -> None:
         now = time.perf_counter()
-        self.seconds[side][-1] += now - self.last
+        self.seconds[name][-1] += now - self.last
         self.last = now
 
 
@@ -57,9 +58,9 @@ def bare_steps(bunch: oc.DataBunch, model: torch.nn.Module, epochs: int) -> Iter
     for _ in range(epochs):
         model.train()
         for rows in torch.randperm(len(pixels)).split(bunch.batch_size):
-            part = step / steps
-            rate = 0.04 + 0.96 * (1 - math.cos(math.pi * part / 0.25)) / 2
-            rate = rate if part < 0.25 else (1 + math.cos(math.pi * (part - 0.25) / 0.75)) / 2
+            progress = step / steps
+            rate = 0.04 + 0.96 * (1 - math.cos(math.pi * progress / 0.25)) / 2
+            rate = rate if progress < 0.25 else (1 + math.cos(math.pi * (progress - 0.25) / 0.75)) / 2
             for group in optimizer.param_groups:
                 group["lr"] = 1e-3 * rate
             images = pixels[rows].permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
@@ -85,7 +86,7 @@ def compare(backbone: str, size: int, batch_size: int, each: int, epochs: int) -
 
     turns = TakeTurns(bare_steps(bunch, model(), epochs + 1))
     oc.Learner(bunch, model(), callbacks=[turns], progress=False).fit_one_cycle(epochs + 1, 1e-3)
-    learner, bare = (turns.seconds[side][1:] for side in ("learner", "bare"))  # the first epoch is the warm-up
+    learner, bare = (turns.seconds[name][1:] for name in ("learner", "bare"))  # the first epoch is the warm-up
     step = statistics.median(bare) / len(bunch.train)
     ratio = statistics.median(ours / theirs for ours, theirs in zip(learner, bare, strict=True))
     print(
@@ -103,7 +104,7 @@ def compare(backbone: str, size: int, batch_size: int, each: int, epochs: int) -
 
 def main() -> dict[str, Any]:
     large = compare("tf_efficientnet_lite0", 96, 32, each=80, epochs=12)
-    tiny = compare("test_efficientnet", 64, 32, each=160, epochs=40)  # to be hard on ourselves
+    tiny = compare("test_efficientnet", 64, 32, each=160, epochs=40)  # a model that takes little time itself
     result = {"cases": [large, tiny]}
     save("overhead", result)
     return result

@@ -2,7 +2,7 @@
 
 Each data set is trained in the stages that `fine_tune` has for it:
 
-- frozen: the head alone, on kept features;
+- frozen: the head alone, on cached features;
 - unfrozen: all layers, from the head that the frozen stage at `lr="auto"` gave, the same one for all rates of a seed;
 - whole: where there is no frozen stage (masks, points, texts), what `fine_tune` does from the beginning.
 
@@ -34,8 +34,10 @@ import torch
 import onecycle as oc
 from common import RESULTS, run, save
 from onecycle.errors import TrainingError
-from onecycle.train import groups
-from onecycle.train.fit import LearningRate, unfrozen_rates
+from onecycle.train.fine_tuning import unfrozen_lrs
+from onecycle.train.layer_groups import fine_tuning_of
+from onecycle.train.lr_find import features_for
+from onecycle.train.options import LearningRate
 from onecycle.vision.decode import original_size
 from rates_cases import CASES, HEADS, Case
 
@@ -72,19 +74,19 @@ def compare(name: str, case: Case, stages: Sequence[str], data: Path, seeds: int
         bunch = case.bunch(Path(empty) if case.drawn else data)
         learner = case.learner(bunch, 0)
         start = time.perf_counter()
-        kept = learner._features(1) if "frozen" in case.stages else None
+        features = features_for(learner.state, 1) if "frozen" in case.stages else None
         features_seconds = time.perf_counter() - start
         found: dict[str, Any] = {}
         for stage in stages:
-            warm_up(case, bunch, stage, kept)
+            warm_up(case, bunch, stage, features)
             grid, auto = [], []
             for seed in range(seeds):
                 # Unfrozen, all begin with the same weights.
-                head = trained_head(case, bunch, kept, seed) if stage == "unfrozen" else None
+                head = trained_head(case, bunch, features, seed) if stage == "unfrozen" else None
                 for rate in HEADS if stage == "frozen" else case.rates:
-                    lr = unfrozen_rates(rate) if head else rate
-                    grid.append({"seed": seed, "rate": rate, **one(case, bunch, stage, seed, kept, head, lr)})
-                auto.append({"seed": seed, **one(case, bunch, stage, seed, kept, head, "auto")})
+                    lr = unfrozen_lrs(rate) if head else rate
+                    grid.append({"seed": seed, "rate": rate, **one(case, bunch, stage, seed, features, head, lr)})
+                auto.append({"seed": seed, **one(case, bunch, stage, seed, features, head, "auto")})
             found[f"{name}, {stage}"] = {
                 "date": time.strftime("%Y-%m-%d"), "seeds": seeds, "chosen_on": case.chosen_on,
                 "metric": learner.metrics[0].name, "higher_is_better": learner.metrics[0].higher_is_better,
@@ -97,26 +99,26 @@ def compare(name: str, case: Case, stages: Sequence[str], data: Path, seeds: int
     return found
 
 
-def warm_up(case: Case, bunch: oc.DataBunch, stage: str, kept: Any) -> None:
+def warm_up(case: Case, bunch: oc.DataBunch, stage: str, features: Any) -> None:
     """The first steps in a process, and of a shape, are several times slower."""
     learner = case.learner(bunch, 0)
-    learner.kept = kept
+    learner.state.cached_features = features
     if stage != "frozen":
-        learner.freeze_to(groups.first_tuned(learner.model))
+        learner.freeze_to(fine_tuning_of(learner.model).freeze_to)
     learner.lr_find(steps=8, sweeps=1)
 
 
-def trained_head(case: Case, bunch: oc.DataBunch, kept: Any, seed: int) -> tuple[dict[str, torch.Tensor], float]:
+def trained_head(case: Case, bunch: oc.DataBunch, features: Any, seed: int) -> tuple[dict[str, torch.Tensor], float]:
     """Return the weights after the frozen stage at "auto", and the rate it found."""
     learner = case.learner(bunch, seed)
-    learner.kept = kept
+    learner.state.cached_features = features
     learner.fit_one_cycle(1, "auto")
-    assert learner.frozen_rate is not None
-    return learner.copy_weights(), learner.frozen_rate
+    assert learner.frozen_lr is not None
+    return learner.copy_weights(), learner.frozen_lr
 
 
 def one(
-    case: Case, bunch: oc.DataBunch, stage: str, seed: int, kept: Any,
+    case: Case, bunch: oc.DataBunch, stage: str, seed: int, features: Any,
     head: tuple[dict[str, torch.Tensor], float] | None, lr: LearningRate,
 ) -> dict[str, Any]:  # fmt: skip
     """Train once; return the final metric, the rates that were taken, and what finding them cost."""
@@ -124,11 +126,11 @@ def one(
     epochs = 1 if stage == "frozen" else case.epochs
     if head:
         learner.load_weights(head[0])
-        learner.frozen_rate = head[1]
+        learner.state.frozen_lr = head[1]
     if stage == "frozen":
-        learner.kept = kept
+        learner.state.cached_features = features
     else:
-        learner.freeze_to(groups.first_tuned(learner.model))
+        learner.freeze_to(fine_tuning_of(learner.model).freeze_to)
     start, diverged = time.perf_counter(), False
     try:
         learner.fit_one_cycle(epochs, lr)
@@ -144,7 +146,7 @@ def one(
         "epoch_seconds": [record.seconds for record in history],
         "other_seconds": 0.0 if diverged else seconds - sum(record.seconds for record in history),
         "diverged": diverged,
-        "swept": bool(learner.findings),
+        "swept": bool(learner.lr_finder_results),
     }
 
 
@@ -164,7 +166,7 @@ def verdict(case: dict[str, Any]) -> dict[str, Any]:
 
     `behind` is how much worse auto is than the best fixed rate: for errors in pixels a share of the image's size, else
     absolute. `behind_relative` is the same as a share of the best. `finding_epochs` is the time of the finding in
-    epochs of that stage; in the frozen stage an epoch begins with a pass of the body, which keeps its features.
+    epochs of that stage; in the frozen stage an epoch begins with a pass of the body, which caches its features.
     """
     sign = 1 if case["higher_is_better"] else -1
     by_rate: dict[float, list[float]] = {}

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 import onecycle as oc
-from onecycle.data.items import read_csv
+from onecycle.data.tables import read_csv
 from onecycle.demo import make_biwi, make_camvid, make_patterns, make_planet, make_reviews
 
 Stage = Literal["frozen", "unfrozen", "whole"]
@@ -82,7 +82,7 @@ def planet(folder: Path) -> oc.DataBunch:
 
 
 def faces(data: Path) -> oc.DataBunch:
-    """Every sixth photo; no person is on both sides."""
+    """Every sixth photo; no person is in both splits."""
     folder = data / "faces"
     table = read_csv(folder / "keypoints.csv")
     some = table.take(list(range(0, len(table), 6)))
@@ -91,7 +91,7 @@ def faces(data: Path) -> oc.DataBunch:
 
 
 def heads(folder: Path) -> oc.DataBunch:
-    """Drawn heads; no person is on both sides."""
+    """Drawn heads; no person is in both splits."""
     make_biwi(folder, people=16, frames=20, size=(120, 160))
     items = oc.ImageList.from_folder(folder).split_by_folder(valid=["13", "14", "15", "16"])
     return items.label_points(oc.biwi.head_centre).transform((72, 96)).databunch(8)
@@ -114,11 +114,11 @@ def streets(folder: Path) -> oc.DataBunch:
 def reviews(data: Path) -> oc.DataBunch:
     """Some reviews of IMDB, evenly from each folder."""
     rows = []
-    for side, count in (("train", 160), ("test", 150)):
+    for split, count in (("train", 160), ("test", 150)):
         for label in ("neg", "pos"):
-            paths = sorted((data / "aclImdb" / side / label).glob("*.txt"))
+            paths = sorted((data / "aclImdb" / split / label).glob("*.txt"))
             chosen = paths[:: max(len(paths) // count, 1)][:count]
-            rows += [{"text": path.read_text(), "label": label, "is_valid": side == "test"} for path in chosen]
+            rows += [{"text": path.read_text(), "label": label, "is_valid": split == "test"} for path in chosen]
     items = oc.TextList.from_table(pa.Table.from_pylist(rows), column="text").split_by_column("is_valid")
     return items.label_from_column("label").tokenize(max_length=64).databunch(16)
 
@@ -141,6 +141,6 @@ CASES = {
     "planet": Case(planet, ("frozen", "unfrozen"), F2, drawn=True),
     "streets": Case(streets, ("whole",), "mean_iou", oc.unet_learner, drawn=True),
     "heads": Case(heads, ("whole",), "pixel_error", drawn=True),
-    # In so few steps no rate teaches the encoder: what the drawn reviews deny and contrast is meant to be hard.
+    # In so few steps no rate teaches the encoder: drawn reviews, with negations and contrasts, are meant to be hard.
     "reviews": Case(drawn_reviews, ("frozen",), "accuracy", oc.text_learner, drawn=True),
 }

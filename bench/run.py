@@ -17,6 +17,7 @@ from tables import write_tables
 BENCH = Path(__file__).parent
 # Each script, and the folder of data that it reads, if any.
 BUDGETED: dict[str, str | None] = {
+    "core": None,
     "startup": None,
     "overhead": None,
     "decode": "monkeys10",

@@ -12,13 +12,13 @@ from typing import Any
 from accelerate import Accelerator
 
 from common import race
-from onecycle.train.precision import suited
+from onecycle.inference.precision import supported
 
-SIDES = {"train": 680, "test": 320}
+SPLITS = {"train": 680, "test": 320}
 
 
 def sample(folder: Path, seed: int) -> Path:
-    """Copy so many reviews to each side, half of them of each class, so that both programs read the same.
+    """Copy so many reviews to each split, half of them of each class, so that both programs read the same.
 
     All come from `train`: our recipe was chosen on reviews of `test`.
     """
@@ -26,17 +26,17 @@ def sample(folder: Path, seed: int) -> Path:
     for label in ("neg", "pos"):
         files = sorted((folder / "train" / label).glob("*.txt"))
         random.Random(seed).shuffle(files)
-        for side, count in SIDES.items():
-            (root / side / label).mkdir(parents=True)
+        for split, count in SPLITS.items():
+            (root / split / label).mkdir(parents=True)
             for file in files[: count // 2]:
-                shutil.copy(file, root / side / label)
+                shutil.copy(file, root / split / label)
             files = files[count // 2 :]
     return root
 
 
 def main(folder: Path, repeats: int = 3) -> dict[str, Any]:
     # Where there is no bf16 arithmetic, it would be no tuning: the Trainer takes several times as long with it.
-    tuned = "bf16=True" if suited("bf16", Accelerator().device)[0] == "bf16" else ""
+    tuned = "bf16=True" if supported("bf16", Accelerator().device)[0] == "bf16" else ""
     return race("sentiment", lambda seed: (sample(folder, seed), folder), repeats, "huggingface", tuned)
 
 

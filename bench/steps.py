@@ -1,6 +1,6 @@
-"""What a training step of photos gains by pieces and by quick gradients of depthwise convolutions. argv: none.
+"""What a training step of photos gains by microbatches and by fast gradients of depthwise convolutions. argv: none.
 
-The same model, batch and optimizer every time, in turn: as it is, with batches at once, and with torch's own gradients.
+The same model, batch and optimizer every time, in turn: with both, with whole batches, and with torch's own gradients.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from unittest import mock
 import torch
 
 from common import save
-from onecycle.train import groups, pieces
-from onecycle.train.fit import adamw
+from onecycle.train.layer_groups import FineTuning, freeze_to, parameter_groups, set_training_mode
+from onecycle.train.options import adamw
 from onecycle.vision import depthwise
+from onecycle.vision import model as vision_model
 from onecycle.vision.model import ImageModel
 from onecycle.vision.weights import create_backbone
 
@@ -27,8 +28,8 @@ STAGES = {"upper half": 1, "all layers": 0}
 
 
 WAYS: dict[str, Callable[[], Any]] = {
-    "as it is": nullcontext,
-    "batch at once": lambda: mock.patch.object(pieces, "PIECE_PIXELS", 2**40),
+    "default": nullcontext,
+    "whole batch": lambda: mock.patch.object(vision_model, "MICROBATCH_PIXELS", 2**40),
     "torch's gradients": lambda: mock.patch.object(depthwise, "_has_slow_gradient", return_value=False),
 }
 
@@ -46,10 +47,10 @@ def compare(size: int, stage: str) -> dict[str, Any]:
     torch.manual_seed(0)
     network = create_backbone(BACKBONE, pretrained=False, num_classes=0)
     model = ImageModel(network, 10, mean=[0.5] * 3, std=[0.5] * 3, hidden=0, name=BACKBONE)
-    model.fixed_statistics = True
-    groups.freeze_to(model, STAGES[stage])
-    groups.training_mode(model)
-    optimizer = adamw(groups.parameter_groups(model, [1e-6] * 3, 0.0))
+    model.fine_tuning = FineTuning(freeze_batchnorm_statistics=True)
+    freeze_to(model, STAGES[stage])
+    set_training_mode(model)
+    optimizer = adamw(parameter_groups(model, [1e-6] * 3, 0.0))
     pixels = (torch.rand(BATCH, 3, size, size) * 255).contiguous(memory_format=torch.channels_last)
     labels = torch.randint(0, 10, (BATCH,))
     found: dict[str, list[float]] = {name: [] for name in WAYS}

@@ -127,7 +127,7 @@ def inference(found: Found) -> list[str]:
         lines.append(f"| {name}, batches | {values} |")
     for side, one in found["inference"]["start"]["medians"].items():
         lines.append(
-            f"| {side}: a fresh process has answered after {one['seconds']:.1f} s, the loading call takes "
+            f"| {side}: a fresh process has predicted after {one['seconds']:.1f} s, the loading call takes "
             f"{one['load']:.2f} s, peak {one['peak_mb']:,.0f} MB | | | | |"
         )
     return lines
@@ -173,14 +173,14 @@ def tricks(found: Found) -> list[str]:
     """What each trick saves of memory."""
     memory = found["memory"]
     about = f"{memory['backbone']}, {memory['size']} px, {memory['batch_size']} items a step"
-    lines = [f"| {about} | MB measured | MB foretold | seconds a step |", "|---|---|---|---|"]
+    lines = [f"| {about} | MB measured | MB predicted | seconds a step |", "|---|---|---|---|"]
     for name, case in memory["cases"].items():
         lines.append(f"| {name} | {case['measured_mb']:,.0f} | {case['report_mb']:,.0f} | {case['step_seconds']:.2f} |")
     return lines
 
 
 def steps(found: Found) -> list[str]:
-    """What pieces and quick gradients save of a training step."""
+    """What microbatches and fast gradients save of a training step."""
     about = found["steps"]
     names = list(about["cases"][0]["seconds"])
     lines = [f"| a step of {about['batch']} photos, {about['backbone']} | {' | '.join(names)} |"]
@@ -206,7 +206,28 @@ def listed(minutes: dict[str, float]) -> str:
     return ", ".join(f"{name} {took:.1f}" for name, took in minutes.items())
 
 
+def core(found: Found) -> list[str]:
+    """How far parts of a batch are from the whole, and ways to a prediction from each other."""
+    about = found["core"]
+    lines = ["| gradients against one large batch, relative | accumulated | microbatches | averages of the parts |"]
+    lines.append("|---|---|---|---|")
+    for name, one in about["gradients"].items():
+        lines.append(f"| {name} | {' | '.join('-' if one[key] is None else f'{one[key]:.1e}' for key in one)} |")
+    modes = about["predictions"]
+    lines += ["", f"| probabilities against `predict_all` | {' | '.join(modes)} |", "|---|---|---|"]
+    for name in modes["fp32"]["differences"]:
+        values = " | ".join(f"{one['differences'][name]:.1e}" for one in modes.values())
+        lines.append(f"| {name} | {values} |")
+    sizes = ", ".join(f"{name} {value:.1e}" for name, value in about["batch_sizes"].items())
+    lines += ["", f"`validate` at batch sizes 1, 7 and 64, relative: {sizes}.", ""]
+    lines += [f"| losses of {about['items']} items | one call | one call an item |", "|---|---|---|"]
+    for name, one in about["item_losses"].items():
+        lines.append(f"| {name} | {one['vectorised_ms']:.2f} ms | {one['each_ms']:.1f} ms |")
+    return lines
+
+
 TABLES = {
+    "core": core,
     "minutes": minutes,
     "budgets": budgets,
     "races": races,

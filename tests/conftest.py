@@ -15,31 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from noisy_photos import COLOURS, draw
+from onecycle import registry
+
 # The same examples every time; new ones are looked for with `pytest --hypothesis-profile=default`.
 hypothesis.settings.register_profile("same", derandomize=True)
 hypothesis.settings.load_profile("same")
-
-# timm's own models for tests: real architectures of a few hundred thousand weights.
-TINY = "test_efficientnet"
-COLOURS = {"blue": (40, 60, 200), "green": (40, 180, 60), "red": (200, 50, 40)}
-
-
-def draw(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (40, 48), seed: int = 0) -> Path:
-    """Write a noisy image of one colour, (height, width) in pixels, in the format of the path's suffix."""
-    noise = np.random.default_rng(seed).normal(0, 12, (*size, 3))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)).save(path)
-    return path
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _few_head_steps() -> Iterator[None]:
-    """Heads pass over kept features a few times, not for hundreds of steps."""
-    from onecycle.train import features
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(features, "HEAD_STEPS", 12)
-        yield
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -73,3 +54,26 @@ def tagged(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows.append(f"tile_{number},{' '.join(sorted({left, right}))}")
     (root / "labels.csv").write_text("\n".join(rows) + "\n")
     return root
+
+
+@pytest.fixture(autouse=True)
+def _forget_what_a_test_registers() -> Iterator[None]:
+    before = {kind: set(names) for kind, names in registry._registered.items()}
+    yield
+    for kind, names in registry._registered.items():
+        for name in names.keys() - before[kind] - registry.BUILT_IN[kind].keys():
+            del names[name]
+
+
+@pytest.fixture
+def only_built_in_names() -> Iterator[None]:
+    """Nothing is registered but the library's own parts, whatever other test files have registered."""
+    others = {
+        kind: {name: names.pop(name) for name in names.keys() - registry.BUILT_IN[kind].keys()}
+        for kind, names in registry._registered.items()
+    }
+    yield
+    for kind, names in registry._registered.items():
+        for name in names.keys() - registry.BUILT_IN[kind].keys():
+            del names[name]
+        names |= others[kind]

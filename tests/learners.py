@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import onecycle as oc
 from onecycle.data.bunch import DataBunch
-from onecycle.train.groups import GroupedModel
+from onecycle.train.layer_groups import GroupedModel
 from onecycle.train.learner import Learner
 from onecycle.vision.learner import vision_learner
 
@@ -18,7 +18,7 @@ TINY = "test_efficientnet"
 
 
 def photo_bunch(photos: Path, *, size: int = 32, augment: Any = None, batch_size: int = 8, **options: Any) -> DataBunch:
-    """24 training and 6 validation photos of three classes, not augmented unless asked for."""
+    """24 training and 6 validation photos of three classes, not augmented by default."""
     return (
         oc.ImageList.from_folder(photos)
         .split_random(0.2, seed=1, stratify="folder")
@@ -29,7 +29,7 @@ def photo_bunch(photos: Path, *, size: int = 32, augment: Any = None, batch_size
 
 
 def tag_bunch(tagged: Path, *, size: int = 32, augment: Any = None, batch_size: int = 8, **options: Any) -> DataBunch:
-    """19 training and 5 validation tiles, tagged with their colours, not augmented unless asked for."""
+    """19 training and 5 validation tiles, tagged with their colours, not augmented by default."""
     return (
         oc.ImageList.from_csv(tagged / "labels.csv", folder=tagged / "images", suffix=".png")
         .split_random(0.2, seed=1)
@@ -40,8 +40,10 @@ def tag_bunch(tagged: Path, *, size: int = 32, augment: Any = None, batch_size: 
 
 
 def tiny(bunch: DataBunch, backbone: str = TINY, *, frozen: bool = True, hidden: int = 16, **options: Any) -> Learner:
-    """A learner of a tiny backbone with random weights, frozen up to its head unless told otherwise."""
-    learner = vision_learner(bunch, backbone, pretrained=False, hidden=hidden, **{"progress": False, **options})
+    """A learner of a tiny backbone with random weights, frozen up to its head by default."""
+    learner = vision_learner(
+        bunch, backbone, pretrained=False, hidden=hidden, **{"progress": False, "head_steps": 12, **options}
+    )
     if frozen:
         learner.freeze()
     return learner
@@ -91,7 +93,7 @@ class Break(oc.Callback):
     def __init__(self, epoch: int, error: BaseException) -> None:
         self.epoch, self.error = epoch, error
 
-    def on_epoch_end(self, learner: Learner, event: Any) -> None:
+    def on_epoch_end(self, state: Any, event: Any) -> None:
         if event.epoch == self.epoch:
             raise self.error
 
@@ -102,22 +104,22 @@ class Record(oc.Callback):
     def __init__(self) -> None:
         self.log: list[tuple[str, Any]] = []
 
-    def on_fit_start(self, learner: Learner, event: Any) -> None:
+    def on_fit_start(self, state: Any, event: Any) -> None:
         self.log.append(("on_fit_start", event))
 
-    def on_epoch_start(self, learner: Learner, event: Any) -> None:
+    def on_epoch_start(self, state: Any, event: Any) -> None:
         self.log.append(("on_epoch_start", event))
 
-    def on_backward_end(self, learner: Learner, event: Any) -> None:
+    def on_backward_end(self, state: Any, event: Any) -> None:
         self.log.append(("on_backward_end", event))
 
-    def on_batch_end(self, learner: Learner, event: Any) -> None:
+    def on_batch_end(self, state: Any, event: Any) -> None:
         self.log.append(("on_batch_end", event))
 
-    def on_epoch_end(self, learner: Learner, event: Any) -> None:
+    def on_epoch_end(self, state: Any, event: Any) -> None:
         self.log.append(("on_epoch_end", event))
 
-    def on_fit_end(self, learner: Learner, event: Any) -> None:
+    def on_fit_end(self, state: Any, event: Any) -> None:
         self.log.append(("on_fit_end", event))
 
     @property

@@ -1,15 +1,21 @@
-"""The code in README and tutorial runs as it stands."""
+"""The code on the pages runs, prints what the pages say, and README names every source file."""
 
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from onecycle.demo import make_biwi, make_camvid, make_patterns, make_planet, make_reviews
 
+pytestmark = pytest.mark.usefixtures("only_built_in_names")
+
 ROOT = Path(__file__).parents[1]
+# A block of Python, and the block of text below it, if any, that it prints.
+BLOCK = re.compile(r"```python\n(.*?)```(?:\n+```text\n(.*?)```)?", re.DOTALL)
 
 
 @pytest.fixture
@@ -24,23 +30,51 @@ def demo_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def page_module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """A module for a page's code, as if it stood in a user's own file."""
+    module = ModuleType("my_parts")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return module
+
+
 @pytest.mark.parametrize(("page", "written"), [
     ("README.md", ["submission.csv", "planet.onecycle"]),
     ("docs/tutorial.md", ["batch.png", "lr.png", "history.png", "mistakes.png", "patterns.onecycle", "last.ckpt"]),
-    ("docs/masks_and_points.md", ["masks.png", "worst.png", "answers/street_0008.png", "streets.onecycle"]),
+    ("docs/masks_and_points.md", ["masks.png", "worst.png", "predictions/street_0008.png", "streets.onecycle"]),
     ("docs/memory.md", []),
     ("docs/text.md", ["texts.png", "why.png", "reviews.onecycle"]),
+    ("docs/extending.md", ["small.onecycle", "boxes.onecycle", "series.onecycle", "numbers.onecycle", "run.csv"]),
 ])  # fmt: skip
-def test_the_code_on_a_page_runs(page: str, written: list[str], demo_data: Path) -> None:
-    names: dict[str, object] = {}
-    for block in re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), flags=re.DOTALL):
-        exec(compile(block, page, "exec"), names)
+def test_the_code_on_a_page_runs(
+    page: str, written: list[str], demo_data: Path, page_module: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for code, printed in BLOCK.findall((ROOT / page).read_text()):
+        exec(compile(code, page, "exec"), page_module.__dict__)
+        out = capsys.readouterr().out
+        if printed:
+            assert out == printed
     for name in written:
         assert (demo_data / name).stat().st_size > 0
 
 
-def test_the_file_tree_in_the_readme_names_every_source_file() -> None:
-    readme = (ROOT / "README.md").read_text()
-    tree = readme[readme.index("src/onecycle/\n") :]
-    files = [path.name for path in (ROOT / "src/onecycle").rglob("*.py") if path.name != "__init__.py"]
-    assert [name for name in files if name not in tree] == []
+def test_the_file_tree_in_the_readme_names_every_source_file_and_no_other() -> None:
+    package = ROOT / "src/onecycle"
+    files = {str(path.relative_to(package)) for path in package.rglob("*.py") if path.name != "__init__.py"}
+    assert files_in_tree((ROOT / "README.md").read_text()) - {"__init__.py"} == files
+
+
+def files_in_tree(readme: str) -> set[str]:
+    """Return the paths in README's tree, where a line names a folder, or files of the folder above it."""
+    tree = readme[readme.index("src/onecycle/\n") :].split("```")[0].splitlines()[1:]
+    files: set[str] = set()
+    folders: list[str] = []
+    for line in tree:
+        depth = (len(line) - len(line.lstrip())) // 2
+        if not depth:
+            break
+        folders = folders[: depth - 1]
+        files |= {"/".join([*folders, name]) for name in re.findall(r"\b\w+\.py\b", line)}
+        if folder := re.match(r" *(\w+)/", line):
+            folders.append(folder[1])
+    return files

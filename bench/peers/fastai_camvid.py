@@ -31,9 +31,9 @@ class MeanIou(Metric):
         self.confusion = torch.zeros(VOID, VOID)
 
     def accumulate(self, learn: Any) -> None:
-        truth, answer = learn.y.squeeze(1).flatten(), learn.pred[:, :VOID].argmax(1).flatten()
+        truth, predicted = learn.y.squeeze(1).flatten(), learn.pred[:, :VOID].argmax(1).flatten()
         counts = truth != VOID
-        pairs = truth[counts] * VOID + answer[counts]
+        pairs = truth[counts] * VOID + predicted[counts]
         self.confusion += torch.bincount(pairs, minlength=VOID * VOID).reshape(VOID, VOID).float().cpu()
 
     @property

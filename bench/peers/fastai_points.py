@@ -27,8 +27,8 @@ class PixelError(Metric):
         self.errors: list[Any] = []
 
     def accumulate(self, learn: Any) -> None:
-        answers, truths = (one.detach().cpu().view(len(one), -1, 2) for one in (learn.pred, learn.y))
-        self.errors.append(torch.as_tensor(answers - truths) / 2)
+        predictions, truths = (one.detach().cpu().view(len(one), -1, 2) for one in (learn.pred, learn.y))
+        self.errors.append(torch.as_tensor(predictions - truths) / 2)
 
     @property
     def value(self) -> float:

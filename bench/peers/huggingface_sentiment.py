@@ -26,7 +26,7 @@ TOKENS, EPOCHS = 256, 1
 
 
 class Reviews(torch.utils.data.Dataset):
-    """Tokens and classes of one side's reviews."""
+    """Tokens and classes of one split's reviews."""
 
     def __init__(self, folder: Path, tokenizer: Any) -> None:
         files = [

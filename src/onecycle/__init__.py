@@ -6,16 +6,23 @@ The names below are all there is; each is imported when it is first used, so `im
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 from onecycle.imports import without_collecting
 
 if TYPE_CHECKING:
+    from onecycle import losses as losses
+    from onecycle import metrics as metrics
+    from onecycle.data.batch import Batch as Batch
+    from onecycle.data.batch import Reading as Reading
     from onecycle.data.bunch import DataBunch as DataBunch
+    from onecycle.data.categories import Category as Category
+    from onecycle.data.categories import MultiCategory as MultiCategory
     from onecycle.data.dataset import Dataset as Dataset
+    from onecycle.data.generic_list import GenericList as GenericList
+    from onecycle.data.modality import Modality as Modality
     from onecycle.data.numbers import Numbers as Numbers
-    from onecycle.data.target import Category as Category
-    from onecycle.data.target import MultiCategory as MultiCategory
     from onecycle.data.target import Target as Target
     from onecycle.errors import BundleError as BundleError
     from onecycle.errors import DataError as DataError
@@ -23,81 +30,105 @@ if TYPE_CHECKING:
     from onecycle.errors import OnecycleError as OnecycleError
     from onecycle.errors import StopTraining as StopTraining
     from onecycle.errors import TrainingError as TrainingError
-    from onecycle.recipes import fine_tune as fine_tune
+    from onecycle.inference.predictions import Prediction as Prediction
+    from onecycle.inference.predictions import Predictions as Predictions
+    from onecycle.recipes.task import fine_tune as fine_tune
+    from onecycle.registry import list_registered as list_registered
+    from onecycle.registry import register as register
     from onecycle.ship.model import load_model as load_model
     from onecycle.text.attribution import attribute as attribute
-    from onecycle.text.documents import TextList as TextList
-    from onecycle.text.learner import language_model_learner as language_model_learner
-    from onecycle.text.learner import text_learner as text_learner
+    from onecycle.text.language_model_learner import language_model_learner as language_model_learner
+    from onecycle.text.text_learner import text_learner as text_learner
+    from onecycle.text.text_list import TextList as TextList
     from onecycle.text.tokenizer import Tokenizer as Tokenizer
-    from onecycle.train import losses as losses
-    from onecycle.train import metrics as metrics
     from onecycle.train.callbacks import Checkpoint as Checkpoint
     from onecycle.train.callbacks import EarlyStopping as EarlyStopping
     from onecycle.train.callbacks import KeepBest as KeepBest
     from onecycle.train.events import Callback as Callback
+    from onecycle.train.layer_groups import FineTuning as FineTuning
+    from onecycle.train.layer_groups import GroupedModel as GroupedModel
     from onecycle.train.learner import Learner as Learner
-    from onecycle.train.mix import CutMix as CutMix
+    from onecycle.train.loggers import CsvTracker as CsvTracker
+    from onecycle.train.loggers import Track as Track
     from onecycle.train.mix import Mixup as Mixup
+    from onecycle.train.options import TrainOptions as TrainOptions
     from onecycle.train.schedule import Constant as Constant
     from onecycle.train.schedule import Cosine as Cosine
     from onecycle.train.schedule import OneCycle as OneCycle
     from onecycle.vision import augment as augment
     from onecycle.vision import biwi as biwi
-    from onecycle.vision.images import ImageList as ImageList
+    from onecycle.vision.cutmix import CutMix as CutMix
+    from onecycle.vision.image_list import ImageList as ImageList
     from onecycle.vision.learner import unet_learner as unet_learner
     from onecycle.vision.learner import vision_learner as vision_learner
     from onecycle.vision.masks import Mask as Mask
+    from onecycle.vision.normalize import Normalize as Normalize
     from onecycle.vision.points import Points as Points
     from onecycle.vision.tiles import predict_tiled as predict_tiled
 
 # Name to module; a module's own name means the module itself.
 _HOMES = {
+    "Batch": "onecycle.data.batch",
     "BundleError": "onecycle.errors",
     "Callback": "onecycle.train.events",
-    "Category": "onecycle.data.target",
+    "Category": "onecycle.data.categories",
     "Checkpoint": "onecycle.train.callbacks",
     "Constant": "onecycle.train.schedule",
     "Cosine": "onecycle.train.schedule",
-    "CutMix": "onecycle.train.mix",
+    "CsvTracker": "onecycle.train.loggers",
+    "CutMix": "onecycle.vision.cutmix",
     "DataBunch": "onecycle.data.bunch",
     "DataError": "onecycle.errors",
     "Dataset": "onecycle.data.dataset",
     "EarlyStopping": "onecycle.train.callbacks",
-    "ImageList": "onecycle.vision.images",
+    "FineTuning": "onecycle.train.layer_groups",
+    "GroupedModel": "onecycle.train.layer_groups",
+    "GenericList": "onecycle.data.generic_list",
+    "ImageList": "onecycle.vision.image_list",
     "KeepBest": "onecycle.train.callbacks",
     "Learner": "onecycle.train.learner",
     "Mask": "onecycle.vision.masks",
     "Mixup": "onecycle.train.mix",
+    "Modality": "onecycle.data.modality",
     "ModelError": "onecycle.errors",
-    "MultiCategory": "onecycle.data.target",
+    "MultiCategory": "onecycle.data.categories",
+    "Normalize": "onecycle.vision.normalize",
     "Numbers": "onecycle.data.numbers",
     "OneCycle": "onecycle.train.schedule",
     "OnecycleError": "onecycle.errors",
     "Points": "onecycle.vision.points",
+    "Prediction": "onecycle.inference.predictions",
+    "Predictions": "onecycle.inference.predictions",
+    "Reading": "onecycle.data.batch",
     "StopTraining": "onecycle.errors",
     "Target": "onecycle.data.target",
-    "TextList": "onecycle.text.documents",
+    "TextList": "onecycle.text.text_list",
     "Tokenizer": "onecycle.text.tokenizer",
+    "Track": "onecycle.train.loggers",
+    "TrainOptions": "onecycle.train.options",
     "TrainingError": "onecycle.errors",
     "attribute": "onecycle.text.attribution",
     "augment": "onecycle.vision.augment",
     "biwi": "onecycle.vision.biwi",
-    "fine_tune": "onecycle.recipes",
-    "language_model_learner": "onecycle.text.learner",
+    "fine_tune": "onecycle.recipes.task",
+    "language_model_learner": "onecycle.text.language_model_learner",
+    "list_registered": "onecycle.registry",
     "load_model": "onecycle.ship.model",
-    "losses": "onecycle.train.losses",
-    "metrics": "onecycle.train.metrics",
+    "losses": "onecycle.losses",
+    "metrics": "onecycle.metrics",
     "predict_tiled": "onecycle.vision.tiles",
-    "text_learner": "onecycle.text.learner",
+    "register": "onecycle.registry",
+    "text_learner": "onecycle.text.text_learner",
     "unet_learner": "onecycle.vision.learner",
     "vision_learner": "onecycle.vision.learner",
 }
 
-__all__ = sorted(_HOMES)
+__all__ = [*sorted(_HOMES), "__version__"]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.metadata.version("onecycle")
     if name not in _HOMES:
         raise AttributeError(f"module 'onecycle' has no attribute {name!r}")
     with without_collecting():

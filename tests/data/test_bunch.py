@@ -1,7 +1,6 @@
 """The loaders bound together: tried at once, shown, explained, checked, resized."""
 
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +8,10 @@ import pytest
 import torch
 
 import onecycle as oc
-from conftest import draw
+from noisy_photos import draw
 from onecycle.data.bunch import DataBunch
-from onecycle.data.items import Part
 from onecycle.errors import DataError
-from onecycle.vision import decode
-from onecycle.vision.images import LabelledImages
+from onecycle.vision.labelled_images import LabelledImages
 
 
 @pytest.fixture
@@ -45,7 +42,7 @@ def split_of(folder: Path, valid: list[int] | None = None) -> LabelledImages:
 def test_a_bunch_knows_its_classes_and_lengths(bunch: DataBunch) -> None:
     assert bunch.classes == ("blue", "green", "red")
     assert (len(bunch), bunch.batch_size) == (24, 8)
-    assert [len(bunch.loader(part).dataset) for part in ("train", "valid", "test")] == [24, 6, 10]
+    assert [len(bunch.loader(split).dataset) for split in ("train", "valid", "test")] == [24, 6, 10]
     assert (bunch.train.shuffle, bunch.valid.shuffle, bunch.test.shuffle) == (True, False, False)
 
 
@@ -57,14 +54,14 @@ def test_a_batch_is_uint8_with_encoded_labels(bunch: DataBunch) -> None:
     assert next(iter(bunch.valid)).inputs.shape == (6, 16, 16, 3)
 
 
-def test_an_unknown_part_is_an_error(labelled: LabelledImages) -> None:
+def test_an_unknown_split_is_an_error(labelled: LabelledImages) -> None:
     bunch = labelled.databunch(8)
-    for part in ("test", "val"):
+    for split in ("test", "val"):
         message = (
-            rf"This bunch has no part '{part}'.\nExpected \"train\", \"valid\", or \"test\" after.*\nFix: add a test"
+            rf"This bunch has no split '{split}'.\nExpected \"train\", \"valid\", or \"test\" after.*\nFix: add a test"
         )
         with pytest.raises(DataError, match=message):
-            bunch.loader(part)
+            bunch.loader(split)
 
 
 @pytest.mark.parametrize(
@@ -124,10 +121,10 @@ def test_resizing_changes_the_size_and_nothing_else(bunch: DataBunch) -> None:
     assert next(iter(bunch.valid)).inputs.shape == (6, 16, 16, 3)
 
 
-def test_training_may_be_at_another_size_and_validation_stays(photos: Path) -> None:
+def test_training_items_may_be_read_another_way_while_validation_stays(photos: Path) -> None:
     labelled = oc.ImageList.from_folder(photos).split_random(0.25, seed=1).label_from_folder()
     bunch = labelled.transform(16, augment=oc.augment.none()).databunch(8, workers=0, balance="sampling")
-    smaller = bunch.train_at((8, 12))
+    smaller = bunch.train_as(bunch.modality.resize((8, 12)))
     assert next(iter(smaller.train)).inputs.shape == (8, 8, 12, 3)
     assert smaller.prepared(smaller.train.dataset, [0]).inputs.shape == (1, 3, 8, 12)
     assert smaller.valid is bunch.valid
@@ -142,8 +139,7 @@ def test_another_batch_size_keeps_the_order(bunch: DataBunch) -> None:
 
 
 def test_new_items_are_read_as_at_prediction(bunch: DataBunch, photos: Path) -> None:
-    part: Part = oc.ImageList.from_folder(photos / "green").items
-    loader = bunch.in_order(bunch.dataset_of(part))
+    loader = bunch.in_order_of(oc.ImageList.from_folder(photos / "green").items)
     batches = list(loader)
     assert [len(batch) for batch in batches] == [8, 2]
     assert (batches[0].targets, batches[0].inputs.shape[1:]) == (None, (16, 16, 3))
@@ -152,7 +148,7 @@ def test_new_items_are_read_as_at_prediction(bunch: DataBunch, photos: Path) -> 
 def test_a_bunch_prints_its_stages(bunch: DataBunch) -> None:
     text = repr(bunch)
     assert text.startswith(
-        "DataBunch: batches of 8, kept in memory\n  LabelledImages: 24 training, 6 validation, 10 test"
+        "DataBunch: batches of 8, cached in memory\n  LabelledImages: 24 training, 6 validation, 10 test items"
     )
     assert "Category, 3 classes: blue, green, red" in text
     assert "augment: HorizontalFlip" in text
@@ -170,15 +166,15 @@ def test_show_batch_draws_as_many_images_as_asked(count: int, bunch: DataBunch) 
     assert all(axes.images[0].get_array().shape == (16, 16, 3) for axes in drawn)
 
 
-def test_show_batch_draws_any_part(bunch: DataBunch) -> None:
-    assert len([axes for axes in bunch.show_batch(part="valid").axes if axes.images]) == 6
-    titles = [axes.get_title() for axes in bunch.show_batch(4, part="test").axes]
+def test_show_batch_draws_any_split(bunch: DataBunch) -> None:
+    assert len([axes for axes in bunch.show_batch(split="valid").axes if axes.images]) == 6
+    titles = [axes.get_title() for axes in bunch.show_batch(4, split="test").axes]
     assert titles == [""] * 4, "the test set has no labels"
 
 
 def test_show_augmentations_draws_one_image_again_and_again(bunch: DataBunch) -> None:
     drawn = [axes for axes in bunch.show_augmentations(item=2, count=6).axes if axes.images]
-    assert [axes.get_title() for axes in drawn] == ["as it is", *(f"augmented {number}" for number in range(1, 6))]
+    assert [axes.get_title() for axes in drawn] == ["not augmented", *(f"augmented {number}" for number in range(1, 6))]
     pictures = [torch.as_tensor(axes.images[0].get_array().data) for axes in drawn]
     assert all(picture.shape == (16, 16, 3) for picture in pictures)
     assert not any(torch.equal(pictures[0], picture) for picture in pictures[1:])
@@ -198,50 +194,6 @@ def test_showing_only_bad_items_is_an_error(own: Path) -> None:
     (own / "cats" / "0.jpg").unlink()
     with pytest.raises(DataError, match=r"No such file: .*cats/0.jpg"):
         bunch.show_augmentations(0)
-
-
-def test_check_finds_nothing_wrong_with_good_data(bunch: DataBunch) -> None:
-    report = bunch.labelled.databunch(8).check()
-    assert (report.count, report.broken) == (40, ())
-    assert len(report.duplicates) == 10, "the test set repeats the red photos"
-
-
-def test_check_finds_broken_files_and_leaks(own: Path) -> None:
-    (own / "dogs" / "3.jpg").write_bytes((own / "cats" / "0.jpg").read_bytes())  # 3 and 7 are held back
-    (own / "cats" / "2.jpg").write_bytes((own / "cats" / "1.jpg").read_bytes())
-    bunch = split_of(own).databunch(2, cache=None)
-    path = own / "dogs" / "1.jpg"
-    path.write_bytes(path.read_bytes()[:300])
-    (own / "dogs" / "0.jpg").write_bytes(b"")
-
-    report = bunch.check()
-    assert report.count == 8
-    assert sorted((part, name) for part, name, _ in report.broken) == [("train", "dogs/0.jpg"), ("train", "dogs/1.jpg")]
-    assert report.leaks == ((("train", "cats/0.jpg"), ("valid", "dogs/3.jpg")),)
-    assert set(report.duplicates) == {*report.leaks, (("train", "cats/1.jpg"), ("train", "cats/2.jpg"))}
-    text = repr(report)
-    assert text.startswith("8 items read, 2 broken.\n")
-    assert f"broken, train: dogs/0.jpg: {own / 'dogs' / '0.jpg'} is empty (0 bytes)." in text
-    assert "2 groups of exact duplicates, 1 of them on both sides" in text
-    assert "train:cats/0.jpg = valid:dogs/3.jpg" in text
-
-
-def test_check_goes_on_after_an_unreadable_file(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    bunch = split_of(own).databunch(2, cache=None)
-    locked = own / "cats" / "1.jpg"
-
-    def locked_out(opened: Callable[..., Any]) -> Callable[..., Any]:
-        def maybe(path: Any, *args: Any) -> Any:
-            if Path(path) == locked:
-                raise PermissionError(13, "Permission denied")
-            return opened(path, *args)
-
-        return maybe
-
-    # Tests may run as root, whom no mode of a file hinders.
-    monkeypatch.setattr(decode.Image, "open", locked_out(decode.Image.open))
-    monkeypatch.setattr(Path, "read_bytes", locked_out(Path.read_bytes))
-    assert bunch.check().broken == (("train", "cats/1.jpg", f"{locked} may not be read."),)
 
 
 def test_a_fraction_of_one_class_warns_once_and_trains_on(own: Path) -> None:

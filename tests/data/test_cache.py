@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,13 +13,13 @@ import safetensors.torch
 import torch
 
 import onecycle as oc
-from conftest import draw
+from noisy_photos import draw
+from onecycle.data.batch import Reading
 from onecycle.data.bunch import DataBunch
 from onecycle.data.cache import Cache, cache_for
-from onecycle.data.dataset import ItemDataset
-from onecycle.data.items import ITEM, LABEL, Part
-from onecycle.data.modality import Sample
-from onecycle.data.target import Category
+from onecycle.data.categories import Category
+from onecycle.data.dataset import Dataset
+from onecycle.data.rows import ITEM, LABEL, Rows
 from onecycle.errors import DataError
 from onecycle.vision.images import Images
 
@@ -31,13 +30,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def dataset_of(root: Path, count: int = 4, size: int = 8) -> ItemDataset:
+def dataset_of(root: Path, count: int = 4, size: int = 8) -> Dataset:
     """A folder of `count` red images."""
     for number in range(count):
         if not (root / f"{number}.png").exists():
             draw(root / f"{number}.png", (200, 0, 0), seed=number)
     table = pa.table({ITEM: [f"{number}.png" for number in range(count)], LABEL: ["a", "b"] * (count // 2)})
-    return ItemDataset(Part(table, root), Images((size, size)), Category(("a", "b")), training=False)
+    return Dataset(Rows(table, root), Images((size, size)), Category(("a", "b")), training=False)
 
 
 def bunch_of(photos: Path, cache: Any, augment: Any = None) -> DataBunch:
@@ -50,12 +49,12 @@ def test_a_cache_gives_the_same_batches_as_none(mode: str, photos: Path, home: P
     plain, cached = bunch_of(photos, None), bunch_of(photos, mode)
     assert plain.train.cache is None
     assert cached.train.cache is not None
-    for part in ("train", "valid"):
+    for split in ("train", "valid"):
         for epoch in range(2):
-            for one, other in zip(plain.loader(part).epoch(epoch), cached.loader(part).epoch(epoch), strict=True):
+            for one, other in zip(plain.loader(split).epoch(epoch), cached.loader(split).epoch(epoch), strict=True):
                 assert torch.equal(one.inputs, other.inputs)
                 assert torch.equal(one.targets, other.targets)
-                assert torch.equal(one.frames, other.frames)
+                assert torch.equal(one.geometries, other.geometries)
                 assert torch.equal(one.index, other.index)
 
 
@@ -70,29 +69,29 @@ def test_a_second_run_reads_the_file_and_no_image(tmp_path: Path, home: Path, mo
     second = Cache((8, 8, 3), home).full(dataset_of(tmp_path / "images"))
     assert torch.equal(first.inputs, second.inputs)
     assert second.targets.tolist() == [0, 1, 0, 1]
-    assert torch.equal(first.frames, second.frames)
+    assert torch.equal(first.geometries, second.geometries)
     # Images of 40x48 pixels, of which the middle is cut out: height, width, left, top, right, bottom.
-    assert second.frames.tolist() == [[40, 48, 4, 0, 44, 40]] * 4
+    assert second.geometries.tolist() == [[40, 48, 4, 0, 44, 40]] * 4
 
 
-class Frameless(Images):
-    """Images that tell nothing of what they show of the original."""
+class WithoutGeometry(Images):
+    """Images that do not say where they lie in their original."""
 
-    def sample(self, item: Any, label: Any, target: Any, index: int, *, training: bool) -> Sample:
-        return replace(super().sample(item, label, target, index, training=training), frame=None)
+    def read(self, item: Any, *, training: bool) -> Reading:
+        return Reading(super().read(item, training=training).input)
 
-    def encode(self, label: Any, target: Any, frame: Any, *, training: bool) -> torch.Tensor:
-        assert frame is None or len(frame) == 6, "nothing, or a whole frame"
+    def encode(self, label: Any, target: Any, geometry: Any, *, training: bool) -> torch.Tensor:
+        assert geometry is None
         return target.encode(label)
 
 
-@pytest.mark.parametrize("kept", [False, True], ids=["memory", "disk"])
-def test_inputs_without_a_frame_stay_without_one(tmp_path: Path, home: Path, kept: bool) -> None:
+@pytest.mark.parametrize("on_disk", [False, True], ids=["memory", "disk"])
+def test_inputs_without_geometry_stay_without_one(tmp_path: Path, home: Path, on_disk: bool) -> None:
     dataset = dataset_of(tmp_path / "images")
-    frameless = ItemDataset(dataset.part, Frameless((8, 8)), dataset.target, training=False)
+    without = Dataset(dataset.rows, WithoutGeometry((8, 8)), dataset.target, training=False)
     for _ in range(2):
-        batch = Cache((8, 8, 3), home if kept else None).full(frameless).batch(torch.arange(4))
-        assert (batch.frames, batch.targets.tolist()) == (None, [0, 1, 0, 1])
+        batch = Cache((8, 8, 3), home if on_disk else None).full(without).batch(torch.arange(4))
+        assert (batch.geometries, batch.targets.tolist()) == (None, [0, 1, 0, 1])
 
 
 def test_the_mark_of_a_finished_file_is_never_seen_half_written(
@@ -109,26 +108,26 @@ def test_the_mark_of_a_finished_file_is_never_seen_half_written(
         patch.setattr(safetensors.torch, "save_file", interrupted)
         with pytest.raises(KeyboardInterrupt):
             Cache((8, 8, 3), home).full(dataset)
-    assert list(home.glob("*.frames")) == []
+    assert list(home.glob("*.geometries")) == []
     assert Cache((8, 8, 3), home).full(dataset).targets.tolist() == [0, 1, 0, 1]
 
 
 def test_labels_are_never_taken_from_the_file(tmp_path: Path, home: Path) -> None:
     dataset = dataset_of(tmp_path / "images")
     Cache((8, 8, 3), home).full(dataset)
-    relabelled = ItemDataset(dataset.part, dataset.modality, Category(("b", "a")), training=False)
+    relabelled = Dataset(dataset.rows, dataset.modality, Category(("b", "a")), training=False)
     assert Cache((8, 8, 3), home).full(relabelled).targets.tolist() == [1, 0, 1, 0]
 
 
 def test_a_label_that_has_become_wrong_is_a_bad_item_as_without_the_file(tmp_path: Path, home: Path) -> None:
     dataset = dataset_of(tmp_path / "images")
     Cache((8, 8, 3), home).full(dataset)
-    relabelled = ItemDataset(dataset.part, dataset.modality, Category(("a", "c")), training=False)
+    relabelled = Dataset(dataset.rows, dataset.modality, Category(("a", "c")), training=False)
     for folder in (home, None):
         batch = Cache((8, 8, 3), folder).full(relabelled).batch(torch.arange(4))
         assert (batch.index.tolist(), batch.targets.tolist()) == ([0, 2], [0, 0])
         assert [item.index for item in batch.bad] == [1, 3]
-        assert all("The label 'b' is none of the classes" in str(item.error) for item in batch.bad)
+        assert all("The label 'b' is not one of the classes" in str(item.error) for item in batch.bad)
 
 
 def test_a_changed_image_is_noticed(tmp_path: Path, home: Path) -> None:
@@ -152,7 +151,7 @@ def test_another_shape_is_another_file(photos: Path, home: Path) -> None:
 def test_a_file_that_was_not_finished_is_read_anew(tmp_path: Path, home: Path) -> None:
     dataset = dataset_of(tmp_path / "images")
     good = Cache((8, 8, 3), home).full(dataset).inputs.clone()
-    (finished,) = home.glob("*.frames")
+    (finished,) = home.glob("*.geometries")
     finished.unlink()
     (file,) = home.glob("*.uint8")
     file.write_bytes(bytes(file.stat().st_size))
@@ -167,7 +166,7 @@ def test_bad_items_are_tried_again_by_the_next_run(tmp_path: Path, home: Path) -
     batch = cache.batch(torch.arange(4))
     assert (batch.index.tolist(), [item.index for item in batch.bad]) == ([0, 2, 3], [1])
     assert batch.targets.tolist() == [0, 0, 1]
-    assert list(home.glob("*.frames")) == []
+    assert list(home.glob("*.geometries")) == []
 
     (tmp_path / "images" / "1.png").write_bytes(good)
     assert Cache((8, 8, 3), home).full(dataset).batch(torch.arange(4)).bad == []
@@ -187,7 +186,7 @@ def test_no_room_to_write_is_an_error(tmp_path: Path) -> None:
         Cache((8, 8, 3), tmp_path / "file" / "cache").full(dataset_of(tmp_path / "images"))
 
 
-def test_a_full_disk_is_told_before_it_is_written_to(
+def test_a_full_disk_is_an_error_before_anything_is_written(
     home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=10))
@@ -213,3 +212,31 @@ def test_auto_caches_only_what_takes_little_memory() -> None:
 def test_the_disk_cache_has_a_usual_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ONECYCLE_CACHE", raising=False)
     assert cache_for("disk", (8, 8, 3), 10).folder == Path.home() / ".cache" / "onecycle"
+
+
+def test_a_cache_filled_in_inference_mode_trains_afterwards(photos: Path) -> None:
+    bunch = bunch_of(photos, "memory")
+    with torch.inference_mode():
+        batch = next(bunch.train.epoch(0))
+    assert bunch.train.cache is not None
+    assert not bunch.train.cache.inputs.is_inference()
+    assert not bunch.train.cache.targets.is_inference()
+    layer = torch.nn.Linear(14 * 14 * 3, 3)
+    batch = next(bunch.train.epoch(0))
+    torch.nn.functional.cross_entropy(layer(batch.inputs.flatten(1).float()), batch.targets).backward()
+    assert layer.weight.grad is not None
+
+
+def test_only_inputs_in_8_bits_are_kept(tmp_path: Path) -> None:
+    class Floats(Images):
+        def read(self, item: Any, *, training: bool) -> Reading:
+            return Reading(torch.rand(8, 8, 3))
+
+    dataset = dataset_of(tmp_path / "images")
+    floats = Dataset(dataset.rows, Floats((8, 8)), dataset.target, training=False)
+    message = (
+        r"Floats reads torch\.float32, which a cache does not hold\.\n"
+        r"Expected uint8 inputs where item_shape\(\) returns a shape\.\nFix: pass cache=None, return None"
+    )
+    with pytest.raises(DataError, match=message):
+        Cache((8, 8, 3)).full(floats)

@@ -1,63 +1,36 @@
-"""Loaders: the order is a pure function of seed and epoch; how items are read changes nothing in the batches."""
+"""Items by index, read by the modality and labelled by the target."""
 
 import dataclasses
+import pickle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import onecycle as oc
-from onecycle.data.cache import Cache
-from onecycle.data.dataset import DataLoader, Dataset, ItemDataset, seeded, usual_workers
-from onecycle.data.items import ITEM, LABEL, Part
-from onecycle.data.modality import Batch
-from onecycle.data.target import Category
-from onecycle.errors import DataError
+from onecycle.data.categories import Category
+from onecycle.data.dataset import Dataset
+from onecycle.data.loader import DataLoader
+from onecycle.data.rows import ITEM, LABEL, Rows
 from onecycle.vision.images import Images
 
 TARGET = Category(("blue", "green", "red"))
 
 
-def dataset_of(names: list[str], root: Path, *, labelled: bool = True) -> ItemDataset:
+def dataset_of(names: list[str], root: Path, *, labelled: bool = True) -> Dataset:
     """Photos at 8x8 pixels, labelled by their folder."""
     columns = {ITEM: names} | ({LABEL: [name.split("/")[0] for name in names]} if labelled else {})
-    return ItemDataset(Part(pa.table(columns), root), Images((8, 8)), TARGET, training=False)
-
-
-def numbered(count: int) -> ItemDataset:
-    """Items that are never read."""
-    return dataset_of([f"red/{number}" for number in range(count)], Path("nowhere"))
+    return Dataset(Rows(pa.table(columns), root), Images((8, 8)), TARGET, training=False)
 
 
 @pytest.fixture
-def dataset(photos: Path) -> ItemDataset:
+def dataset(photos: Path) -> Dataset:
     return dataset_of([f"{name}/{name}_{number}.jpg" for number in range(4) for name in TARGET.classes], photos)
 
 
-@pytest.fixture
-def with_a_bad_one(tmp_path: Path, photos: Path) -> ItemDataset:
-    """Four photos; the third is cut short."""
-    for number in range(4):
-        data = (photos / f"red/red_{number}.jpg").read_bytes()
-        (tmp_path / "red").mkdir(exist_ok=True)
-        (tmp_path / "red" / f"{number}.jpg").write_bytes(data[:200] if number == 2 else data)
-    return dataset_of([f"red/{number}.jpg" for number in range(4)], tmp_path)
-
-
-def assert_same(first: list[Batch], second: list[Batch]) -> None:
-    assert len(first) == len(second) > 0
-    for one, other in zip(first, second, strict=True):
-        assert torch.equal(one.inputs, other.inputs)
-        assert torch.equal(one.targets, other.targets)
-        assert torch.equal(one.index, other.index)
-
-
-def test_a_dataset_is_items_and_a_length(dataset: ItemDataset) -> None:
+def test_a_dataset_is_items_and_a_length(dataset: Dataset) -> None:
     assert isinstance(dataset, Dataset)
     assert len(dataset) == 12
     sample = dataset[1]
@@ -76,117 +49,7 @@ def test_items_without_labels_have_no_targets(photos: Path) -> None:
     assert next(iter(DataLoader(dataset, batch_size=2))).targets is None
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.integers(1, 30), st.integers(1, 8), st.booleans(), st.integers(0, 3))
-def test_every_epoch_covers_everything_once(count: int, size: int, shuffle: bool, epoch: int) -> None:
-    loader = DataLoader(numbered(count), batch_size=size, shuffle=shuffle)
-    plan = loader.plan(epoch)
-    assert len(plan) == len(loader)
-    drawn = torch.cat(plan).tolist()
-    assert len(set(drawn)) == len(drawn)
-    # Only a lonely last item is left out, and only when shuffling.
-    assert len(drawn) == count - (shuffle and size > 1 and count > 1 and count % size == 1)
-
-
-def test_the_order_depends_on_seed_and_epoch_and_nothing_else() -> None:
-    first = DataLoader(numbered(50), batch_size=8, shuffle=True, seed=1)
-    torch.manual_seed(5)
-    again = DataLoader(numbered(50), batch_size=3, shuffle=True, seed=1, workers=2)
-    again.order(7)
-    assert torch.equal(first.order(3), again.order(3))
-    assert not torch.equal(first.order(3), first.order(4))
-    assert not torch.equal(first.order(3), DataLoader(numbered(50), batch_size=8, shuffle=True, seed=2).order(3))
-
-
-def test_seeded_depends_on_all_numbers_in_their_order() -> None:
-    drawn = [torch.rand(4, generator=seeded(*numbers)).tolist() for numbers in ((1, 2), (2, 1), (1, 2, 0), (-1, 2))]
-    assert len({tuple(values) for values in drawn}) == 4
-    assert torch.rand(4, generator=seeded(1, 2)).tolist() == drawn[0]
-
-
-def test_without_shuffling_items_come_in_their_order() -> None:
-    loader = DataLoader(numbered(5), batch_size=2)
-    assert (
-        [rows.tolist() for rows in loader.plan(0)]
-        == [rows.tolist() for rows in loader.plan(9)]
-        == [[0, 1], [2, 3], [4]]
-    )
-
-
-def test_a_last_batch_of_one_is_dropped_only_when_shuffling() -> None:
-    assert [len(rows) for rows in DataLoader(numbered(5), batch_size=2).plan(0)] == [2, 2, 1]
-    assert [len(rows) for rows in DataLoader(numbered(5), batch_size=2, shuffle=True).plan(0)] == [2, 2]
-    assert [len(rows) for rows in DataLoader(numbered(1), batch_size=2, shuffle=True).plan(0)] == [1]
-
-
-def test_processes_share_the_items_equally() -> None:
-    loader = DataLoader(numbered(11), batch_size=3, shuffle=True)
-    shares = [torch.cat(loader.plan(2, rank=rank, world=2)).tolist() for rank in range(2)]
-    assert [len(share) for share in shares] == [6, 6]
-    assert sorted(set(shares[0] + shares[1])) == list(range(11))
-    assert [row for pair in zip(*shares, strict=True) for row in pair][:11] == loader.order(2).tolist()
-
-
-def test_weights_draw_rare_items_more_often() -> None:
-    weights = np.array([1.0] * 90 + [9.0] * 10)
-    loader = DataLoader(numbered(100), batch_size=10, shuffle=True, weights=weights)
-    drawn = torch.cat([loader.order(epoch) for epoch in range(50)])
-    # Binomial(5000, 1/2): four standard deviations are 0.028.
-    assert (drawn >= 90).float().mean().item() == pytest.approx(0.5, abs=0.03)
-    assert torch.equal(loader.order(1), DataLoader(numbered(100), batch_size=7, shuffle=True, weights=weights).order(1))
-
-
-@pytest.mark.parametrize("size", [0, -1])
-def test_a_batch_holds_at_least_one_item(size: int) -> None:
-    with pytest.raises(DataError, match=rf"batch_size={size}.\nExpected 1 or more.\nFix: pass batch_size=64"):
-        DataLoader(numbered(3), batch_size=size)
-
-
-def test_iterating_is_the_first_epoch(dataset: ItemDataset) -> None:
-    loader = DataLoader(dataset, batch_size=5, shuffle=True)
-    assert_same(list(loader), list(loader.epoch(0)))
-
-
-def test_a_spawned_worker_gives_the_same_batches_as_none(dataset: ItemDataset) -> None:
-    """Everything that travels can be pickled, and one worker serves several epochs."""
-    options: dict[str, Any] = {"batch_size": 5, "shuffle": True}
-    spawned = DataLoader(dataset, **options, workers=1, multiprocessing_context="spawn")
-    for epoch in range(2):
-        assert_same(list(spawned.epoch(epoch)), list(DataLoader(dataset, **options).epoch(epoch)))
-
-
-however_it_is_read = pytest.mark.parametrize(
-    "how", [{"workers": 0}, {"workers": 1}, {"cache": Cache((8, 8, 3))}], ids=["no worker", "a worker", "a cache"]
-)
-
-
-@however_it_is_read
-def test_a_bad_item_raises_the_same_error_however_it_is_read(how: dict[str, Any], with_a_bad_one: ItemDataset) -> None:
-    batches = DataLoader(with_a_bad_one, batch_size=2, **how).epoch(0)
-    assert next(batches).index.tolist() == [0, 1]
-    with pytest.raises(
-        DataError, match=r"red/2.jpg is damaged: .*\nExpected a complete image file.\nFix: .*on_bad_item"
-    ):
-        next(batches)
-
-
-@however_it_is_read
-def test_a_bad_item_may_be_skipped_with_one_warning(how: dict[str, Any], with_a_bad_one: ItemDataset) -> None:
-    loader = DataLoader(with_a_bad_one, batch_size=2, on_bad_item="skip", **how)
-    with pytest.warns(UserWarning, match=r"Skipped red/2.jpg: .*red/2.jpg is damaged") as caught:
-        epochs = [[batch.index.tolist() for batch in loader.epoch(number)] for number in range(2)]
-    assert epochs == [[[0, 1], [3]]] * 2
-    assert len(caught) == 1
-    assert list(loader.bad) == [2]
-
-
-def test_a_batch_of_bad_items_only_is_left_out(with_a_bad_one: ItemDataset) -> None:
-    loader = DataLoader(with_a_bad_one, batch_size=1, on_bad_item="skip")
-    with pytest.warns(UserWarning, match="Skipped"):
-        assert [batch.index.tolist() for batch in loader] == [[0], [1], [3]]
-
-
-def test_only_a_data_error_makes_a_bad_item(dataset: ItemDataset) -> None:
+def test_only_a_data_error_makes_a_bad_item(dataset: Dataset) -> None:
     """A mistake in our own code must not pass for a broken file."""
 
     class Faulty(Images):
@@ -198,23 +61,24 @@ def test_only_a_data_error_makes_a_bad_item(dataset: ItemDataset) -> None:
         dataset.fetch(0)
 
 
-def test_abandoning_an_epoch_does_not_spoil_the_next(dataset: ItemDataset) -> None:
-    loader = DataLoader(dataset, batch_size=2, workers=1)
-    next(loader.epoch(0))
-    assert_same(list(loader.epoch(1)), list(DataLoader(dataset, batch_size=2).epoch(1)))
-
-
-def test_the_plan_of_workers_holds_no_python_object_an_item(dataset: ItemDataset) -> None:
-    loader = DataLoader(dataset, batch_size=5, shuffle=True, workers=1)
-    batches = loader.epoch(0)
-    next(batches)
-    assert all(isinstance(rows, torch.Tensor) for rows in loader._plan.batches)
-    assert list(loader._plan) == [rows.tolist() for rows in loader.plan(0)]
-
-
-def test_there_are_a_few_workers_by_default() -> None:
-    assert 1 <= usual_workers() <= 8
-
-
 def test_the_public_name_is_this_dataset() -> None:
     assert oc.Dataset is Dataset
+
+
+def test_a_million_rows_stay_in_arrow() -> None:
+    """A Python object an item would be copied into every worker as it is read (pytorch#13246)."""
+    count = 1_000_000
+    numbers = pa.array(np.arange(count)).cast(pa.string())
+    table = pa.table({ITEM: numbers, LABEL: pa.array(np.arange(count) % 2).cast(pa.string()), "kind": numbers})
+    dataset = Dataset(Rows(table, Path("photos")), Images(), Category(("0", "1")), training=True)
+
+    arrow = {name: value for name, value in vars(dataset).items() if isinstance(value, pa.ChunkedArray)}
+    assert set(arrow) == {"_items", "_labels"}
+    assert [value for value in vars(dataset).values() if isinstance(value, list | tuple | dict | np.ndarray)] == []
+    before = pa.total_allocated_bytes()
+    assert (dataset.name(count - 1), dataset.label(count - 1)) == ("999999", "1")
+    assert pa.total_allocated_bytes() - before < 1_000, "reading one item copies no column"
+
+    sent = pickle.dumps(dataset, protocol=5)
+    assert len(sent) < 2 * table.nbytes
+    assert pickle.loads(sent).name(count - 1) == "999999"

@@ -28,7 +28,7 @@ def test_explain_names_every_stage_with_shapes_units_and_the_label(photos: Path,
     )
     assert lines[7].strip().startswith("-> float32, (8, 3, 16, 24), from ")
     assert lines[8] == "7. on the device, prediction: 16x24 pixels"
-    assert lines[9].strip().startswith("-> uint8, (8, 3, 16, 24), from ")
+    assert lines[9].strip().startswith("-> float32, (8, 3, 16, 24), from ")
     assert lines[10] == f"8. decoded again: {label!r}"
 
 

@@ -1,4 +1,4 @@
-"""How to label: from folder, column, pattern, function; every mistake is told at once."""
+"""How to label: from folder, column, pattern, function; every mistake is reported at once."""
 
 import warnings
 from collections.abc import Callable
@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 
 import onecycle as oc
-from conftest import draw
-from onecycle.data.target import Category, MultiCategory
+from noisy_photos import draw
+from onecycle.data.categories import Category, MultiCategory
 from onecycle.errors import DataError
-from onecycle.vision.images import LabelledImages, SplitImages
+from onecycle.vision.image_list import SplitImages
+from onecycle.vision.labelled_images import LabelledImages
+from toy_parts import Boxes
 
 
 @pytest.fixture
@@ -33,7 +35,7 @@ def split(photos: Path) -> SplitImages:
 
 
 def labels_of(labelled: LabelledImages) -> list[Any]:
-    """Labels of the training side, then of the validation side."""
+    """Labels of the training items, then of the validation items."""
     return labelled.train.table["#label"].to_pylist() + labelled.valid.table["#label"].to_pylist()
 
 
@@ -41,7 +43,7 @@ WAYS: dict[str, Callable[[SplitImages], LabelledImages]] = {
     "folder": lambda split: split.label_from_folder(),
     "regex": lambda split: split.label_from_regex(r"(\w+)_\d+\.jpg$"),
     "function": lambda split: split.label_from_function(lambda path: path.parent.name),
-    "labeller": lambda split: split.label_with(lambda part: [name.split("/")[0] for name in part.names()]),
+    "labeller": lambda split: split.label_with(lambda rows: [name.split("/")[0] for name in rows.names()]),
 }
 
 
@@ -55,7 +57,7 @@ def test_every_way_gives_the_same_categories(way: str, split: SplitImages) -> No
 
 
 def test_equal_labels_are_one_text(table: Callable[..., SplitImages], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("onecycle.data.items.SLICE", 2)
+    monkeypatch.setattr("onecycle.data.tables.SLICE", 2)
     labelled = table(label=["a kind", "another", "another", "a kind", "a kind"]).label_from_column("label")
     labels = labelled.labeller(labelled.train)
     assert labels == ["a kind", "another", "another", "a kind"]
@@ -114,8 +116,8 @@ def test_classes_that_lack_a_training_label_are_refused(split: SplitImages) -> N
 def test_a_label_that_only_validation_has_is_an_error_that_lists_it(table: Callable[..., SplitImages]) -> None:
     split = table(label=["a", "b", "a", "b", "c"])
     message = (
-        r"The validation side has labels that training never sees: c \(1\); first in red/red_4.jpg.\n"
-        r"Expected only the training classes: a, b.\nFix: split with stratify=, pass classes=\"all\""
+        r"The validation set has labels that the training set does not have: c \(1\); first in red/red_4.jpg.\n"
+        r"Expected the training classes: a, b.\nFix: split with stratify=, pass classes=\"all\""
     )
     with pytest.raises(DataError, match=message):
         split.label_from_column("label")
@@ -138,7 +140,7 @@ def test_no_tag_at_all_is_an_error(table: Callable[..., SplitImages]) -> None:
 
 
 def test_a_class_with_a_single_image_is_a_warning(table: Callable[..., SplitImages]) -> None:
-    message = "Classes with a single item: c. They can hardly be learnt, and never be validated."
+    message = "Classes with a single item: c. They can hardly be learned, and cannot be validated."
     with pytest.warns(UserWarning, match=message) as caught:
         table(label=["a", "a", "b", "b", "c", "a"]).label_from_column("label")
     assert caught[0].filename == __file__, "it points at the user's line"
@@ -149,7 +151,7 @@ def test_images_outside_any_folder_have_no_label(tmp_path: Path) -> None:
         draw(tmp_path / f"{number}.jpg", (0, 0, 0))
     split = oc.ImageList.from_folder(tmp_path).split_by_index([0])
     message = (
-        r"1.jpg lies in no folder below .*, so it has no label.\nExpected a folder per class.*\nFix: .*label_from_regex"
+        r"1.jpg is in no folder below .*, so it has no label.\nExpected a folder per class.*\nFix: .*label_from_regex"
     )
     with pytest.raises(DataError, match=message):
         split.label_from_folder()
@@ -176,7 +178,7 @@ def test_the_wrong_delimiter_is_noticed(table: Callable[..., SplitImages]) -> No
         table(tags=["a b", "b c", "a"]).label_from_column("tags", delimiter=",")
 
 
-def test_a_side_without_the_delimiter_is_no_mistake(table: Callable[..., SplitImages]) -> None:
+def test_a_split_without_the_delimiter_is_not_an_error(table: Callable[..., SplitImages]) -> None:
     """Here validation holds one tag of two words."""
     labelled = table(tags=["palm tree,sea", "sea,palm tree", "palm tree"]).label_from_column("tags", delimiter=",")
     assert labels_of(labelled)[-1] == ["palm tree"]
@@ -189,13 +191,15 @@ def test_a_pattern_needs_one_group(split: SplitImages) -> None:
 
 
 def test_a_pattern_that_finds_nothing_names_the_path(split: SplitImages) -> None:
-    message = r"finds nothing in 8 of 24 names: blue/blue_\d.jpg, .*5 more.\nExpected a match in every path.\nFix: mend"
+    message = r"finds nothing in 8 of 24 names: blue/blue_\d.jpg, .*5 more.\nExpected a match in every path.\nFix: fix"
     with pytest.raises(DataError, match=message):
         split.label_from_regex(r"(red|green)/")
 
 
 def test_a_pattern_must_be_a_regular_expression(split: SplitImages) -> None:
-    message = r"The pattern '\(red' is no regular expression: missing \), .*\nExpected such as r'.*'.\nFix: mend it."
+    message = (
+        r"The pattern '\(red' is not a regular expression: missing \), .*\nExp.* such as r'.*'.\nFix: fix the pattern."
+    )
     with pytest.raises(DataError, match=message):
         split.label_from_regex("(red")
 
@@ -204,27 +208,31 @@ def test_a_label_function_that_fails_on_one_item_names_it(split: SplitImages) ->
     def label(path: Path) -> str:
         return {"red": "warm", "blue": "cold"}[path.parent.name]
 
-    message = r"failed on .*/green/green_\d.jpg: KeyError: 'green'.\nExpected a label for every item.\nFix: mend"
+    message = (
+        r"failed on .*/green/green_\d.jpg: KeyError: 'green'.\nExpected a label for every item.\nFix: fix the function"
+    )
     with pytest.raises(DataError, match=message):
         split.label_from_function(label)
 
 
-def test_a_label_function_must_give_text_or_texts(split: SplitImages) -> None:
-    message = r"gave 1 \(int\) for .*jpg.\nExpected a text \(one label\) or a list of texts.*\nFix: return str.*'1'"
+def test_a_label_function_must_return_strings(split: SplitImages) -> None:
+    message = (
+        r"returned 1 \(int\) for .*jpg.\nExpected a string \(one label\) or a list of strings.*\nFix: return str.*'1'"
+    )
     with pytest.raises(DataError, match=message):
         split.label_from_function(lambda path: 1)
 
 
 def test_a_label_function_must_not_mix_labels_and_tags(split: SplitImages) -> None:
-    message = r"gave \['red'\] for .*/red/.*, but 'blue' for the first item.\nExpected texts for all.*\nFix: mend"
+    message = r"returned \['red'\] for .*/red/.*, but 'blue' for the first item.\nExpected strings for all.*\nFix: fix"
     with pytest.raises(DataError, match=message):
         split.label_from_function(lambda path: ["red"] if path.parent.name == "red" else path.parent.name)
 
 
 def test_a_test_folder_is_labelled_where_its_folders_are_classes(tmp_path: Path) -> None:
-    for side in ("train", "valid"):
+    for split_name in ("train", "valid"):
         for name in "ab":
-            draw(tmp_path / side / name / "1.jpg", (0, 0, 0))
+            draw(tmp_path / split_name / name / "1.jpg", (0, 0, 0))
     draw(tmp_path / "test" / "1.jpg", (0, 0, 0))
     split = oc.ImageList.from_folder(tmp_path).split_by_folder(test="test")
     assert repr(split.label_from_folder()).startswith("LabelledImages: 2 training, 2 validation, 1 test items (unl")
@@ -239,7 +247,7 @@ def test_a_test_folder_is_labelled_where_its_folders_are_classes(tmp_path: Path)
 
     draw(tmp_path / "test" / "c" / "1.jpg", (0, 0, 0))
     split = oc.ImageList.from_folder(tmp_path).split_by_folder(test="test")
-    with pytest.raises(DataError, match=r"The test side has labels that training never sees: c \(1\)"):
+    with pytest.raises(DataError, match=r"The test set has labels that the training set does not have: c \(1\)"):
         split.label_from_folder()
 
 
@@ -251,7 +259,7 @@ def test_a_test_set_may_be_added_unlabelled_or_labelled(photos: Path, split: Spl
     assert "30 test items (labelled)" in repr(labelled.add_test(oc.ImageList.from_folder(photos), labelled=True))
 
     draw(tmp_path / "grey" / "1.jpg", (0, 0, 0))
-    with pytest.raises(DataError, match=r"The test side has labels that training never sees: grey \(1\)"):
+    with pytest.raises(DataError, match=r"The test set has labels that the training set does not have: grey \(1\)"):
         labelled.add_test(oc.ImageList.from_folder(tmp_path), labelled=True)
 
 
@@ -260,3 +268,35 @@ def test_stages_print_themselves(split: SplitImages) -> None:
     assert repr(split.label_from_folder()) == (
         "LabelledImages: 24 training, 6 validation\nCategory, 3 classes: blue, green, red"
     )
+
+
+def test_a_target_of_the_users_own_takes_any_label(photos: Path) -> None:
+    split = oc.ImageList.from_folder(photos).split_random(0.2, seed=1)
+    labelled = split.label_from_function(lambda path: [[float(path.stem[-1])] * 4], target=Boxes())
+    assert labelled.target == Boxes()
+    assert labels_of(labelled)[0] == [[float(labelled.train.names()[0][-5])] * 4]
+    assert labelled.train.table["#label"].type == Boxes.label_type
+
+
+def test_labels_that_are_not_those_of_the_target_show_when_the_bunch_is_made(photos: Path) -> None:
+    split = oc.ImageList.from_folder(photos).split_random(0.2, seed=1)
+    labelled = split.label_from_function(lambda path: "violet", target=Category(("red", "blue")))
+    with pytest.raises(DataError, match=r"The label 'violet' is not one of the classes\."):
+        labelled.transform(16).databunch(8)
+
+
+def test_a_label_function_is_called_once_an_item(photos: Path) -> None:
+    calls: list[Path] = []
+    split = oc.ImageList.from_folder(photos).split_random(0.2, seed=1)
+    split.label_from_function(lambda path: calls.append(path) or path.parent.name)
+    assert sorted(calls) == sorted(photos.rglob("*.jpg"))
+
+
+def test_items_without_a_label_are_refused_by_name(photos: Path) -> None:
+    split = oc.ImageList.from_folder(photos).split_by_index([0])
+    message = (
+        r"10 items have no label: green/green_0.jpg, .*5 more\.\n"
+        r"Expected a label for every item of the training and validation set\.\nFix: return a label for them, or leave"
+    )
+    with pytest.raises(DataError, match=message):
+        split.label_from_function(lambda path: None if path.parent.name == "green" else [[1.0] * 4], target=Boxes())

@@ -1,195 +1,115 @@
-"""A new kind of input and a new kind of answer are one class each; nothing else learns of them."""
+"""What a modality of the user's own has without a line: every default of the base class, and batches of samples."""
 
-import subprocess
-import sys
-import textwrap
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pytest
 import torch
 
-from onecycle.data.modality import Batch, Modality
-from onecycle.data.target import Category
+import toy_parts
+from onecycle.data.batch import BadItem, Reading, Sample
+from onecycle.data.categories import Category
+from onecycle.data.modality import Modality, collate
+from onecycle.data.rows import ITEM, Rows
+from onecycle.errors import DataError
+from onecycle.figure import grid
 from onecycle.vision.images import Images
+from toy_parts import Boxes
 
-# Words as inputs, their length as what to predict: no image anywhere.
-TOY = textwrap.dedent(
-    '''
-    import sys
-    from dataclasses import dataclass, replace
-    from typing import Any, ClassVar
-
-    import numpy as np
-    import pyarrow as pa
-    import torch
-
-    from onecycle.data.items import ITEM, ItemList, Part
-    from onecycle.data.label import LabelledList, SplitList
-    from onecycle.data.modality import Description, Modality, Sample
-    from onecycle.data.target import Target
-    from onecycle.errors import DataError
+TARGET = Category(("a", "b"))
 
 
-    @dataclass(frozen=True)
-    class Words:
-        """A word is a row of letters' numbers."""
+@dataclass(frozen=True)
+class Lines(Modality):
+    """The smallest modality there is: the length of each line."""
 
-        length: int = 8
+    ending: str = "\n"
+    kind = "toy_lines"
 
-        def sample(self, item, label, target, index, *, training):
-            if not item.isalpha():
-                raise DataError(f"{item!r} is no word.", "letters.", "leave it out.")
-            codes = np.frombuffer(item.ljust(self.length)[: self.length].encode(), np.uint8).copy()
-            return Sample(codes, None if label is None else target.encode(label), index)
-
-        def encode(self, label, target, frame, *, training):
-            return target.encode(label)
-
-        def stack(self, inputs):
-            return torch.from_numpy(np.stack(inputs))
-
-        def prepare(self, batch, target, generator):
-            return replace(batch, inputs=batch.inputs.float())
-
-        def item_shape(self, *, training):
-            return (self.length,)
-
-        def lengths(self, part):
-            return None
-
-        def resize(self, size):
-            return replace(self, length=size)
-
-        def show(self, axes, input):
-            axes.text(0.5, 0.5, bytes(input.byte().tolist()).decode())
-
-        def describe(self):
-            return Description("letters to numbers", "nothing", f"{self.length} letters")
-
-        def steps(self, item, input):
-            return [f"{item!r} has {len(item)} letters"]
-
-        def to_config(self):
-            return {"kind": "words", "length": self.length}
+    def read(self, item: Any, *, training: bool) -> Reading:
+        if not item:
+            raise DataError("empty", "a line.", "leave it out.")
+        return Reading(torch.tensor([float(len(line)) for line in item.split(self.ending)]))
 
 
-    @dataclass(frozen=True)
-    class Length:
-        """One whole number."""
-
-        kind: ClassVar[str] = "length"
-        default_metrics: ClassVar[tuple[str, ...]] = ()
-        mixable: ClassVar[bool] = False
-        side_by_side: ClassVar[bool] = False
-        classes: tuple[str, ...] = ()
-        outputs: int = 1
-        label_type: pa.DataType = pa.int64()
-        summary: str = "Length"
-
-        def encode(self, label):
-            return torch.tensor([float(label)])
-
-        def activate(self, outputs):
-            return outputs
-
-        def decode(self, answer, frame=None):
-            return round(answer.item())
-
-        def measured(self, answers, targets, frames):
-            return answers, targets
-
-        def soften(self, targets):
-            return targets
-
-        def loss(self, *, smoothing=0.0):
-            return torch.nn.MSELoss()
-
-        def item_weights(self, labels):
-            return np.ones(len(labels))
-
-        def weighted(self, labels):
-            return self
-
-        def scores(self, answer):
-            return {}
-
-        def columns(self, answers, decoded):
-            return {"prediction": decoded}
-
-        def cells(self, label):
-            return {"length": label}
-
-        def caption(self, label):
-            return str(label)
-
-        def show(self, axes, truth, answer):
-            axes.set_title(f"{truth} {answer}")
-
-        def legend(self, figure):
-            pass
-
-        def to_config(self):
-            return {"kind": self.kind}
+def test_a_modality_needs_no_more_than_a_kind_and_read() -> None:
+    with pytest.raises(TypeError, match="abstract"):
+        type("Empty", (Modality,), {"kind": "empty"})()
+    lines = Lines()
+    rows = Rows(pa.table({ITEM: ["a"]}))
+    assert lines.item_shape(training=True) is lines.lengths(rows) is lines.smaller() is None
+    assert not lines.reads_text_directly
+    assert lines.describe() == ("read as toy_lines", "no augmentation", "toy_lines")
+    assert lines.steps("a\nbc", None) == ()
 
 
-    class LabelledWords(LabelledList):
-        pass
+def test_a_sample_is_what_was_read_and_the_encoded_label() -> None:
+    sample = Lines().sample("a\nbcd", "b", TARGET, 7, training=True)
+    assert (sample.input.tolist(), sample.target.item(), sample.index, sample.geometry) == ([1.0, 3.0], 1, 7, None)
+    assert Lines().sample("a", None, TARGET, 0, training=False).target is None
 
 
-    class SplitWords(SplitList[LabelledWords]):
-        def _labelled(self, train, valid, test, target, labeller):
-            return LabelledWords(train, valid, test, target, self.modality, labeller)
-
-        def label_with_length(self):
-            def lengths(part):
-                return [len(name) for name in part.names()]
-
-            sides = [part.with_labels(pa.array(lengths(part))) for part in (self.train, self.valid)]
-            return self._labelled(*sides, self.test, Length(), lengths)
+def test_inputs_are_stacked_and_prepared_as_they_were_read() -> None:
+    lines = Lines()
+    batch = collate([lines.sample("a\nbc", "a", TARGET, number, training=True) for number in range(2)], lines, TARGET)
+    assert (batch.inputs.tolist(), batch.targets.tolist(), batch.index.tolist()) == ([[1.0, 2.0]] * 2, [0, 0], [0, 1])
+    assert lines.prepare(batch, TARGET, None) is batch
 
 
-    class WordList(ItemList[SplitWords]):
-        def _split(self, train, valid, test):
-            return SplitWords(train, valid, test, self.modality)
+def test_a_batch_lists_what_could_not_be_read_apart() -> None:
+    bad = BadItem(1, DataError("what", "expected", "fix"))
+    good = Sample(torch.zeros(2), torch.tensor(1), 0, torch.arange(3.0))
+    batch = collate([good, bad], Lines(), TARGET)
+    assert (batch.index.tolist(), batch.bad, batch.geometries.tolist()) == ([0], [bad], [[0.0, 1.0, 2.0]])
+    assert (len(collate([bad], Lines(), TARGET)), collate([bad], Lines(), TARGET).targets) == (0, None)
 
 
-    assert isinstance(Words(), Modality) and isinstance(Length(), Target)
-    words = ["a", "be", "sea", "deer", "eagle", "falcon", "gorilla", "hedgehog", "ibis", "jay"]
-    items = WordList(Part(pa.table({ITEM: words, "kind": list("xyxyxyxyxy")})), Words())
-    split = items.split_random(0.2, seed=1)
-
-    bunch = split.label_with_length().databunch(4, workers=0)
-    batches = list(bunch.train.epoch(0))
-    assert [len(batch) for batch in batches] == [4, 4]
-    for batch in batches:
-        assert batch.inputs.shape == (4, 8)
-        assert batch.targets[:, 0].tolist() == (batch.inputs != ord(" ")).sum(1).tolist()
-    assert bunch.resize(3).train.cache.shape == (3,)
-    assert len(bunch.show_batch(3).axes) == 3
-    text = bunch.explain()
-    assert "letters to numbers" in text and f"{bunch.train.dataset.name(0)!r} has" in text
-    assert "8 letters" in repr(bunch)
-    assert bunch.check().broken == ()
-
-    by_kind = split.label_from_column("kind").databunch(4, workers=0, cache=None)
-    assert by_kind.classes == ("x", "y")
-    assert sum(len(batch) for batch in by_kind.train.epoch(0)) == 8
-
-    loaded = [name for name in sys.modules if name.startswith(("onecycle.vision", "timm", "PIL.JpegImage"))]
-    assert loaded == [], loaded
-    '''
-)
+def test_a_batch_of_ragged_labels_is_a_list() -> None:
+    samples = [Sample(torch.zeros(2), torch.zeros(number, 4), number) for number in range(3)]
+    assert [len(boxes) for boxes in collate(samples, Lines(), Boxes()).targets] == [0, 1, 2]
 
 
-def test_a_toy_modality_and_target_need_nothing_of_vision() -> None:
-    done = subprocess.run([sys.executable, "-W", "error", "-c", TOY], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+def test_inputs_without_a_size_cannot_be_resized() -> None:
+    with pytest.raises(DataError) as error:
+        Lines().resize(3)
+    assert str(error.value) == (
+        "Lines inputs have no size.\nExpected a modality with resize().\nFix: leave sizes= out."
+    )
+
+
+def test_a_dataclass_comes_back_from_its_config() -> None:
+    config = json.loads(json.dumps(Lines("|").to_config()))
+    assert config == {"kind": "toy_lines", "ending": "|"}
+    assert Lines.from_config(config) == Lines("|")
+
+
+def test_the_items_of_a_folder_are_its_files(tmp_path: Path) -> None:
+    toy_parts.write_series(tmp_path / "b", 2)
+    toy_parts.write_series(tmp_path / "a", 1)
+    assert Lines().find_items(tmp_path) == ["a/000.json", "b/000.json", "b/001.json"]
+
+
+def test_an_input_is_drawn_as_text() -> None:
+    _, axes = grid(1, 1)
+    one = next(axes)
+    Lines().show(one, torch.tensor([1.0]))
+    assert [text.get_text() for text in one.texts] == ["tensor([1.])"]
 
 
 def test_images_are_a_modality() -> None:
     assert isinstance(Images(), Modality)
 
 
-def test_a_batch_moves_to_a_device_with_or_without_targets() -> None:
-    batch = Batch(torch.zeros(2, 3), Category(("a", "b")).encode("b")[None].repeat(2), torch.arange(2))
-    moved = batch.to(torch.device("meta"))
-    assert (moved.inputs.device.type, moved.targets.device.type, len(moved)) == ("meta", "meta", 2)
-    assert Batch(torch.zeros(2, 3), None, torch.arange(2)).to(torch.device("meta")).targets is None
+@pytest.mark.parametrize("name", ["label", "geometry"])
+def test_a_batch_of_which_some_items_have_something_is_refused(name: str) -> None:
+    fields = [(torch.tensor(1), None), (None, None)] if name == "label" else [(None, torch.zeros(3)), (None, None)]
+    samples = [Sample(torch.zeros(2), label, number, geometry) for number, (label, geometry) in enumerate(fields)]
+    with pytest.raises(DataError) as error:
+        collate(samples, Lines(), TARGET)
+    assert str(error.value) == (
+        f"1 of 2 items in a batch have no {name}.\nExpected a {name} for all of them, or for none.\n"
+        f"Fix: check the items without a {name}."
+    )

@@ -6,7 +6,7 @@ import pytest
 from onecycle.data.progress import progress
 
 
-def test_where_nobody_watches_items_pass_without_a_word(capsys: pytest.CaptureFixture) -> None:
+def test_without_a_terminal_nothing_is_printed(capsys: pytest.CaptureFixture) -> None:
     assert list(progress(iter("abc"), "reading", 3)) == ["a", "b", "c"]
     assert capsys.readouterr() == ("", "")
 

@@ -4,39 +4,47 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import onecycle as oc
 from onecycle.data import split
-from onecycle.data.split import Sides
+from onecycle.data.split import Split
 from onecycle.errors import DataError
-from onecycle.vision.images import SplitImages
 
-NAMES = [f"{side}/{name}/{number}.jpg" for side in ("train", "valid", "test") for name in "ab" for number in range(4)]
+NAMES = [
+    f"{folder}/{name}/{number}.jpg" for folder in ("train", "valid", "test") for name in "ab" for number in range(4)
+]
+
+
 LISTED = ["train/a/0.jpg", "valid/b/3.jpg"]
 
+
 few = settings(max_examples=25, deadline=None)
+
+
 counts = st.integers(10, 60)
+
+
 fractions = st.floats(0.1, 0.9)
+
+
 seeds = st.integers(0, 2**31)
 
 
-def assert_fair(sides: Sides, count: int) -> None:
-    """Disjoint, covering, ascending, no side empty."""
-    assert sorted([*sides.train, *sides.valid, *sides.test]) == list(range(count))
-    assert min(len(sides.train), len(sides.valid)) > 0
-    for rows in (sides.train, sides.valid, sides.test):
+def assert_fair(found: Split, count: int) -> None:
+    """Disjoint, covering, ascending, no split empty."""
+    assert sorted([*found.train, *found.valid, *found.test]) == list(range(count))
+    assert min(len(found.train), len(found.valid)) > 0
+    for rows in (found.train, found.valid, found.test):
         assert list(rows) == sorted(rows)
 
 
-SPLITTERS: dict[str, Callable[[Path], Sides]] = {
+SPLITTERS: dict[str, Callable[[Path], Split]] = {
     "at_random": lambda file: split.at_random(len(NAMES), 0.3, 1),
     "stratified": lambda file: split.at_random(len(NAMES), 0.3, 1, [PurePosixPath(n).parent.name for n in NAMES]),
     "by_folder": lambda file: split.by_folder(NAMES, None, "valid", "test"),
-    "by_value": lambda file: split.by_value(["1", "0", "test"] * 8, "side", True, "test"),
+    "by_value": lambda file: split.by_value(["1", "0", "test"] * 8, "which", True, "test"),
     "by_names": lambda file: split.by_names(NAMES, file),
     "by_index": lambda file: split.by_index(len(NAMES), [3, 0, 3]),
     "by_group": lambda file: split.by_group([n[-5] for n in NAMES], 0.3, 1),
@@ -58,38 +66,38 @@ def test_every_splitter_is_fair_and_repeats_itself(name: str, tmp_path: Path) ->
 @few
 @given(counts, fractions, seeds)
 def test_random_holds_back_the_fraction(count: int, valid: float, seed: int) -> None:
-    sides = split.at_random(count, valid, seed)
-    assert_fair(sides, count)
-    assert len(sides.valid) == round(count * valid)
+    found = split.at_random(count, valid, seed)
+    assert_fair(found, count)
+    assert len(found.valid) == round(count * valid)
 
 
 @few
 @given(st.lists(st.sampled_from("abc"), min_size=10, max_size=60), fractions, seeds)
 def test_stratified_holds_back_the_fraction_of_each_value(strata: list[str], valid: float, seed: int) -> None:
-    sides = split.at_random(len(strata), valid, seed, strata)
-    assert_fair(sides, len(strata))
+    found = split.at_random(len(strata), valid, seed, strata)
+    assert_fair(found, len(strata))
     for value in set(strata):
-        members, held = strata.count(value), sum(strata[row] == value for row in sides.valid)
+        members, held = strata.count(value), sum(strata[row] == value for row in found.valid)
         assert abs(held - members * valid) <= 1
         assert held < members, "every value is seen in training"
 
 
 @few
 @given(st.lists(st.integers(0, 5), min_size=10, max_size=60), fractions, seeds)
-def test_a_group_is_on_one_side_only(groups: list[int], valid: float, seed: int) -> None:
+def test_a_group_is_in_one_split_only(groups: list[int], valid: float, seed: int) -> None:
     groups = [*groups, 6, 7]
-    sides = split.by_group(groups, valid, seed)
-    assert_fair(sides, len(groups))
-    assert not {groups[row] for row in sides.train} & {groups[row] for row in sides.valid}
+    found = split.by_group(groups, valid, seed)
+    assert_fair(found, len(groups))
+    assert not {groups[row] for row in found.train} & {groups[row] for row in found.valid}
 
 
 @few
 @given(counts, st.data())
 def test_index_holds_back_exactly_those(count: int, data: st.DataObject) -> None:
     rows = data.draw(st.lists(st.integers(0, count - 1), min_size=1, max_size=count - 1))
-    sides = split.by_index(count, rows)
-    assert_fair(sides, count)
-    assert set(sides.valid) == set(rows)
+    found = split.by_index(count, rows)
+    assert_fair(found, count)
+    assert set(found.valid) == set(rows)
 
 
 def test_the_seed_decides_a_random_split() -> None:
@@ -103,11 +111,11 @@ def test_groups_meet_the_fraction_as_closely_as_they_can() -> None:
     assert len(split.by_group([number // 10 for number in range(100)], 0.2, 0).valid) == 20
 
 
-def test_folder_sides_may_be_named_and_the_rest_left_out() -> None:
-    sides = split.by_folder(NAMES, "train", ["valid"], None)
-    assert {NAMES[row].split("/")[0] for row in sides.train} == {"train"}
-    assert {NAMES[row].split("/")[0] for row in sides.valid} == {"valid"}
-    assert len(sides.test) == 0
+def test_splits_may_be_named_and_other_folders_left_out() -> None:
+    found = split.by_folder(NAMES, "train", ["valid"], None)
+    assert {NAMES[row].split("/")[0] for row in found.train} == {"train"}
+    assert {NAMES[row].split("/")[0] for row in found.valid} == {"valid"}
+    assert len(found.test) == 0
 
 
 def test_only_folders_count_and_not_the_file_itself() -> None:
@@ -115,7 +123,7 @@ def test_only_folders_count_and_not_the_file_itself() -> None:
 
 
 @pytest.mark.parametrize("yes", [True, "True", "true", "1", 1, " 1 "])
-def test_truth_compares_alike_as_text_and_typed(yes: object) -> None:
+def test_true_compares_equal_as_text_and_typed(yes: object) -> None:
     assert list(split.by_value([yes, "no", "0"], "is_valid", True, None).valid) == [0]
     assert list(split.by_value([True, False], "is_valid", yes, None).valid) == [0]
 
@@ -135,7 +143,7 @@ def test_a_file_of_names_takes_path_name_or_stem(alias: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("valid", [0, 1, -0.1, 20])
-def test_a_fraction_lies_between_nought_and_one(valid: float) -> None:
+def test_a_fraction_lies_between_zero_and_one(valid: float) -> None:
     message = rf"valid={valid} is not a fraction.\nExpected a number above 0 and below 1.\nFix: pass valid=0.2"
     with pytest.raises(DataError, match=message):
         split.at_random(10, valid, 0)
@@ -143,28 +151,28 @@ def test_a_fraction_lies_between_nought_and_one(valid: float) -> None:
         split.by_group(range(10), valid, 0)
 
 
-def test_an_empty_side_names_the_cause() -> None:
-    with pytest.raises(DataError, match=r"validation side is empty \(valid=0.1 of 3 items\).\nExpected at least one"):
+def test_an_empty_split_names_the_cause() -> None:
+    with pytest.raises(DataError, match=r"validation set is empty \(valid=0.1 of 3 items\).\nExpected at least one"):
         split.at_random(3, 0.1, 0)
-    with pytest.raises(DataError, match=r"training side is empty \(valid= names 2 rows\)"):
+    with pytest.raises(DataError, match=r"training set is empty \(valid= names 2 rows\)"):
         split.by_index(2, [0, 1])
-    with pytest.raises(DataError, match=r"validation side is empty \(valid=0.5 of each of 2 strata\)"):
+    with pytest.raises(DataError, match=r"validation set is empty \(valid=0.5 of each of 2 strata\)"):
         split.at_random(2, 0.5, 0, ["a", "b"])
-    with pytest.raises(DataError, match=r"validation side is empty \(column 'side' == True; the column holds a, b\)"):
-        split.by_value(["a", "b"], "side", True, None)
-    with pytest.raises(DataError, match=r"training side is empty \(split_by_folder\)"):
+    with pytest.raises(DataError, match=r"validation set is empty \(column 'which' == True; the column holds a, b\)"):
+        split.by_value(["a", "b"], "which", True, None)
+    with pytest.raises(DataError, match=r"training set is empty \(split_by_folder\)"):
         split.by_folder(["valid/1.jpg"], None, "valid", None)
 
 
-def test_an_empty_file_of_names_is_an_empty_side(tmp_path: Path) -> None:
+def test_an_empty_file_of_names_is_an_empty_split(tmp_path: Path) -> None:
     (tmp_path / "none.txt").touch()
-    with pytest.raises(DataError, match=r"validation side is empty \(.*none.txt names 0 items\)"):
+    with pytest.raises(DataError, match=r"validation set is empty \(.*none.txt names 0 items\)"):
         split.by_names(NAMES, tmp_path / "none.txt")
 
 
 def test_a_missing_folder_is_named_with_the_nearest() -> None:
     message = (
-        r"No item lies in a folder named 'vaild', asked for by valid=.\n"
+        r"No item is in a folder named 'vaild', named by valid=.\n"
         r"Expected one of the folders .*: a, b, test, train, valid.\nFix: .* Did you mean 'valid'"
     )
     with pytest.raises(DataError, match=message):
@@ -173,8 +181,8 @@ def test_a_missing_folder_is_named_with_the_nearest() -> None:
         split.by_folder(["1.jpg"], None, "valid", None)
 
 
-def test_a_folder_within_a_folder_of_the_other_side_is_refused() -> None:
-    message = r"4 items lie in folders of two sides, such as test/a/0.jpg.\nExpected folders that do not contain"
+def test_a_folder_within_a_folder_of_the_other_split_is_refused() -> None:
+    message = r"4 items are in folders of two splits, such as test/a/0.jpg.\nExpected folders that do not contain"
     with pytest.raises(DataError, match=message):
         split.by_folder(NAMES, None, ["valid", "a"], "test")
 
@@ -205,59 +213,45 @@ def test_a_single_group_cannot_be_split() -> None:
         split.by_group(["a"] * 3, 0.2, 0)
 
 
-@pytest.fixture
-def table(tmp_path: Path, photos: Path) -> oc.ImageList:
-    """All photos, with columns of who took them and on which side they belong."""
-    names = oc.ImageList.from_folder(photos).items.names()
-    (tmp_path / "valid.txt").write_text("red_0.jpg")
-    rows = pd.DataFrame({"image": names, "person": [n[-5] for n in names], "is_valid": [n[-5] in "12" for n in names]})
-    return oc.ImageList.from_table(rows, folder=photos)
+def by_which(path: Path) -> str | None:
+    """The first folder; nothing for the numbers above 2."""
+    return None if int(path.stem) > 2 else path.parts[0]
 
 
-WAYS: dict[str, Callable[[oc.ImageList, Path], SplitImages]] = {
-    "split_random": lambda items, folder: items.split_random(0.3),
-    "stratify by folder": lambda items, folder: items.split_random(0.3, stratify="folder"),
-    "stratify by column": lambda items, folder: items.split_random(0.3, stratify="person"),
-    "split_by_folder": lambda items, folder: items.split_by_folder(valid="red"),
-    "split_by_column": lambda items, folder: items.split_by_column(),
-    "split_from_file": lambda items, folder: items.split_from_file(folder / "valid.txt"),
-    "split_by_index": lambda items, folder: items.split_by_index([0, 29]),
-    "split_by_group": lambda items, folder: items.split_by_group(lambda path: path.stem[-1]),
-    "split_by_group of a column": lambda items, folder: items.split_by_group("person"),
-    "split_by_group of a pattern": lambda items, folder: items.split_by_group(pattern=r"_(\d)\.jpg$"),
-}
+def test_a_function_names_the_split_of_each_path() -> None:
+    found = split.by_function(NAMES, by_which)
+    for which, rows in (("train", found.train), ("valid", found.valid), ("test", found.test)):
+        assert [NAMES[row] for row in rows] == [name for name in NAMES if by_which(Path(name)) == which]
+    assert len(found.train) + len(found.valid) + len(found.test) == 18, "those without a split are left out"
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_lists_split_without_loss_or_change(way: str, table: oc.ImageList, tmp_path: Path) -> None:
-    before = table.items.names()
-    sides = WAYS[way](table, tmp_path)
-    assert sorted(sides.train.names() + sides.valid.names()) == sorted(before)
-    assert table.items.names() == before
+def test_a_function_may_say_whether_an_item_is_for_validation() -> None:
+    found = split.by_function(NAMES, lambda path: path.stem == "3")
+    assert_fair(found, len(NAMES))
+    assert {NAMES[row][-5] for row in found.valid} == {"3"}
+    assert len(found.test) == 0
 
 
-def test_lists_hold_back_what_the_column_or_the_file_says(table: oc.ImageList, tmp_path: Path) -> None:
-    assert {name[-5] for name in table.split_by_column("is_valid").valid.names()} == {"1", "2"}
-    assert table.split_from_file(tmp_path / "valid.txt").valid.names() == ["red/red_0.jpg"]
-    people = table.split_by_group("person", valid=0.3)
-    assert len(set(people.valid.column("person").to_pylist())) == 3
-    assert len(table.split_random(0.3, stratify="folder").valid) == 9
+def test_a_split_function_that_fails_names_the_path() -> None:
+    message = (
+        r"The split function failed on train/a/0.jpg: ZeroDivisionError: .*zero\.\n"
+        r"Expected a function from a path to \"train\", \"valid\", \"test\" or None\.\nFix: fix the function\."
+    )
+    with pytest.raises(DataError, match=message):
+        split.by_function(NAMES, lambda path: str(1 / 0))
 
 
-def test_a_pattern_keeps_what_it_finds_alike_on_one_side(table: oc.ImageList) -> None:
-    people = table.split_by_group(pattern=r"_(\d)\.jpg$", valid=0.3)
-    assert len({name[-5] for name in people.valid.names()}) == 3
-    assert not {name[-5] for name in people.valid.names()} & {name[-5] for name in people.train.names()}
-    by_column = table.split_by_group("person", valid=0.3)
-    assert people.valid.names() == by_column.valid.names(), "as the column with the same groups"
+@pytest.mark.parametrize(("returned", "hint"), [("vaild", " Did you mean 'valid'"), (1, ""), (b"train", "")])
+def test_a_split_function_that_returns_something_else_is_an_error(returned: object, hint: str) -> None:
+    message = (
+        rf"The split function returned {returned!r} for train/a/0.jpg\.\n"
+        rf"Expected \"train\", \"valid\", \"test\", None, True \(valid\) or False \(train\)\.\n"
+        rf"Fix: fix the function\.{hint}"
+    )
+    with pytest.raises(DataError, match=message):
+        split.by_function(NAMES, lambda path: returned)  # type: ignore[arg-type, return-value]
 
 
-def test_groups_come_from_one_place(table: oc.ImageList) -> None:
-    message = r"split_by_group\(\) takes by= or pattern=.\nExpected one of them.\nFix: name a column, or a pattern."
-    for options in ({}, {"by": "person", "pattern": r"_(\d)"}):
-        with pytest.raises(DataError, match=message):
-            table.split_by_group(**options)
-    with pytest.raises(
-        DataError, match=r"finds nothing in 10 of 30 names: blue/blue_0.jpg, .*\nExpected a match in ev"
-    ):
-        table.split_by_group(pattern="(red|green)")
+def test_a_split_function_must_leave_items_for_both_splits() -> None:
+    with pytest.raises(DataError, match=r"The validation set is empty \(split_by\)"):
+        split.by_function(NAMES, lambda path: "train")

@@ -1,148 +1,113 @@
-"""What is predicted: encoding and back, order of classes, losses and weights."""
+"""What a target of the user's own has without a line: every default of the base class."""
 
-import math
-from dataclasses import replace
+import json
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from torch import Tensor
 
-from onecycle.data.target import Category, MultiCategory, Target, in_order, same_answers
-from onecycle.errors import DataError
-
-names = st.lists(st.text("abc019 _é", min_size=1, max_size=4), min_size=2, max_size=8, unique=True).map(tuple)
-few = settings(max_examples=50, deadline=None)
-
-TARGETS: list[tuple[Target, list]] = [
-    (Category(("a", "b", "c")), ["a", "a", "b", "c"]),
-    (MultiCategory(("a", "b", "c")), [["a", "b"], ["a"], [], ["c"]]),
-]
-every_target = pytest.mark.parametrize(("target", "labels"), TARGETS, ids=["category", "multi_category"])
+from onecycle.data.categories import Category, MultiCategory
+from onecycle.data.numbers import Numbers
+from onecycle.data.target import Target, same_label_configs, same_labels, show_captions
+from onecycle.errors import DataError, ModelError
+from onecycle.figure import grid
 
 
-@few
-@given(names, st.data())
-def test_category_decodes_what_it_encodes(classes: tuple[str, ...], data: st.DataObject) -> None:
-    target = Category(classes)
-    label = data.draw(st.sampled_from(classes))
-    encoded = target.encode(label)
-    assert encoded.dtype == torch.int64
-    assert target.decode(target.soften(encoded[None])[0]) == label
+@dataclass(frozen=True)
+class Sign(Target):
+    """The smallest target there is."""
+
+    scale: float = 1.0
+    names: tuple[str, ...] = ("x",)
+    kind = "toy_sign"
+
+    def encode(self, label: Any) -> Tensor:
+        return torch.tensor([float(label) * self.scale])
 
 
-@few
-@given(names, st.data())
-def test_multi_category_decodes_what_it_encodes(classes: tuple[str, ...], data: st.DataObject) -> None:
-    target = MultiCategory(classes)
-    tags = data.draw(st.lists(st.sampled_from(classes), unique=True))
-    encoded = target.encode(tags)
-    assert encoded.dtype == torch.float32
-    assert encoded.sum() == len(tags)
-    assert target.decode(encoded) == tuple(tag for tag in classes if tag in tags)
+def test_a_target_needs_no_more_than_a_kind_and_encode() -> None:
+    with pytest.raises(TypeError, match="abstract"):
+        type("Empty", (Target,), {"kind": "empty"})()
+    sign = Sign()
+    assert (sign.classes, sign.outputs, sign.default_metrics, sign.mixable, sign.side_by_side) == (
+        (),
+        0,
+        (),
+        False,
+        False,
+    )
+    assert sign.summary == "Sign"
+    assert (Sign.label_type, Sign.contiguous) == (None, False)
 
 
-@few
-@given(st.sets(st.integers(0, 10_000), min_size=1))
-def test_numbers_sort_as_numbers(numbers: set[int]) -> None:
-    assert in_order({str(number) for number in numbers}) == tuple(str(number) for number in sorted(numbers))
-    assert in_order({f"n{number}.x" for number in numbers}) == tuple(f"n{number}.x" for number in sorted(numbers))
+def test_labels_are_stacked_and_predictions_are_the_outputs_in_float32() -> None:
+    sign = Sign()
+    encoded = sign.collate([sign.encode(1), sign.encode(-1)])
+    assert encoded.tolist() == [[1.0], [-1.0]]
+    outputs = sign.activate(torch.tensor([[0.5]], dtype=torch.bfloat16))
+    assert (outputs.dtype, outputs.tolist()) == (torch.float32, [[0.5]])
+    assert sign.activate([1, 2]) == [1, 2]
+    assert sign.decode(outputs[0]) == [0.5]
+    assert sign.decode("anything") == "anything"
+    assert sign.to_probabilities(encoded) is encoded
+    assert sign.metric_inputs(outputs, encoded, None) == (outputs, encoded)
+    assert sign.scores(outputs[0]) == {}
 
 
-@few
-@given(st.sets(st.text("ab012²", max_size=5)))
-def test_any_names_have_one_order(texts: set[str]) -> None:
-    ordered = in_order(texts)
-    assert sorted(ordered) == sorted(texts)
-    assert in_order(set(ordered)) == ordered
+def test_tables_and_captions_have_defaults() -> None:
+    sign = Sign()
+    assert sign.columns(None, [[0.5], [1.0]])["prediction"].to_pylist() == [[0.5], [1.0]]
+    assert sign.caption([0.5]) == "[0.5]"
+    assert sign.cells([0.5]) == {"label": "[0.5]"}
 
 
-def test_mixed_names_sort_numbers_first() -> None:
-    assert in_order({"cat", "n10", "n9", "2"}) == ("2", "cat", "n9", "n10")
+def test_a_label_and_a_prediction_are_drawn_as_a_title() -> None:
+    figure, axes = grid(1, 1)
+    one = next(axes)
+    Sign().show(one, torch.tensor([1.0]), torch.tensor([0.5]))
+    assert one.get_title() == "[1.0]\n→ [0.5]"
+    Sign().show(one, None, torch.tensor([0.5]))
+    assert one.get_title() == "→ [0.5]"
+    Sign().legend(figure)
+    show_captions(one, "a_b $", None, colour="red")
+    assert (one.get_title(), one.title.get_color()) == ("a_b $", "red")
 
 
-@every_target
-def test_every_target_fulfils_the_protocol(target: Target, labels: list) -> None:
-    assert isinstance(target, Target)
-    assert target.outputs == len(target.classes)
-    encoded = torch.stack([target.encode(label) for label in labels])
-    softened = target.soften(encoded)
-    assert softened.shape == (len(labels), target.outputs)
-    outputs = torch.randn(len(labels), target.outputs, generator=torch.Generator().manual_seed(0))
-    assert target.loss()(outputs, encoded).shape == ()
-    torch.testing.assert_close(target.loss()(outputs, encoded), target.loss()(outputs, softened))
-    probabilities = target.activate(outputs.half())
-    assert probabilities.dtype == torch.float32
-    assert ((probabilities >= 0) & (probabilities <= 1)).all()
-    assert type(target).from_config(target.to_config()) == target
-    assert same_answers(target.to_config(), target.to_config())
+def test_without_a_loss_of_its_own_one_must_be_passed() -> None:
+    with pytest.raises(ModelError) as error:
+        Sign().loss()
+    assert str(error.value) == (
+        "Sign has no loss of its own.\nExpected a loss between the model's outputs and the encoded labels.\n"
+        "Fix: pass loss= to the learner, or define loss() in the target."
+    )
 
 
-@every_target
-def test_an_unknown_label_is_an_error(target: Target, labels: list) -> None:
-    label = "d" if isinstance(target, Category) else ["a", "d"]
-    with pytest.raises(
-        DataError, match=r"The label 'd' is none of the classes.\nExpected one of: a, b, c.\nFix: check"
-    ):
-        target.encode(label)
+def test_what_has_no_classes_cannot_be_balanced() -> None:
+    for balance in (Sign().item_weights, Sign().weighted):
+        with pytest.raises(DataError, match=r"balance= does not fit toy_sign\.\nExpected a category or tags\.\nFix: l"):
+            balance([1, 2])
 
 
-def test_the_threshold_decides_and_is_kept() -> None:
-    target = MultiCategory(("a", "b"), threshold=0.2)
-    assert target.decode(torch.tensor([0.3, 0.2])) == ("a",)
-    assert MultiCategory.from_config(target.to_config()) == target
-    assert same_answers(target.to_config(), replace(target, threshold=0.9).to_config())
-    assert not same_answers(target.to_config(), replace(target, classes=("a", "c")).to_config())
+def test_a_dataclass_comes_back_from_its_config() -> None:
+    sign = Sign(2.0, ("a", "b"))
+    config = json.loads(json.dumps(sign.to_config()))
+    assert config == {"kind": "toy_sign", "scale": 2.0, "names": ["a", "b"]}
+    assert Sign.from_config(config) == sign
 
 
-def test_captions_read_well() -> None:
-    assert Category(("a", "b")).caption("a") == "a"
-    assert MultiCategory(("a", "b")).caption(["a", "b"]) == "a b"
-    assert MultiCategory(("a", "b")).caption([]) == "–"
-
-
-def test_cross_entropy_by_hand() -> None:
-    """Two equal outputs: ln 2; smoothing by 0.2 of outputs (ln 3, 0): 0.9 * ln(4/3) + 0.1 * ln 4."""
-    target = Category(("a", "b"))
-    assert target.loss()(torch.zeros(1, 2), torch.tensor([0])).item() == pytest.approx(math.log(2))
-    smooth = target.loss(smoothing=0.2)(torch.tensor([[math.log(3), 0.0]]), torch.tensor([0])).item()
-    assert smooth == pytest.approx(0.9 * math.log(4 / 3) + 0.1 * math.log(4))
-
-
-def test_tag_loss_by_hand() -> None:
-    """Output ln 3 is probability 3/4; smoothing by 0.2 makes 1 into 0.9; weight 2 doubles what is present."""
-    outputs, present = torch.tensor([[math.log(3)]]), torch.ones(1, 1)
-    target = MultiCategory(("a",))
-    assert target.loss()(outputs, present).item() == pytest.approx(math.log(4 / 3))
-    smooth = target.loss(smoothing=0.2)(outputs, present).item()
-    assert smooth == pytest.approx(0.9 * math.log(4 / 3) + 0.1 * math.log(4))
-    weighted = MultiCategory(("a",), positive_weights=(2.0,)).loss()(outputs, present).item()
-    assert weighted == pytest.approx(2 * math.log(4 / 3))
-
-
-def test_category_weights_by_hand() -> None:
-    target, labels = TARGETS[0]
-    np.testing.assert_allclose(target.item_weights(labels), [1 / 2, 1 / 2, 1, 1])
-    assert target.weighted(labels).class_weights == pytest.approx((4 / 3 / 2, 4 / 3, 4 / 3))
-    assert np.mean([dict(zip("abc", target.weighted(labels).class_weights, strict=True))[x] for x in labels]) == 1
-    assert target.class_weights is None, "the target itself stays as it was"
-
-
-def test_a_class_without_items_keeps_a_finite_weight() -> None:
-    assert all(math.isfinite(w) for w in Category(("a", "b", "c")).weighted(["a", "b"]).class_weights)
-    assert MultiCategory(("a", "b")).weighted([["a"]] * 30).positive_weights == (0.05, 20.0)
-
-
-def test_tag_weights_by_hand() -> None:
-    target, labels = TARGETS[1]
-    np.testing.assert_allclose(target.item_weights(labels), [1, 1 / 2, 1 / 4, 1])
-    assert target.weighted(labels).positive_weights == pytest.approx((2 / 2, 3 / 1, 3 / 1))
-
-
-def test_class_weights_balance_the_loss() -> None:
-    """With inverse frequencies, a rare class counts as much as a common one: scikit-learn's "balanced" formula."""
-    labels = ["a"] * 9 + ["b"]
-    target = Category(("a", "b")).weighted(labels)
-    assert target.class_weights == pytest.approx((10 / (2 * 9), 10 / (2 * 1)))
-    assert target.loss().weight.tolist() == pytest.approx(target.class_weights)
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (Category(("a", "b")), Category(("a", "b"), (1.0, 2.0)), True),
+        (Category(("a", "b")), Category(("b", "a")), False),
+        (MultiCategory(("a",), 0.3), MultiCategory(("a",), 0.7), True),
+        (Category(("a",)), MultiCategory(("a",)), False),
+        (Numbers(("a",), (0.0,), (1.0,)), Numbers(("a",), (0.0,), (2.0,)), False),
+        (Sign(1.0), Sign(2.0), False),
+    ],
+)
+def test_targets_are_the_same_where_they_encode_alike(one: Target, other: Target, same: bool) -> None:
+    assert same_labels(one, other) == same
+    assert same_label_configs(one.to_config(), other.to_config()) == same

@@ -1,4 +1,4 @@
-"""What a folder holds, to compare two drawings of the same."""
+"""The content of a folder, to compare generated data."""
 
 from __future__ import annotations
 

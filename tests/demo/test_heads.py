@@ -1,4 +1,4 @@
-"""Heads: the layout of the BIWI database, and a head that is where its label says."""
+"""Heads: the layout of the BIWI database, and heads at the positions of their labels."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drawn import content
 from PIL import Image
 
+from demo.drawn import content
 from onecycle.demo import heads
-from onecycle.demo.heads import Person, camera_of, draw_head, make_biwi, rotation
+from onecycle.demo.heads import Person, draw_head, make_biwi, rotation, scaled_camera
 from onecycle.vision.biwi import Pose, head_centre, head_pose
 
 SIZE = (240, 320)
@@ -31,7 +31,7 @@ def test_the_published_layout(biwi: Path) -> None:
         ]  # fmt: skip
 
 
-def test_the_code_of_the_lesson_reads_it(biwi: Path) -> None:
+def test_the_code_of_the_lesson_can_read_it(biwi: Path) -> None:
     # fast.ai's lesson 3 reads a camera and a centre with these two lines.
     camera = np.genfromtxt(biwi / "01" / "rgb.cal", skip_footer=6)
     centre = np.genfromtxt(biwi / "01" / "frame_00003_pose.txt", skip_header=3)
@@ -56,20 +56,20 @@ def test_a_pose_has_a_rotation_and_a_centre(biwi: Path) -> None:
     assert len(centre.split()) == 3
 
 
-def test_the_camera_is_the_published_one_and_follows_the_size() -> None:
+def test_the_camera_is_the_published_one_scaled_to_the_size() -> None:
     published = np.array([[517.679, 0, 320], [0, 517.679, 240.5], [0, 0, 1]])
-    assert camera_of((480, 640)).tolist() == published.tolist()
-    assert camera_of((240, 320)).tolist() == (published * [[0.5], [0.5], [1]]).tolist()
+    assert scaled_camera((480, 640)).tolist() == published.tolist()
+    assert scaled_camera((240, 320)).tolist() == (published * [[0.5], [0.5], [1]]).tolist()
 
 
-def test_images_are_rgb_jpegs_of_the_size_asked_for(tmp_path: Path) -> None:
+def test_images_are_rgb_jpegs_of_the_requested_size(tmp_path: Path) -> None:
     make_biwi(tmp_path, people=1, frames=1, size=(96, 128))
     with Image.open(tmp_path / "01" / "frame_00003_rgb.jpg") as image:
         assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (128, 96))
     assert (tmp_path / "01" / "rgb.cal").read_text().split()[-2:] == ["128", "96"]
 
 
-def test_the_same_seed_draws_the_same_and_another_draws_others(biwi: Path, tmp_path: Path) -> None:
+def test_the_same_seed_draws_the_same_and_another_seed_does_not(biwi: Path, tmp_path: Path) -> None:
     assert content(make_biwi(tmp_path / "again", people=3, frames=2)) == content(biwi)
     other = content(make_biwi(tmp_path / "other", people=1, frames=1, seed=9))
     assert other["01/frame_00003_rgb.jpg"] != content(biwi)["01/frame_00003_rgb.jpg"]
@@ -93,11 +93,14 @@ def test_labels_are_the_numbers_used_for_drawing(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_the_head_is_seen_at_the_projected_centre(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_head_is_drawn_at_the_projected_centre(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     body = heads._body
-    monkeypatch.setattr(heads, "_body", lambda person: [ball for ball in body(person) if not ball.still])  # no neck
+    monkeypatch.setattr(heads, "_body", lambda person: [part for part in body(person) if not part.fixed])  # no neck
     rng = np.random.default_rng(seed)
-    camera, centre = camera_of(SIZE), np.array([rng.uniform(-200, 200), rng.uniform(-120, 60), rng.uniform(780, 1150)])
+    camera, centre = (
+        scaled_camera(SIZE),
+        np.array([rng.uniform(-200, 200), rng.uniform(-120, 60), rng.uniform(780, 1150)]),
+    )
     turn = rotation(yaw=rng.uniform(-50, 50), pitch=rng.uniform(-30, 30), roll=rng.uniform(-20, 20))
     rows, columns = np.nonzero(redness(draw(turn, centre)) > 30)
     assert len(rows) > 1000
@@ -106,14 +109,14 @@ def test_the_head_is_seen_at_the_projected_centre(seed: int, monkeypatch: pytest
     assert rows.mean() == pytest.approx(y, abs=4)
 
 
-def test_a_head_twice_as_far_is_half_as_wide() -> None:
+def test_a_head_at_twice_the_distance_is_half_as_wide() -> None:
     near, far = (redness(draw(np.eye(3), np.array([0.0, -40.0, away]))) > 30 for away in (700.0, 1400.0))
     assert near.any(0).sum() == pytest.approx(2 * far.any(0).sum(), rel=0.1)
 
 
-def test_the_face_turns_as_the_angles_say() -> None:
+def test_the_face_turns_by_the_angles() -> None:
     def face(**angles: float) -> Any:
-        """Where the face is, from the middle of the hair, (x, y) in pixels."""
+        """Position of the face relative to the centre of the hair, (x, y) in pixels."""
         person = Person(skin=(220, 40, 40), hair=(40, 220, 40), clothes=(40, 40, 220))
         turn = rotation(**({"yaw": 0.0, "pitch": 0.0, "roll": 0.0} | angles))
         pixels = np.asarray(draw(turn, np.array([0.0, 0.0, 800.0]), person), dtype=float)[:145]
@@ -122,19 +125,19 @@ def test_the_face_turns_as_the_angles_say() -> None:
 
     straight = face()
     assert face(yaw=40)[0] < straight[0] - 8 < straight[0] + 8 < face(yaw=-40)[0]
-    assert face(pitch=-30)[1] > straight[1]  # looking down, more hair is seen above
+    assert face(pitch=-30)[1] > straight[1]  # looking down shows more hair above
     assert face(roll=25)[0] < straight[0] - 8 < straight[0] + 8 < face(roll=-25)[0]  # clockwise: the hair goes right
 
 
 @pytest.mark.parametrize("angles", [(35, 0, 0), (0, -20, 0), (0, 0, 15), (-48, 27, -19)])
-def test_a_drawn_pose_has_the_angles_it_was_made_of(angles: tuple[float, float, float]) -> None:
+def test_a_rotation_has_the_angles_it_was_made_from(angles: tuple[float, float, float]) -> None:
     yaw, pitch, roll = angles
     pose = Pose(rotation(yaw=yaw, pitch=pitch, roll=roll), np.zeros(3))
     assert (pose.yaw, pose.pitch, pose.roll) == pytest.approx(angles, abs=1e-9)
 
 
 def draw(turn: Any, centre: Any, person: Person = PLAIN) -> Image.Image:
-    return draw_head(person, np.full((*SIZE, 3), 128.0), turn, centre, camera_of(SIZE), np.random.default_rng(0))
+    return draw_head(person, np.full((*SIZE, 3), 128.0), turn, centre, scaled_camera(SIZE), np.random.default_rng(0))
 
 
 def redness(image: Image.Image) -> Any:

@@ -1,4 +1,4 @@
-"""Satellite tiles: the layout of Planet, and tags that can be seen."""
+"""Satellite tiles: the layout of Planet, and tags that are visible."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawn import content
 from PIL import Image
 
+from demo.drawn import content
 from onecycle.demo.satellite import GROUND, WEATHER, draw_tile, make_planet
 
 
@@ -31,7 +31,7 @@ def test_planet_has_the_published_layout(planet: Path) -> None:
     assert sorted(path.name for path in (planet / "test-jpg").iterdir()) == ["test_0.jpg", "test_1.jpg", "test_2.jpg"]
 
 
-def test_every_tile_has_one_weather_and_only_known_ground_which_clouds_hide(planet: Path) -> None:
+def test_every_tile_has_one_weather_and_known_ground_that_clouds_hide(planet: Path) -> None:
     for row in rows(planet):
         tags = row["tags"].split(" ")
         weather = set(tags) & set(WEATHER)
@@ -46,7 +46,7 @@ def test_every_tag_occurs(planet: Path) -> None:
     assert set(counts) == {*WEATHER, *GROUND}
 
 
-def test_images_are_rgb_jpegs_of_the_size_asked_for_and_none_is_like_another(planet: Path) -> None:
+def test_images_are_different_rgb_jpegs_of_the_requested_size(planet: Path) -> None:
     paths = list(planet.rglob("*.jpg"))
     for path in paths:
         with Image.open(path) as image:
@@ -54,13 +54,13 @@ def test_images_are_rgb_jpegs_of_the_size_asked_for_and_none_is_like_another(pla
     assert len({path.read_bytes() for path in paths}) == len(paths)
 
 
-def test_the_same_seed_draws_the_same_and_another_draws_others(planet: Path, tmp_path: Path) -> None:
+def test_the_same_seed_draws_the_same_and_another_seed_does_not(planet: Path, tmp_path: Path) -> None:
     assert content(make_planet(tmp_path / "again", train=60, test=3, pixels=48)) == content(planet)
     other = make_planet(tmp_path / "other", train=5, test=1, pixels=48, seed=9)
     assert rows(other) != rows(planet)[:5]
 
 
-def test_tags_can_be_seen_in_the_pixels() -> None:
+def test_tags_are_visible_in_the_pixels() -> None:
     rng = np.random.default_rng(0)
     brightness: dict[str, list[float]] = {}
     blueness: dict[bool, list[float]] = {True: [], False: []}

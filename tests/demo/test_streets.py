@@ -1,4 +1,4 @@
-"""Street scenes: the layout that fast.ai publishes CamVid in, and masks that fit their images."""
+"""Street scenes: the layout of fast.ai's CamVid, and masks that fit their images."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawn import content
 from numpy.typing import NDArray
 from PIL import Image
 
+from demo.drawn import content
 from onecycle.demo.streets import CODES, GRAIN, make_camvid
 
 Scene = tuple[NDArray[np.float64], NDArray[np.uint8]]
@@ -22,7 +22,7 @@ def camvid(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def scenes(camvid: Path) -> list[Scene]:
-    """Pixels and masks, read as anyone would read them."""
+    """Pixels and masks."""
     images = sorted((camvid / "images").iterdir())
     return [
         (np.asarray(Image.open(path), dtype=float), np.asarray(Image.open(camvid / "labels" / f"{path.stem}_P.png")))
@@ -39,7 +39,7 @@ def test_the_published_layout(camvid: Path) -> None:
     assert (camvid / "valid.txt").read_text().splitlines() == images[-4:]
 
 
-def test_images_are_rgb_and_masks_one_byte_a_pixel_of_the_same_size(tmp_path: Path) -> None:
+def test_images_are_rgb_and_masks_have_one_byte_for_each_pixel(tmp_path: Path) -> None:
     make_camvid(tmp_path, train=1, valid=1, size=(60, 90))
     for folder, mode in (("images", "RGB"), ("labels", "L")):
         for path in (tmp_path / folder).iterdir():
@@ -47,20 +47,20 @@ def test_images_are_rgb_and_masks_one_byte_a_pixel_of_the_same_size(tmp_path: Pa
                 assert (image.format, image.mode, image.size) == ("PNG", mode, (90, 60))
 
 
-def test_values_are_lines_of_codes_and_each_class_is_in_most_scenes(scenes: list[Scene]) -> None:
-    seen = np.array([np.bincount(mask.ravel(), minlength=len(CODES)) for _, mask in scenes])
-    assert seen.shape[1] == len(CODES) == len(GRAIN)
-    assert ((seen > 0).mean(0) > 0.7).all()
-    assert (seen.sum(0) / seen.sum() > 0.004).all()
+def test_values_are_lines_of_codes_and_most_scenes_contain_every_class(scenes: list[Scene]) -> None:
+    counts = np.array([np.bincount(mask.ravel(), minlength=len(CODES)) for _, mask in scenes])
+    assert counts.shape[1] == len(CODES) == len(GRAIN)
+    assert ((counts > 0).mean(0) > 0.7).all()
+    assert (counts.sum(0) / counts.sum() > 0.004).all()
 
 
-def test_the_same_seed_draws_the_same_and_another_draws_others(camvid: Path, tmp_path: Path) -> None:
+def test_the_same_seed_draws_the_same_and_another_seed_does_not(camvid: Path, tmp_path: Path) -> None:
     assert content(make_camvid(tmp_path / "again", train=14, valid=4)) == content(camvid)
     other = content(make_camvid(tmp_path / "other", train=1, valid=0, seed=9))
     assert other["images/street_0000.png"] != content(camvid)["images/street_0000.png"]
 
 
-def test_things_are_where_they_are_in_streets(scenes: list[Scene]) -> None:
+def test_classes_are_at_realistic_heights(scenes: list[Scene]) -> None:
     rows = {code: np.mean([row_of(mask, code) for _, mask in scenes if has(mask, code)]) for code in CODES}
     assert rows["Sky"] < rows["Tree"] < rows["Car"] < rows["Road"]
     assert rows["Sky"] < rows["Building"] < rows["Pavement"] < rows["Road"]
@@ -83,7 +83,7 @@ def test_the_sky_is_brighter_and_bluer_than_the_street_and_leaves_are_greener(sc
     assert (green - blue)[tree].mean() > (green - blue)[~tree].mean() + 10
 
 
-def test_no_grey_tells_a_road_from_a_house(scenes: list[Scene]) -> None:
+def test_grey_levels_do_not_separate_roads_from_houses(scenes: list[Scene]) -> None:
     greys = {
         code: [pixels[mask == CODES.index(code)].mean() for pixels, mask in scenes] for code in ("Road", "Building")
     }
@@ -91,14 +91,14 @@ def test_no_grey_tells_a_road_from_a_house(scenes: list[Scene]) -> None:
     assert min(greys["Building"]) < np.mean(greys["Road"]) < max(greys["Building"])
 
 
-def test_edges_of_the_mask_are_edges_of_the_image_and_nowhere_else_fits_as_well(scenes: list[Scene]) -> None:
+def test_edges_of_the_mask_are_edges_of_the_image(scenes: list[Scene]) -> None:
     shifts = {(down, across): edges_after(scenes, down, across) for down in (-2, 0, 2) for across in (-2, 0, 2)}
     assert max(shifts, key=lambda shift: shifts[shift]) == (0, 0)
     assert shifts[0, 0] > 1.2 * max(value for shift, value in shifts.items() if shift != (0, 0))
 
 
 def edges_after(scenes: list[Scene], down: int, across: int) -> float:
-    """How much the image changes, sideways, where the mask does once it is shifted."""
+    """Mean horizontal change of the image at the edges of the shifted mask."""
     changes = []
     for pixels, mask in scenes:
         shifted = np.roll(mask, (down, across), axis=(0, 1))

@@ -9,9 +9,11 @@ import torch
 from tiny_texts import BAD, GOOD, language_bunch, review_bunch, save_encoder
 
 from onecycle.errors import DataError, ModelError
-from onecycle.text.attribution import Attribution, attribute, words_read
-from onecycle.text.awd_lstm import AwdLstmClassifier, Dropouts
-from onecycle.text.learner import language_model_learner, text_learner
+from onecycle.text.attribution import Attribution, attribute, visible_words
+from onecycle.text.awd_lstm import Dropouts
+from onecycle.text.awd_lstm_classifier import AwdLstmClassifier
+from onecycle.text.language_model_learner import language_model_learner
+from onecycle.text.text_learner import text_learner
 from onecycle.train.learner import Learner
 
 
@@ -31,7 +33,7 @@ def learner(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def test_a_word_that_decides_has_the_highest_score(learner: Learner) -> None:
     found = attribute(learner, "the film was lovely with a story", batch_size=3)
     assert found.words == ("the", "film", "was", "lovely", "with", "a", "story")
-    if isinstance(learner.model, AwdLstmClassifier):  # a tiny transformer needs more reviews than there are here
+    if isinstance(learner.model, AwdLstmClassifier):  # a small transformer needs more reviews than there are here
         assert found.label == "pos"
         assert found.top(1)[0][0] == "lovely"
         assert found.top(1)[0][1] > 0
@@ -50,14 +52,14 @@ def test_a_score_is_the_log_odds_that_are_lost_without_the_word(learner: Learner
     assert against.scores == pytest.approx([-score for score in found.scores], abs=1e-3)
 
 
-def test_only_what_the_model_reads_is_asked_about(learner: Learner) -> None:
+def test_only_words_that_the_model_reads_have_scores(learner: Learner) -> None:
     modality: Any = learner.data.modality
     text = "film plot " * 50
-    words = words_read(modality, text)
+    words = visible_words(modality, text)
     assert 20 <= len(words) <= 24
     assert len(modality.tokenizer.encode(" ".join(words))) <= 24 < len(modality.tokenizer.encode("film plot " * 12))
     assert len(attribute(learner, text).words) == len(words)
-    first, *_, last = words_read(modality, f"plot {'film ' * 50} story")
+    first, *_, last = visible_words(modality, f"plot {'film ' * 50} story")
     assert (first, last) == ("plot", "story")
 
 
@@ -65,23 +67,23 @@ def test_a_single_word(learner: Learner) -> None:
     assert len(attribute(learner, GOOD[0]).words) == 1
 
 
-def test_wrong_questions_are_refused(learner: Learner) -> None:
-    with pytest.raises(DataError, match="The text has no word"):
+def test_texts_without_words_and_unknown_labels_are_errors(learner: Learner) -> None:
+    with pytest.raises(DataError, match="The text '  ' has no word"):
         attribute(learner, "  ")
-    with pytest.raises(DataError, match=r"The label 'bos' is none of the classes.(.|\n)*Did you mean 'pos'"):
+    with pytest.raises(DataError, match=r"The label 'bos' is not one of the classes.(.|\n)*Did you mean 'pos'"):
         attribute(learner, "a film", label="bos")
 
 
 def test_a_language_model_has_no_classes_to_explain() -> None:
     language = language_model_learner(language_bunch("words"), width=12, hidden=16, layers=2, progress=False)
-    with pytest.raises(ModelError, match="The words that mattered are asked for, but the answers are next_token"):
+    with pytest.raises(ModelError, match="does not fit this model: it predicts next_token of Texts"):
         attribute(language, "a film")
 
 
-def test_it_prints_and_draws_itself() -> None:
+def test_it_can_be_printed_and_drawn() -> None:
     words = ("<b>", "costs", "$5", *BAD, *["word"] * 40)
     found = Attribution("neg", 0.9, words, tuple(float(number % 5 - 1) for number in range(len(words))))
-    assert repr(found).startswith("neg 90%, since (log-odds lost without the word):\n   +3.00  ")
+    assert repr(found).startswith("neg 90%, log-odds lost without each word:\n   +3.00  ")
     assert len(repr(found).splitlines()) == 11
     page = found._repr_html_()
     assert "&lt;b&gt;" in page

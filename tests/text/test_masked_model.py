@@ -1,18 +1,15 @@
-"""The masked-token language model: tied weights, a head that begins as nothing, and what a bundle needs."""
+"""The masked language model: tied weights, a head that starts as the identity, and what a bundle needs."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import torch
-from tiny_texts import language_bunch, save_encoder
 from torch import Tensor, nn
 
-from onecycle.text.learner import language_model_learner
 from onecycle.text.masked_model import MaskedModel
-from onecycle.text.transformer import random_encoder
-from onecycle.train.groups import layer_groups
+from onecycle.text.transformer import build_encoder
+from onecycle.train.layer_groups import layer_groups
 
 BERT = {
     "model_type": "bert", "vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
@@ -20,58 +17,54 @@ BERT = {
 }  # fmt: skip
 
 
-def model() -> MaskedModel:
+def make_model() -> MaskedModel:
     torch.manual_seed(0)
-    return MaskedModel(random_encoder(BERT), pad=0).eval()
+    return MaskedModel(build_encoder(BERT), pad=0).eval()
 
 
 def tokens() -> Tensor:
     return torch.randint(1, 50, (3, 8), generator=torch.Generator().manual_seed(0))
 
 
-def test_it_scores_every_token_by_the_embeddings_own_weights() -> None:
-    one = model()
-    assert one(tokens()).shape == (3, 8, 50)
-    wide = [name for name, parameter in one.named_parameters() if 50 in parameter.shape]
+def test_tokens_are_scored_with_the_weights_of_the_embedding() -> None:
+    model = make_model()
+    assert model(tokens()).shape == (3, 8, 50)
+    wide = [name for name, parameter in model.named_parameters() if 50 in parameter.shape]
     assert wide == ["body.encoder.embeddings.word_embeddings.weight", "head.bias"]
-    one(tokens()).sum().backward()
-    assert one.body.encoder.embeddings.word_embeddings.weight.grad is not None  # type: ignore[union-attr]
+    model(tokens()).sum().backward()
+    assert model.body.encoder.embeddings.word_embeddings.weight.grad is not None  # type: ignore[union-attr]
 
 
-def test_layer_groups_hold_every_parameter_once() -> None:
-    one = model()
-    groups = layer_groups(one)
+def test_padding_changes_nothing() -> None:
+    model = make_model()
+    padded = torch.cat([tokens(), torch.zeros(3, 5, dtype=torch.int64)], 1)
+    torch.testing.assert_close(model(padded)[:, :8], model(tokens()), rtol=0, atol=1e-6)
+
+
+def test_layer_groups_contain_every_parameter_once() -> None:
+    model = make_model()
+    groups = layer_groups(model)
     assert len(groups) == 4
-    assert sorted(name for group in groups for name in group) == sorted(name for name, _ in one.named_parameters())
+    assert sorted(name for group in groups for name in group) == sorted(name for name, _ in model.named_parameters())
 
 
-def test_built_again_from_the_config() -> None:
-    one = model()
-    again = MaskedModel.from_config(json.loads(json.dumps(one.to_config())))
-    again.load_state_dict(one.state_dict())
-    torch.testing.assert_close(again.eval()(tokens()), one(tokens()), rtol=0, atol=0)
+def test_a_model_is_built_from_its_config() -> None:
+    model = make_model()
+    again = MaskedModel.from_config(json.loads(json.dumps(model.to_config())))
+    again.load_state_dict(model.state_dict())
+    torch.testing.assert_close(again.eval()(tokens()), model(tokens()), rtol=0, atol=0)
 
 
-def test_activations_can_be_recomputed() -> None:
+def test_recomputed_activations_give_the_same_gradients() -> None:
     gradients = []
-    for recomputed in (False, True):
-        one = model().train()
-        for module in one.modules():
+    for recompute in (False, True):
+        model = make_model().train()
+        for module in model.modules():
             if isinstance(module, nn.Dropout):
                 module.p = 0.0
-        if recomputed:
-            one.checkpoint_activations()
-        one(tokens()).square().mean().backward()
-        gradients.append([parameter.grad for parameter in one.parameters()])
+        if recompute:
+            model.checkpoint_activations()
+        model(tokens()).square().mean().backward()
+        gradients.append([parameter.grad for parameter in model.parameters()])
     for plain, again in zip(*gradients, strict=True):
         torch.testing.assert_close(plain, again)
-
-
-def test_it_learns_which_tokens_were_masked(tmp_path: Path) -> None:
-    encoder = save_encoder(tmp_path)
-    learner = language_model_learner(language_bunch(encoder, masked=True, sequence=16), encoder, progress=False)
-    before = learner.validate()["valid_loss"]
-    learner.fine_tune(3, 1e-2)
-    assert [record.stage for record in learner.history.epochs] == ["all"] * 3
-    assert learner.history[-1].valid_loss < before - 0.5
-    assert set(learner.history[-1].metrics) >= {"perplexity"}

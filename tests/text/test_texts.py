@@ -1,4 +1,4 @@
-"""Texts as a modality: sampled, padded, batched by length, shown, explained and checked."""
+"""Texts as a modality: read, padded, batched by length, shown, explained and checked."""
 
 from __future__ import annotations
 
@@ -9,34 +9,27 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from test_labelled_texts import REVIEWS, TARGET, label_reviews
+from tiny_texts import device_of, language_bunch, save_encoder
 from torch import nn
 
+from onecycle.data.batch import Batch
 from onecycle.data.bunch import DataBunch
-from onecycle.data.dataset import DataLoader, alike, seeded
-from onecycle.data.items import CONTENT
+from onecycle.data.loader import DataLoader, length_bucketed
 from onecycle.data.modality import Modality
-from onecycle.data.target import Category
+from onecycle.data.seeding import seeded
 from onecycle.errors import DataError
-from onecycle.text import labelled, storage
-from onecycle.text.documents import LabelledTexts, TextList
+from onecycle.text.language_model_learner import language_model_learner
+from onecycle.text.text_list import TextList
 from onecycle.text.texts import Texts
-from onecycle.text.tokenizer import Tokenizer
-from onecycle.text.vocabulary import train_tokenizer
+from onecycle.text.token_losses import TokenLoss
+from onecycle.text.tokenizer_training import train_tokenizer
 from onecycle.train.learner import Learner
-
-TARGET = Category(("bad", "good"))
-RNG = np.random.default_rng(0)
-REVIEWS = [" ".join(RNG.choice(["a", "film", "plot", "scene"], 2 + n % 23)) + f" {TARGET.classes[n % 2]}" for n in range(200)]  # fmt: skip  # noqa: E501
-
-
-def labelled_texts() -> LabelledTexts:
-    items = TextList.from_texts(REVIEWS, [TARGET.classes[n % 2] for n in range(200)])
-    return items.split_random(0.2).label_from_column("label")
 
 
 @pytest.fixture(scope="module")
 def bunch() -> DataBunch:
-    return labelled_texts().tokenize("words", max_length=16, min_frequency=1).databunch(8)
+    return label_reviews().tokenize("words", max_length=16, min_frequency=1).databunch(8)
 
 
 @pytest.fixture(scope="module")
@@ -47,110 +40,68 @@ def texts() -> Texts:
 class TestSamples:
     def test_texts_are_a_modality(self, texts: Texts) -> None:
         assert isinstance(texts, Modality)
+        assert texts.reads_text_directly
+        assert texts.item_shape(training=True) is None
 
     @pytest.mark.parametrize("raw", ["A <br /> film", "a film", np.array([2, 6, 7, 8], np.int32), [2, 6, 7, 8]])
-    def test_a_text_and_its_numbers_are_both_items(self, texts: Texts, raw: Any) -> None:
+    def test_an_item_is_a_text_or_its_token_ids(self, texts: Texts, raw: Any) -> None:
         sample = texts.sample(raw, "good", TARGET, 3, training=True)
         assert (sample.input.dtype, sample.input[0], sample.target, sample.index) == (np.int32, 2, torch.tensor(1), 3)
 
-    def test_a_path_is_read(self, texts: Texts, tmp_path: Path) -> None:
+    def test_an_item_is_the_path_of_a_text_file(self, texts: Texts, tmp_path: Path) -> None:
         (tmp_path / "a.txt").write_bytes("a film".encode("utf-16"))
         read = texts.sample(tmp_path / "a.txt", None, TARGET, 0, training=False).input
         assert read.tolist() == texts.tokenizer.encode("a film")
 
-    def test_long_ones_are_cut(self, texts: Texts) -> None:
+    def test_long_texts_are_truncated(self, texts: Texts) -> None:
         assert len(texts.sample("a film " * 99, None, TARGET, 0, training=False).input) == 6
         assert len(texts.sample(list(range(2, 20)), None, TARGET, 0, training=False).input) == 6
-
-    def test_of_a_long_one_both_ends_are_kept_also_after_the_texts_were_tokenised(self) -> None:
-        items = TextList.from_texts([" ".join(REVIEWS)] * 5, list("ababa")).split_by_index([4])
-        long = items.label_from_column("label").tokenize("words", max_length=21, min_frequency=1)
-        everything = long.modality.tokenizer.encode(" ".join(REVIEWS))
-        assert long.train.table[CONTENT][0].as_py() == [*everything[:6], *everything[-15:]]
-        head = long.tokenize(long.modality.tokenizer, max_length=21, beginning=1)
-        assert head.valid.table[CONTENT][0].as_py() == everything[:21]
-        assert (
-            head.modality.sample(" ".join(REVIEWS), None, TARGET, 0, training=False).input.tolist() == everything[:21]
-        )
 
     @pytest.mark.parametrize(
         ("item", "what"),
         [
-            ("", r"The text '' is empty.\nExpected some words"),
+            ("", r"The text '' is empty.\nExpected at least one word"),
             (" \0<br />", "is empty"),
             (7, "Cannot read a text from int.\nExpected a text, the Path"),
             (Path("nowhere.txt"), "Cannot read nowhere.txt"),
         ],
     )
-    def test_what_is_no_text_is_an_error(self, texts: Texts, item: Any, what: str) -> None:
+    def test_items_that_are_not_texts_are_errors(self, texts: Texts, item: Any, what: str) -> None:
         with pytest.raises(DataError, match=what):
             texts.sample(item, None, TARGET, 0, training=False)
 
     def test_batches_are_padded_at_the_end(self, texts: Texts) -> None:
-        stacked = texts.stack([np.array([2, 3]), np.array([4]), np.array([5, 6, 7])])
-        assert stacked.tolist() == [[2, 3, 1], [4, 1, 1], [5, 6, 7]]
-        assert stacked.dtype == torch.int64
+        padded = texts.collate([np.array([2, 3]), np.array([4]), np.array([5, 6, 7])])
+        assert padded.tolist() == [[2, 3, 1], [4, 1, 1], [5, 6, 7]]
+        assert padded.dtype == torch.int64
 
-    def test_configs_hold_all_of_it(self, texts: Texts) -> None:
+    def test_a_config_describes_everything(self, texts: Texts) -> None:
         other = Texts.from_config(json.loads(json.dumps(texts.to_config())))
         assert other == texts
         assert Texts().tokenizer.name == "all-MiniLM-L6-v2"
 
-    def test_bundles_of_before_both_ends_were_kept_still_cut_texts_off_at_the_end(self, texts: Texts) -> None:
+    def test_old_bundles_still_cut_off_the_end_of_texts(self, texts: Texts) -> None:
         old = {key: value for key, value in texts.to_config().items() if key != "beginning"}
         assert Texts.from_config(old).beginning == 1
 
-    def test_another_size_is_another_length(self, texts: Texts) -> None:
+    def test_the_size_of_a_text_is_its_number_of_tokens(self, texts: Texts) -> None:
         assert texts.resize(9).max_length == 9
         for size, what in (((2, 3), r"size=\(2, 3\)"), (1, "max_length=1.\nExpected 2 tokens or more")):
             with pytest.raises(DataError, match=what):
                 texts.resize(size)  # type: ignore[arg-type]
 
-
-class TestStages:
-    def test_all_sides_are_tokenised_once_and_training_texts_decide(self) -> None:
-        items = TextList.from_texts(["good film"] * 4 + ["other words"], list("ababa"))
-        stage = items.split_by_index([4]).label_from_column("label").tokenize("words", min_frequency=1)
-        assert stage.valid.table[CONTENT].to_pylist() == [[2, 0, 0]]
-        assert stage.train.table[CONTENT].type == labelled.NUMBERS
-        again = stage.tokenize("bpe", vocabulary=300)
-        assert again.modality.tokenizer.name == "bpe"
-        assert again.source is stage.source
-
-    def test_without_tokenize_it_is_the_default_encoder_s(self) -> None:
-        bunch = labelled_texts().databunch(8)
-        assert bunch.modality.tokenizer == Tokenizer.of_encoder()  # type: ignore[attr-defined]
-        assert next(iter(bunch.train)).inputs[0, 0] == 101
-
-    def test_an_added_test_set_is_tokenised_too(self) -> None:
-        stage = labelled_texts().tokenize("words").add_test(TextList.from_texts(["a film", "a plot a plot"]))
-        test = stage.databunch(8).test
-        assert test is not None
-        assert [len(item) for item in test.dataset.part.table[CONTENT].to_pylist()] == [3, 5]
-
-    def test_large_columns_lie_on_disk(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        monkeypatch.setattr(storage, "LARGE", 100)
-        monkeypatch.setenv("ONECYCLE_CACHE", str(tmp_path))
-        stored = labelled_texts().tokenize("words", min_frequency=1)
-        monkeypatch.undo()
-        assert stored.train.table.equals(labelled_texts().tokenize("words", min_frequency=1).train.table)
-        assert list(tmp_path.iterdir()) == []
-
-    @pytest.mark.parametrize(
-        ("options", "what"),
-        [
-            ({"max_length": 1}, "max_length=1"),
-            ({"beginning": 1.5}, "beginning=1.5.\nExpected a share of a long text's tokens"),
-            ({"sequence": 8}, "sequence=8 is for language models"),
-        ],
-    )
-    def test_arguments_must_fit(self, options: dict[str, int], what: str) -> None:
-        with pytest.raises(DataError, match=what):
-            labelled_texts().tokenize("words", **options)  # type: ignore[arg-type]
+    def test_texts_are_found_in_folders(self, texts: Texts, tmp_path: Path) -> None:
+        for name in ("b.txt", "a/c.txt", "a/d.png", ".e.txt"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text("some words")
+        assert texts.find_items(tmp_path) == ["a/c.txt", "b.txt"]
+        (tmp_path / "empty").mkdir()
+        with pytest.raises(DataError, match="No texts in"):
+            texts.find_items(tmp_path / "empty")
 
 
 class TestBatches:
-    def test_batches_hold_texts_of_similar_length_and_all_of_them(self, bunch: DataBunch) -> None:
+    def test_batches_have_texts_of_similar_length(self, bunch: DataBunch) -> None:
         lengths = bunch.train.lengths
         assert lengths is not None
         plan = bunch.train.plan(0)
@@ -179,12 +130,12 @@ class TestBatches:
         assert all([len(rows) for rows in share] == [len(rows) for rows in shares[0]] for share in shares)
         assert {row for share in shares for rows in share for row in rows.tolist()} == set(range(160))
 
-    def test_batches_of_alike_can_be_drawn_with_repeats(self) -> None:
+    def test_batches_by_length_can_be_drawn_with_repetitions(self) -> None:
         order = torch.tensor([3, 3, 1, 0, 2, 2])
-        batches = alike(order, torch.tensor([1, 2, 3, 4]), 2, seeded(1))
+        batches = length_bucketed(order, torch.tensor([1, 2, 3, 4]), 2, seeded(1))
         assert sorted(torch.cat(list(batches)).tolist()) == [0, 1, 2, 2, 3, 3]
 
-    def test_workers_give_the_same(self, bunch: DataBunch) -> None:
+    def test_workers_give_the_same_batches(self, bunch: DataBunch) -> None:
         options: dict[str, Any] = {"batch_size": 8, "shuffle": True, "lengths": bunch.train.lengths}
         spawned = DataLoader(bunch.train.dataset, **options, workers=1, multiprocessing_context="spawn")
         for one, other in zip(spawned.epoch(1), bunch.train.epoch(1), strict=True):
@@ -192,18 +143,44 @@ class TestBatches:
             assert torch.equal(one.index, other.index)
 
 
-class TestLooking:
-    def test_explain_goes_from_text_to_tokens_to_numbers_to_batch(self, bunch: DataBunch) -> None:
+class TestMaskedBatches:
+    def test_validation_does_not_depend_on_the_batch_size(self, tmp_path: Path) -> None:
+        encoder, values, masks = save_encoder(tmp_path), [], []
+        for batch_size in (1, 7, 64):
+            bunch = language_bunch(encoder, masked=True, batch_size=batch_size, sequence=12)
+            prepared = [bunch.modality.prepare(batch, bunch.target, None) for batch in bunch.valid]
+            order = torch.cat([batch.index for batch in prepared]).argsort()
+            masks.append(torch.cat([batch.targets for batch in prepared])[order])  # type: ignore[misc]
+            learner = language_model_learner(bunch, encoder, metrics=["perplexity", "token_accuracy"], progress=False)
+            values.append({**learner.validate(), "loss": weighted_loss(learner, prepared)})
+        assert torch.equal(masks[0], masks[1])
+        assert torch.equal(masks[0], masks[2])
+        for name in ("loss", "perplexity", "token_accuracy"):
+            assert values[1][name] == pytest.approx(values[0][name], rel=1e-5)
+            assert values[2][name] == pytest.approx(values[0][name], rel=1e-5)
+
+
+def weighted_loss(learner: Learner, batches: list[Batch]) -> float:
+    """Return the loss over all batches, by the losses' own weights."""
+    loss, model = TokenLoss(), learner.model.eval()
+    with torch.no_grad():
+        values = [loss(model(batch.inputs.to(device_of(model))).cpu(), batch.targets) for batch in batches]
+    weights = [loss.weight(batch.targets) for batch in batches]  # type: ignore[arg-type]
+    return float(sum(value * weight for value, weight in zip(values, weights, strict=True)) / sum(weights))
+
+
+class TestShowing:
+    def test_explain_goes_from_text_to_tokens_to_ids_to_batch(self, bunch: DataBunch) -> None:
         name, content = bunch.train.dataset.name(0), bunch.train.dataset.item(0)
         lines = [line.strip() for line in bunch.explain(0).splitlines()]
         tokenizer = bunch.modality.tokenizer  # type: ignore[attr-defined]
         assert lines[0] == f"1. item: {name!r}, row 0 of 160"
-        assert lines[3].startswith("text:    ")
-        assert lines[4].startswith("tokens:  " + " ".join(tokenizer.tokens(content[:3])))
-        assert lines[5].startswith("numbers: " + " ".join(map(str, content[:3])))
+        assert lines[3].startswith("text:      ")
+        assert lines[4].startswith("tokens:    " + " ".join(tokenizer.ids_to_tokens(content[:3])))
+        assert lines[5].startswith("token ids: " + " ".join(map(str, content[:3])))
         assert f"5. batch: 8 items stacked -> int64, (8, {len(content)})" in " ".join(lines)
 
-    def test_batches_are_drawn_whatever_is_in_them(self) -> None:
+    def test_any_text_can_be_drawn(self) -> None:
         odd = ["costs $5 or $6_a", "שלום 😀", "中文字", "%s {x} \\frac", "a " * 400] * 2
         stage = TextList.from_texts(odd, list("xy" * 5)).split_by_index([8, 9]).label_from_column("label")
         figure = stage.tokenize("bpe", vocabulary=400).databunch(4).show_batch(8)
@@ -212,28 +189,28 @@ class TestLooking:
         assert any("□" in text for text in written)
         figure._repr_png_()
 
-    def test_check_finds_copies_on_both_sides(self) -> None:
+    def test_check_finds_copies_in_two_splits(self) -> None:
         items = TextList.from_texts(["a film", "a plot", "some plot", "a film"], list("xyxy"))
         stage = items.split_by_index([3]).label_from_column("label", classes=["x", "y"])
         report = stage.tokenize("words", min_frequency=1).databunch(2).check()
         assert (report.count, report.broken) == (4, ())
         assert report.leaks == ((("train", "row 0"), ("valid", "row 3")),)
 
-    def test_it_tells_itself_in_a_few_lines(self, bunch: DataBunch) -> None:
+    def test_a_bunch_describes_itself(self, bunch: DataBunch) -> None:
         assert repr(bunch).splitlines() == [
             "DataBunch: batches of 8, in memory",
             "  LabelledTexts: 160 training, 40 validation",
             "  Category, 2 classes: bad, good",
-            "  clean (entities, characters, breaks, unicode, spaces), cut into tokens of words; of a long text "
-            "25% of them from its beginning and the others from its end",
-            "  as it is; where tokens are to be found, they are hidden",
-            "  up to 16 tokens, padded to the longest of a batch",
+            "  cleaned (entities, characters, breaks, unicode, spaces), tokenized with words; of a long text "
+            "25% of the tokens are from its beginning and the others from its end",
+            "  no augmentation; for masked language models some tokens are masked",
+            "  up to 16 tokens, padded to the longest text of a batch",
         ]
 
 
-def test_answers_come_back_in_the_items_own_order(bunch: DataBunch) -> None:
+def test_predictions_are_in_the_order_of_the_items(bunch: DataBunch) -> None:
     class Length(nn.Module):
-        """Knows nothing but a text's length."""
+        """Predicts from a text's length alone."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -244,10 +221,10 @@ def test_answers_come_back_in_the_items_own_order(bunch: DataBunch) -> None:
             return torch.stack([lengths, -lengths], dim=1)
 
     learner = Learner(bunch, Length(), progress=False)
-    for part in ("train", "valid"):
-        dataset = bunch.loader(part).dataset
-        table = learner.predict_all(part).table
-        assert table["item"].to_pylist() == dataset.part.names()
+    for split in ("train", "valid"):
+        dataset = bunch.loader(split).dataset
+        table = learner.predict_all(split).table
+        assert table["item"].to_pylist() == dataset.rows.names()
         assert table["label"].to_pylist() == dataset.labels()
         lengths = torch.tensor([len(dataset.item(row)) for row in range(len(dataset))]) * 0.1
         assert table["p(bad)"].to_pylist() == pytest.approx((2 * lengths).sigmoid().tolist(), rel=1e-4)

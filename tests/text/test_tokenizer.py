@@ -1,4 +1,4 @@
-"""Tokenizers: an encoder's own, and those that are trained here; and where encoders come from."""
+"""From text to token ids and back."""
 
 from __future__ import annotations
 
@@ -9,23 +9,13 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import tokenizers
+from tiny_texts import save_encoder
 
-from onecycle.errors import DataError, ModelError
-from onecycle.text.encoders import DEFAULT_ENCODER, installed_encoders, locate_encoder
+from onecycle.errors import DataError
 from onecycle.text.tokenizer import Tokenizer
-from onecycle.text.vocabulary import choose_tokenizer, train_tokenizer
+from onecycle.text.tokenizer_training import train_tokenizer
 
 CORPUS = ["I didn't like this movie, it was BORING!!!!", "I liked this movie. It was good, very good."] * 5
-WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "good", "film", "##s")
-
-
-@pytest.fixture
-def encoder(tmp_path: Path) -> Path:
-    """A folder as an encoder's, with an old vocabulary file and no tokenizer.json."""
-    (tmp_path / "vocab.txt").write_text("\n".join(WORDS) + "\n")
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert", "vocab_size": len(WORDS)}))
-    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "BertTokenizer"}))
-    return tmp_path
 
 
 @pytest.fixture(scope="module")
@@ -34,130 +24,96 @@ def words() -> Tokenizer:
 
 
 @pytest.fixture(scope="module")
-def pieces() -> Tokenizer:
-    return train_tokenizer("bpe", CORPUS, vocabulary=400, min_frequency=1)
-
-
-class TestTrained:
-    def test_the_lesson_s_tokens_come_first(self, words: Tokenizer) -> None:
-        assert words.tokens(range(7)) == ["xxunk", "xxpad", "xxbos", "xxrep", "xxwrep", "xxup", "xxmaj"]
-        assert (words.pad, words.prefix, words.suffix, words.mask) == (1, (2,), (), None)
-
-    def test_words_negations_and_marks_are_tokens(self, words: Tokenizer) -> None:
-        numbers = words.encode("It wasn’t GOOD!!!!")
-        assert words.tokens(numbers)[:2] == ["xxbos", "xxmaj"]
-        assert words.tokens(words.encode("I didn't like")) == ["xxbos", "i", "did", "n't", "like"]
-        assert words.decode(words.encode(CORPUS[0])) == CORPUS[0]
-
-    def test_rare_words_are_unknown(self) -> None:
-        few = train_tokenizer("words", ["a a b", "a c"], min_frequency=2)
-        assert few.tokens(few.encode("a b c zebra")) == ["xxbos", "a", "xxunk", "xxunk", "xxunk"]
-
-    @pytest.mark.parametrize("text", ["zebra שלום 😀👍🏽", CORPUS[0], "naïve  café", "THE END"])
-    def test_no_piece_is_unknown(self, pieces: Tokenizer, text: str) -> None:
-        assert "xxunk" not in pieces.tokens(pieces.encode(text))
-        assert "".join(pieces.decode(pieces.encode(text)).split()) == "".join(text.split())
-
-    def test_the_same_texts_give_the_same(self, words: Tokenizer) -> None:
-        assert train_tokenizer("words", CORPUS, min_frequency=1) == words
-        assert train_tokenizer("words", CORPUS[:1], min_frequency=1) != words
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_encoder(tmp_path_factory.mktemp("encoder"))
 
 
 class TestEncoders:
-    def test_one_s_own_tokenizer_with_what_it_puts_around_texts(self, encoder: Path) -> None:
-        own = Tokenizer.of_encoder(encoder)
-        assert (own.pad, own.mask, own.prefix, own.suffix, own.size) == (0, 4, (2,), (3,), 9)
-        assert own.tokens(own.encode("A good films?")) == ["[CLS]", "a", "good", "film", "##s", "[UNK]", "[SEP]"]
-        assert own.decode([2, 5, 6, 7, 8, 3, 0, 0]) == "a good films"
-        assert own.special == {0, 1, 2, 3, 4}
+    def test_ids_of_special_tokens(self, encoder: Path) -> None:
+        own = Tokenizer.from_encoder(encoder)
+        assert (own.pad, own.mask, own.prefix, own.suffix) == (0, 4, (2,), (3,))
+        assert own.special_ids == {0, 1, 2, 3, 4}
+        assert own.vocabulary_size == own.embedding_rows == own.core.get_vocab_size()
+        assert own.decode([2, *own.encode("a good film")[1:-1], 3, 0, 0]) == "a good film"
 
-    def test_a_special_token_in_a_text_is_only_text(self, encoder: Path) -> None:
-        own = Tokenizer.of_encoder(encoder)
+    def test_a_special_token_within_a_text_is_plain_text(self, encoder: Path) -> None:
+        own = Tokenizer.from_encoder(encoder)
         assert own.encode("a [SEP] a").count(3) == 1
 
-    def test_the_installed_default_is_found(self) -> None:
-        folder = locate_encoder(DEFAULT_ENCODER)
-        assert (folder / "model.safetensors").is_file()
-        assert locate_encoder(f"sentence-transformers/{DEFAULT_ENCODER}") == folder
-        assert DEFAULT_ENCODER in installed_encoders()
-        own = Tokenizer.of_encoder()
+    def test_the_default_encoder_has_bert_s_ids(self) -> None:
+        own = Tokenizer.from_encoder()
         assert own.encode("hello")[0] == 101
         assert len(own.encode("hello " * 500)) == 502
+        assert repr(own) == "Tokenizer of all-MiniLM-L6-v2"
 
-    def test_a_name_that_cannot_be_had_names_what_is_installed(self) -> None:
-        with pytest.raises(
-            ModelError, match=rf"'nobody/nothing' is neither .*\n.*there are: {DEFAULT_ENCODER}.*\nFix: "
-        ):
-            locate_encoder("nobody/nothing")
-
-    def test_a_folder_that_is_no_encoder(self, tmp_path: Path) -> None:
-        (tmp_path / "a.txt").write_text("a")
-        with pytest.raises(ModelError, match=r"holds no encoder: it has no config.json, only a.txt"):
-            locate_encoder(tmp_path)
-
-    def test_an_encoder_without_a_tokenizer(self, tmp_path: Path) -> None:
-        (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
-        with pytest.raises(DataError, match="holds no tokenizer that can be used"):
-            Tokenizer.of_encoder(tmp_path)
+    def test_a_name_alone_is_enough(self, encoder: Path) -> None:
+        assert Tokenizer(str(encoder)) == Tokenizer.from_encoder(encoder)
 
 
 class TestEncoding:
-    def test_one_by_one_and_all_at_once_are_the_same(self, words: Tokenizer) -> None:
-        pieces = list(words.encode_all(iter(CORPUS), total=len(CORPUS)))
-        assert pa.types.is_list(pieces[0].type)
-        assert pieces[0].to_pylist() == [words.encode(text) for text in CORPUS]
+    def test_one_text_and_many_give_the_same_ids(self, words: Tokenizer) -> None:
+        arrays = list(words.encode_all(iter(CORPUS), total=len(CORPUS)))
+        assert pa.types.is_list(arrays[0].type)
+        assert arrays[0].to_pylist() == [words.encode(text) for text in CORPUS]
 
     @pytest.mark.parametrize("text", ["good " * 3000, "g" * 5000, "good\n" * 2000, "a " * 30 + "x" * 900 + " a" * 50])
     @pytest.mark.parametrize("length", [3, 8, 50])
     @pytest.mark.parametrize("beginning", [0.0, 0.25, 1.0])
-    def test_both_ends_of_a_long_text_are_those_of_all_of_it(
+    def test_the_shortcut_for_long_texts_gives_the_same_ids(
         self, encoder: Path, text: str, length: int, beginning: float
     ) -> None:
-        own = Tokenizer.of_encoder(encoder)
-        assert own.encode(text, length, beginning) == own.truncated(own.encode(text), length, beginning)
+        own = Tokenizer.from_encoder(encoder)
+        assert own.encode(text, length, beginning) == own.truncate(own.encode(text), length, beginning)
         assert len(own.encode(text, length, beginning)) <= length
 
     def test_the_middle_of_a_long_text_is_left_out(self, words: Tokenizer) -> None:
-        numbers = [*words.prefix, *range(100, 120), *words.suffix]
-        own = len(words.prefix) + len(words.suffix)
-        for beginning, kept in ((0.25, [100, 101, 114, 115, 116, 117, 118, 119]), (1.0, list(range(100, 108)))):
-            assert words.truncated(numbers, 8 + own, beginning) == [*words.prefix, *kept, *words.suffix]
-        assert words.truncated(numbers, len(numbers), 0.5) == numbers
+        token_ids = [*words.prefix, *range(100, 120), *words.suffix]
+        around = len(words.prefix) + len(words.suffix)
+        for beginning, inner in ((0.25, [100, 101, 114, 115, 116, 117, 118, 119]), (1.0, list(range(100, 108)))):
+            assert words.truncate(token_ids, 8 + around, beginning) == [*words.prefix, *inner, *words.suffix]
+        assert words.truncate(token_ids, len(token_ids), 0.5) == token_ids
 
-    def test_of_nothing_something_is_left(self) -> None:
+    def test_an_empty_text_has_one_token(self) -> None:
         core = tokenizers.Tokenizer(tokenizers.models.WordLevel({"<pad>": 0, "a": 1}, unk_token="<pad>"))
         core.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
         assert Tokenizer("own", core).encode("") == [0]
 
-    @pytest.mark.parametrize("kind", ["words", "bpe"])
-    def test_it_travels(self, kind: str, request: pytest.FixtureRequest) -> None:
-        one: Tokenizer = request.getfixturevalue({"words": "words", "bpe": "pieces"}[kind])
-        config = json.loads(json.dumps(one.to_config()))
-        for other in (Tokenizer.from_config(config), pickle.loads(pickle.dumps(one))):
-            assert other == one
-            assert other.encode(CORPUS[0]) == one.encode(CORPUS[0])
-            assert (other.pad, other.marked) == (one.pad, True)
 
-    def test_one_without_a_token_to_pad_with(self) -> None:
+class TestIds:
+    def test_ids_may_have_gaps(self) -> None:
+        core = tokenizers.Tokenizer(tokenizers.models.WordLevel({"<pad>": 0, "a": 7}, unk_token="<pad>"))
+        own = Tokenizer("own", core)
+        assert (own.vocabulary_size, own.embedding_rows) == (2, 8)
+        assert own.ids_to_tokens([7, 3]) == ["a", "?"]
+
+    def test_a_tokenizer_without_a_padding_token_is_an_error(self) -> None:
         core = tokenizers.Tokenizer(tokenizers.models.WordLevel({"a": 0}, unk_token="a"))
-        with pytest.raises(DataError, match=r"tokenizer of own has no token to pad with.\nExpected one of: \[PAD\]"):
+        with pytest.raises(DataError, match=r"tokenizer of own has no padding token.\nExpected one of: \[PAD\]"):
             Tokenizer("own", core).pad  # noqa: B018
+        assert Tokenizer("own", core, pad="a").pad == 0
+
+    def test_the_name_does_not_change_ids(self, words: Tokenizer) -> None:
+        renamed = Tokenizer("bpe", words.core)
+        assert renamed != words
+        assert renamed.has_same_ids_as(words)
+        assert not train_tokenizer("words", CORPUS[:1], min_frequency=1).has_same_ids_as(words)
 
 
-class TestChoice:
-    def test_a_tokenizer_is_taken_as_it_is(self, words: Tokenizer) -> None:
-        assert choose_tokenizer(words, []) is words
-        assert choose_tokenizer(words.core, []).name == "custom"
+@pytest.mark.parametrize("kind", ["words", "bpe"])
+def test_a_tokenizer_can_be_saved_and_sent_to_workers(kind: str) -> None:
+    one = train_tokenizer(kind, CORPUS, vocabulary=400, min_frequency=1)  # type: ignore[arg-type]
+    config = json.loads(json.dumps(one.to_config()))
+    for other in (Tokenizer.from_config(config), pickle.loads(pickle.dumps(one))):
+        assert other == one
+        assert hash(other) == hash(one)
+        assert other.encode(CORPUS[0]) == one.encode(CORPUS[0])
+        assert (other.pad, other.encodes_case) == (one.pad, True)
 
-    @pytest.mark.parametrize(
-        ("asked", "options", "what"),
-        [
-            ("words", {"vocabulary": 10}, r"vocabulary=10, min_frequency=2.\nExpected 300 tokens"),
-            ("bpe", {"min_frequency": 0}, r"min_frequency=0"),
-            (None, {"vocabulary": 500}, r"do not fit tokenizer=None, whose vocabulary is fixed"),
-            (7, {}, r"tokenizer=7.\nExpected an encoder's name"),
-        ],
-    )
-    def test_arguments_must_fit(self, asked: object, options: dict[str, int], what: str) -> None:
-        with pytest.raises(DataError, match=what):
-            choose_tokenizer(asked, CORPUS, **options)  # type: ignore[arg-type]
+
+def test_old_names_work_with_a_warning(words: Tokenizer) -> None:
+    with pytest.warns(DeprecationWarning, match=r"of_encoder\(\) is deprecated, use Tokenizer.from_encoder\(\)"):
+        assert Tokenizer.of_encoder() == Tokenizer.from_encoder()
+    with pytest.warns(DeprecationWarning, match=r"use Tokenizer.ids_to_tokens\(\)"):
+        assert words.tokens([2]) == ["xxbos"]
+    with pytest.warns(DeprecationWarning, match=r"use Tokenizer.vocabulary_size"):
+        assert words.size == words.vocabulary_size

@@ -15,6 +15,7 @@ from onecycle.data.bunch import DataBunch
 from onecycle.errors import ModelError, TrainingError
 from onecycle.train.callbacks import ProgressTable
 from onecycle.train.events import EpochEnd, FitStart
+from onecycle.train.export import training_card
 from onecycle.train.history import EpochRecord, History
 from onecycle.train.learner import Learner
 
@@ -31,8 +32,8 @@ class Follow(oc.Callback):
         self.script, self.name = script, name
         self.weights: list[dict[str, torch.Tensor]] = []
 
-    def on_epoch_end(self, learner: Learner, event: Any) -> None:
-        self.weights.append(weights_of(learner))
+    def on_epoch_end(self, state: Any, event: Any) -> None:
+        self.weights.append(weights_of(state))
         value = self.script[len(self.weights) - 1]
         if self.name == "valid_loss":
             object.__setattr__(event.record, "valid_loss", value)
@@ -51,7 +52,7 @@ class TestEarlyStopping:
         assert len(learner.history) == 4
         assert learner.history.notes == ["stopped after epoch 4: valid_loss has not improved for 2 epochs"]
 
-    def test_any_improvement_starts_the_wait_anew(self, bunch: DataBunch) -> None:
+    def test_any_improvement_resets_the_wait(self, bunch: DataBunch) -> None:
         learner = learner_with(bunch, Follow([3, 4, 2, 4, 1]), oc.EarlyStopping(patience=2))
         learner.fit(5, 1e-3)
         assert len(learner.history) == 5
@@ -64,21 +65,21 @@ class TestEarlyStopping:
         falling.fit(3, 1e-3)
         assert len(falling.history) == 2
 
-    def test_a_new_fit_starts_to_wait_anew(self, bunch: DataBunch) -> None:
+    def test_a_new_fit_resets_the_wait(self, bunch: DataBunch) -> None:
         learner = learner_with(bunch, Follow([1, 2, 5, 4, 3]), oc.EarlyStopping(patience=1))
         learner.fit(3, 1e-3)
         assert len(learner.history) == 2
         learner.fit(3, 1e-3)
         assert len(learner.history) == 5
 
-    def test_nan_is_no_improvement(self, bunch: DataBunch) -> None:
+    def test_nan_is_not_an_improvement(self, bunch: DataBunch) -> None:
         learner = learner_with(bunch, Follow([1, float("nan"), float("nan")]), oc.EarlyStopping(patience=2))
         learner.fit(5, 1e-3)
         assert len(learner.history) == 3
 
 
 class TestKeepBest:
-    def test_it_brings_back_the_weights_of_the_best_epoch(self, bunch: DataBunch) -> None:
+    def test_it_restores_the_weights_of_the_best_epoch(self, bunch: DataBunch) -> None:
         follow = Follow([3, 1, 2])
         learner = learner_with(bunch, follow, oc.KeepBest())
         learner.fit(3, 1e-2)
@@ -86,7 +87,7 @@ class TestKeepBest:
         assert_differ(follow.weights[1], follow.weights[2])
         assert learner.history.notes == ["kept the weights of epoch 2, the best valid_loss"]
 
-    def test_nothing_is_said_where_the_last_epoch_is_the_best(self, bunch: DataBunch) -> None:
+    def test_there_is_no_note_where_the_last_epoch_is_the_best(self, bunch: DataBunch) -> None:
         follow = Follow([3, 2, 1])
         learner = learner_with(bunch, follow, oc.KeepBest())
         learner.fit(3, 1e-2)
@@ -102,7 +103,7 @@ class TestKeepBest:
 
     def test_also_in_the_middle_of_an_epoch_after_the_best(self, bunch: DataBunch) -> None:
         class Stop(oc.Callback):
-            def on_batch_end(self, learner: Learner, event: Any) -> None:
+            def on_batch_end(self, state: Any, event: Any) -> None:
                 if event.step == 4:
                     raise KeyboardInterrupt
 
@@ -112,15 +113,15 @@ class TestKeepBest:
             learner.fit(3, 1e-2)
         assert_same(weights_of(learner), follow.weights[0])
 
-    def test_before_the_first_epoch_is_done_there_is_nothing_to_bring_back(self, bunch: DataBunch) -> None:
-        stop = type("Stop", (oc.Callback,), {"on_epoch_start": lambda self, learner, event: (_ for _ in ()).throw(KeyboardInterrupt)})()  # fmt: skip  # noqa: E501
+    def test_before_the_first_epoch_ends_nothing_is_restored(self, bunch: DataBunch) -> None:
+        stop = type("Stop", (oc.Callback,), {"on_epoch_start": lambda self, state, event: (_ for _ in ()).throw(KeyboardInterrupt)})()  # fmt: skip  # noqa: E501
         learner = learner_with(bunch, oc.KeepBest(), stop)
         before = weights_of(learner)
         with pytest.raises(KeyboardInterrupt):
             learner.fit(1, 1e-2)
         assert_same(weights_of(learner), before)
 
-    def test_a_later_fit_that_is_worse_gives_way_to_the_earlier(self, bunch: DataBunch) -> None:
+    def test_weights_of_an_earlier_fit_are_restored_where_a_later_one_is_worse(self, bunch: DataBunch) -> None:
         follow = Follow([1, 3, 2])
         learner = learner_with(bunch, follow, oc.KeepBest())
         learner.fit(1, 1e-2)
@@ -135,11 +136,11 @@ class TestKeepBest:
         learner.fit(1, 1e-2)
         assert_same(weights_of(learner), follow.weights[1])
 
-    def test_with_ema_it_keeps_the_average_since_that_was_validated(self, bunch: DataBunch) -> None:
+    def test_with_ema_it_keeps_the_averaged_weights_which_were_validated(self, bunch: DataBunch) -> None:
         losses: list[float] = []
 
         class Worse(oc.Callback):
-            def on_epoch_end(self, learner: Learner, event: Any) -> None:
+            def on_epoch_end(self, state: Any, event: Any) -> None:
                 losses.append(event.record.valid_loss)
                 if event.epoch == 1:
                     object.__setattr__(event.record, "valid_loss", 99.0)
@@ -147,6 +148,69 @@ class TestKeepBest:
         learner = learner_with(bunch, Worse(), oc.KeepBest(), ema=0.9)
         learner.fit(2, 3e-2)
         assert learner.validate()["valid_loss"] == pytest.approx(losses[0], rel=1e-5)
+
+
+class TestRecordOfTheWeights:
+    """Card and `info` describe the weights that the model has."""
+
+    def test_it_is_that_of_the_last_epoch(self, bunch: DataBunch) -> None:
+        learner = learner_with(bunch)
+        assert learner.state.weights_record is None
+        learner.fit(2, 1e-2)
+        assert learner.state.weights_record == learner.history[-1]
+
+    def test_it_is_that_of_the_best_epoch_where_that_is_kept(self, bunch: DataBunch) -> None:
+        learner = learner_with(bunch, Follow([3, 1, 2]), oc.KeepBest())
+        learner.fit(3, 1e-2)
+        assert learner.state.weights_record == learner.history[1]
+        card = training_card(learner.state)
+        assert (card["epoch"], card["epochs"], card["valid_loss"]) == (2, 3, 1)
+        assert (
+            card["metrics"] == learner.history[1].metrics == pytest.approx({"accuracy": learner.validate()["accuracy"]})
+        )
+
+    def test_it_is_that_of_the_kept_epoch_after_an_interruption_too(self, bunch: DataBunch) -> None:
+        learner = learner_with(bunch, Follow([3, 1, 2]), oc.KeepBest(), Break(2, KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            learner.fit(5, 1e-2)
+        assert training_card(learner.state)["epoch"] == 2
+
+    @pytest.mark.parametrize("options", [{}, {"ema": 0.9}], ids=["plain", "ema"])
+    def test_in_the_middle_of_an_epoch_nothing_is_known_of_the_weights(
+        self, bunch: DataBunch, options: dict[str, Any]
+    ) -> None:
+        class Stop(oc.Callback):
+            def on_batch_end(self, state: Any, event: Any) -> None:
+                if event.step == 4:
+                    raise KeyboardInterrupt
+
+        learner = learner_with(bunch, Stop(), **options)
+        with pytest.raises(KeyboardInterrupt):
+            learner.fit(3, 1e-2)
+        assert len(learner.history) == 1
+        card = training_card(learner.state)
+        assert (card["epochs"], card["epoch"], card["valid_loss"], card["metrics"]) == (1, None, None, {})
+
+    def test_after_an_interrupted_fit_with_ema_it_is_unknown_since_the_weights_are_not_the_averaged_ones(
+        self, bunch: DataBunch
+    ) -> None:
+        learner = learner_with(bunch, Break(1, KeyboardInterrupt()), ema=0.9)
+        with pytest.raises(KeyboardInterrupt):
+            learner.fit(3, 1e-2)
+        assert learner.state.weights_record is None
+        learner.callbacks = []
+        learner.resume()
+        assert learner.state.weights_record == learner.history[2]
+
+    def test_after_a_loss_that_is_not_finite_it_is_that_of_the_last_good_epoch(self, bunch: DataBunch) -> None:
+        def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            value = torch.nn.functional.cross_entropy(outputs, targets)
+            return value * float("nan") if outputs.requires_grad and len(learner.history) else value
+
+        learner = learner_with(bunch, loss=loss)
+        with pytest.raises(TrainingError):
+            learner.fit(3, 1e-2)
+        assert training_card(learner.state)["epoch"] == 1
 
 
 class TestCheckpoint:
@@ -165,7 +229,7 @@ class TestCheckpoint:
 @pytest.mark.parametrize(
     "callback", [oc.EarlyStopping("acuracy"), oc.KeepBest("acuracy")], ids=lambda c: type(c).__name__
 )
-def test_a_number_that_is_not_watched_is_refused_before_training(bunch: DataBunch, callback: oc.Callback) -> None:
+def test_an_unknown_number_is_refused_before_training(bunch: DataBunch, callback: oc.Callback) -> None:
     learner = learner_with(bunch, callback)
     name = type(callback).__name__
     with pytest.raises(ModelError, match=rf"{name} cannot watch 'acuracy'[\s\S]*Did you mean 'accuracy'"):
@@ -174,7 +238,7 @@ def test_a_number_that_is_not_watched_is_refused_before_training(bunch: DataBunc
 
 
 class TestProgressTable:
-    def test_elsewhere_than_in_a_terminal_it_prints_a_line_an_epoch(
+    def test_outside_of_a_terminal_it_prints_a_line_an_epoch(
         self, bunch: DataBunch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         learner = Learner(bunch, plain_model())
@@ -182,7 +246,7 @@ class TestProgressTable:
         lines = capsys.readouterr().err.splitlines()
         assert lines == repr(learner.history).splitlines()[1:]
 
-    def test_the_epoch_that_is_stopped_at_is_printed_too(
+    def test_the_last_epoch_before_a_stop_is_printed(
         self, bunch: DataBunch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         learner = Learner(bunch, plain_model(), callbacks=[Follow([1, 2]), oc.EarlyStopping(patience=1)])
@@ -201,12 +265,12 @@ class TestProgressTable:
         else:
             with pytest.raises(TrainingError):
                 learner.fit(2, 1e-3)
-        assert table.live is None, "the cursor is given back"
+        assert table.live is None, "the cursor is shown again"
         shown = re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", screen.getvalue())
         last = [line.split() for line in shown.splitlines() if line.strip()][-3:]
         assert [row[0] for row in last] == ["epoch", "2", "3"]
 
-    def test_a_running_fit_shows_how_far_it_is(self) -> None:
+    def test_a_running_fit_shows_its_progress(self) -> None:
         table, screen = ProgressTable(), io.StringIO()
         table.console = Console(file=screen, force_terminal=True, width=120)
         learner: Any = type("Fake", (), {"history": History()})()

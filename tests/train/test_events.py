@@ -19,7 +19,7 @@ def test_a_callback_that_overrides_events_is_accepted(callback: Callback) -> Non
     assert checked(callback) is callback
 
 
-def test_every_callback_that_comes_along_is_tested() -> None:
+def test_every_callback_of_the_library_is_tested() -> None:
     public = {
         cls
         for name, cls in inspect.getmembers(callbacks, inspect.isclass)
@@ -28,7 +28,7 @@ def test_every_callback_that_comes_along_is_tested() -> None:
     assert public == {type(callback) for callback in READY}
 
 
-def test_events_are_the_callbacks_methods_in_the_drawn_order() -> None:
+def test_events_are_the_methods_of_callback_in_the_documented_order() -> None:
     assert EVENTS == (
         "on_fit_start", "on_epoch_start", "on_backward_end", "on_batch_end", "on_epoch_end", "on_fit_end",
     )  # fmt: skip
@@ -36,8 +36,8 @@ def test_events_are_the_callbacks_methods_in_the_drawn_order() -> None:
 
 def test_a_misspelt_event_is_refused_with_a_suggestion() -> None:
     class Mine(oc.Callback):
-        def on_epoch_begin(self, learner: Any, event: Any) -> None: ...
-        def on_bach_end(self, learner: Any, event: Any) -> None: ...
+        def on_epoch_begin(self, state: Any, event: Any) -> None: ...
+        def on_bach_end(self, state: Any, event: Any) -> None: ...
 
     with pytest.raises(ModelError, match=r"Mine\.on_bach_end would never be called[\s\S]*Did you mean 'on_batch_end'"):
         checked(Mine())
@@ -46,37 +46,39 @@ def test_a_misspelt_event_is_refused_with_a_suggestion() -> None:
 @pytest.mark.parametrize(
     "method",
     [
-        lambda self, learner: None,
+        lambda self, state: None,
         lambda self: None,
-        lambda self, learner, event, more: None,
-        lambda self, learner, *, event: None,
+        lambda self, state, event, more: None,
+        lambda self, state, *, event: None,
     ],
     ids=["no event", "nothing", "one too many", "by name only"],
 )
 def test_an_event_that_cannot_be_called_is_refused(method: Any) -> None:
     mine = type("Mine", (oc.Callback,), {"on_epoch_end": method})()
     with pytest.raises(
-        ModelError, match=r"Mine\.on_epoch_end cannot be called with \(learner, event\): .*\nExpected def"
+        ModelError, match=r"Mine\.on_epoch_end cannot be called with \(state, event\): .*\nExpected def"
     ):
         checked(mine)
 
 
 def test_an_event_may_take_more_with_a_default() -> None:
-    mine = type("Mine", (oc.Callback,), {"on_epoch_end": lambda self, learner, event, more=1: None})()
+    mine = type("Mine", (oc.Callback,), {"on_epoch_end": lambda self, state, event, more=1: None})()
     assert checked(mine) is mine
 
 
-def test_an_event_that_is_no_method_is_refused() -> None:
+def test_an_event_that_is_not_a_method_is_refused() -> None:
     mine = type("Mine", (oc.Callback,), {"on_epoch_end": 3})()
     with pytest.raises(ModelError, match=r"Mine\.on_epoch_end cannot be called"):
         checked(mine)
 
 
 def test_a_class_instead_of_an_instance_is_refused() -> None:
-    with pytest.raises(ModelError, match=r"is no callback[\s\S]*pass an instance: add \(\)"):
+    with pytest.raises(ModelError, match=r"is not a callback[\s\S]*pass an instance: add \(\)"):
         checked(oc.KeepBest)
 
 
-def test_what_is_no_callback_is_refused() -> None:
-    with pytest.raises(ModelError, match=r"<function print> is no callback|<built-in function print> is no callback"):
+def test_an_object_that_is_not_a_callback_is_refused() -> None:
+    with pytest.raises(
+        ModelError, match=r"<function print> is not a callback|<built-in function print> is not a callback"
+    ):
         checked(print)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,8 @@ def test_csv_has_a_row_an_epoch_and_a_column_a_number(history: History, tmp_path
     with (tmp_path / "history.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [
-        "epoch", "stage", "inputs", "lr", "train_loss", "valid_loss", "seconds", "accuracy", "f1",
+        "epoch", "stage", "inputs", "lr", "train_loss", "valid_loss", "seconds", "cached_steps", "accuracy",
+        "f1",
     ]  # fmt: skip
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert [row["f1"] for row in rows] == ["", "0.7"]
@@ -80,6 +82,28 @@ def test_a_single_epoch_has_a_single_tick(history: History) -> None:
     for axes in (losses, metrics):
         low, high = axes.get_xlim()
         assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [1]
+
+
+def test_head_steps_on_cached_features_are_called_what_they_are(history: History) -> None:
+    cached = History([replace(history[0], cached_steps=2), history[1]], history.steps, [])
+    assert cached[0].trained == cached[0].cells()["trained"] == "2 head steps on cached features"
+    assert cached[1].trained == "all"
+    assert cached.cached_steps == 2
+    _, _, rates = cached.plot().axes
+    assert [text.get_text() for text in rates.get_legend().get_texts()] == ["2 head steps on cached features"]
+    assert history.plot().axes[2].get_legend() is None
+
+
+def test_steps_on_cached_features_after_other_epochs_are_not_at_the_beginning(history: History) -> None:
+    later = History([history[0], replace(history[1], cached_steps=7)], history.steps, [])
+    assert later.cached_steps == 0
+
+
+def test_a_history_of_the_first_edition_is_read(history: History) -> None:
+    config = history.to_config()
+    for record in config["epochs"]:
+        del record["cached_steps"]
+    assert History.from_config(config) == history
 
 
 def test_an_empty_history_can_be_printed_drawn_and_written(tmp_path: Path) -> None:

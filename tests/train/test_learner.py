@@ -1,23 +1,24 @@
-"""The loop does what ten lines of torch do, and nothing else; frozen means frozen; chance is a matter of the seed."""
+"""The learner: its attributes are those of its state, layers freeze, and loaders of PyTorch train."""
 
 from __future__ import annotations
 
-import math
-import random
-from dataclasses import replace
+import inspect
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Sampler, TensorDataset
 
 import onecycle as oc
-from learners import Grouped, Record, assert_differ, assert_same, photo_bunch, plain_model, tag_bunch, tiny, weights_of
+from learners import Grouped, assert_differ, assert_same, photo_bunch, plain_model, tiny, weights_of
 from onecycle.data.bunch import DataBunch
-from onecycle.errors import ModelError, StopTraining, TrainingError
+from onecycle.errors import DataError, ModelError
+from onecycle.train.layer_groups import FineTuning
 from onecycle.train.learner import Learner
+from onecycle.train.options import TrainOptions
 
 
 @pytest.fixture(scope="module")
@@ -31,156 +32,13 @@ def varied(photos: Path) -> DataBunch:
     return photo_bunch(photos, augment=oc.augment.default())
 
 
-class FailsFrom(nn.Module):
-    """Cross-entropy that is NaN from a given step on; validation does not count as a step."""
-
-    def __init__(self, step: int) -> None:
-        super().__init__()
-        self.step, self.done = step, 0
-
-    def forward(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        loss = nn.functional.cross_entropy(outputs, targets)
-        if torch.is_grad_enabled():
-            self.done += 1
-            loss = loss * float("nan") if self.done >= self.step else loss
-        return loss
-
-
-def ten_lines(
-    bunch: DataBunch, model: nn.Module, groups: list[dict[str, Any]], peaks: list[float], epochs: int
-) -> None:
-    """A training loop as one writes it by hand, with the one-cycle formula of Smith 2018 and fastai's cosine."""
-    optimizer = torch.optim.AdamW(groups, fused=True)
-    steps, number = epochs * len(bunch.train), 0
-    for epoch in range(epochs):
-        model.train()
-        for batch in bunch.train.epoch(epoch):
-            batch = bunch.modality.prepare(batch, bunch.target, None)
-            progress = number / steps
-            part = progress / 0.25 if progress < 0.25 else (progress - 0.25) / 0.75
-            down = (1 + math.cos(math.pi * part)) / 2
-            low, beta = (0.04, 0.85 + 0.10 * down) if progress < 0.25 else (1e-5, 0.95 - 0.10 * down)
-            rate = 1 + (low - 1) * down if progress < 0.25 else low + (1 - low) * down
-            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-                group["lr"], group["betas"] = peak * rate, (beta, 0.999)
-            nn.functional.cross_entropy(model(batch.inputs), batch.targets).backward()
-            optimizer.step()
-            optimizer.zero_grad()
-            number += 1
-
-
-class TestSameAsByHand:
-    def test_a_plain_model(self, bunch: DataBunch) -> None:
-        learner = Learner(bunch, plain_model(), progress=False)
-        learner.fit_one_cycle(3, lr=3e-3)
-        model = plain_model()
-        matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
-        vectors = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
-        ten_lines(bunch, model, [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}], [3e-3, 3e-3], 3)
-        assert_same(weights_of(learner), model.state_dict())
-        assert_differ(weights_of(learner), plain_model().state_dict())
-
-    def test_a_grouped_model_at_discriminative_rates(self, bunch: DataBunch) -> None:
-        learner = Learner(bunch, Grouped(), progress=False, weight_decay=0.1)
-        learner.fit_one_cycle(2, lr=slice(1e-4, 1e-2))
-        model = Grouped()
-        named = dict(model.named_parameters())
-        groups, peaks = [], []
-        for names, peak in zip(model.layer_groups(), (1e-4, 1e-3, 1e-2), strict=True):
-            groups += [{"params": [named[name] for name in names if named[name].ndim > 1], "weight_decay": 0.1}]
-            groups += [{"params": [named[name] for name in names if named[name].ndim <= 1], "weight_decay": 0.0}]
-            peaks += [peak, peak]
-        ten_lines(bunch, model, groups, peaks, 2)
-        assert_same(weights_of(learner), model.state_dict())
-        assert_differ(weights_of(learner), Grouped().state_dict())
-
-
-class TestEvents:
-    def test_every_event_comes_in_the_drawn_order(self, bunch: DataBunch) -> None:
-        record = Record()
-        Learner(bunch, plain_model(), callbacks=[record], progress=False).fit(2, 1e-3)
-        batch = ["on_backward_end", "on_batch_end"]
-        epoch = ["on_epoch_start", *batch * 3, "on_epoch_end"]
-        assert record.names == ["on_fit_start", *epoch * 2, "on_fit_end"]
-
-    def test_events_say_where_the_fit_is(self, bunch: DataBunch) -> None:
-        record = Record()
-        learner = Learner(bunch, plain_model(), callbacks=[record], progress=False)
-        learner.fit(2, 1e-3)
-        start = record.log[0][1]
-        assert (start.epochs, start.steps, start.done) == (2, 3, 0)
-        assert [event.epoch for name, event in record.log if name == "on_epoch_start"] == [0, 1]
-        assert [event.step for name, event in record.log if name == "on_backward_end"] == list(range(6))
-        ends = [event for name, event in record.log if name == "on_batch_end"]
-        assert [event.step for event in ends] == list(range(6))
-        assert all(event.lr == 1e-3 and event.loss.ndim == 0 and not event.loss.requires_grad for event in ends)
-        assert [event.record for name, event in record.log if name == "on_epoch_end"] == learner.history.epochs
-        assert record.log[-1][1].error is None
-
-    def test_gradients_are_there_between_backward_and_step(self, bunch: DataBunch) -> None:
-        seen: list[bool] = []
-
-        class Look(oc.Callback):
-            def on_backward_end(self, learner: Learner, event: Any) -> None:
-                seen.append(all(parameter.grad is not None for parameter in learner.model.parameters()))
-
-            def on_batch_end(self, learner: Learner, event: Any) -> None:
-                seen.append(any(parameter.grad is not None for parameter in learner.model.parameters()))
-
-        Learner(bunch, plain_model(), callbacks=[Look()], progress=False).fit(1, 1e-3)
-        assert seen == [True, False] * 3
-
-    @pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("mine")], ids=repr)
-    @pytest.mark.parametrize(
-        "event", ["on_fit_start", "on_epoch_start", "on_backward_end", "on_batch_end", "on_epoch_end"]
-    )
-    def test_fit_end_is_told_of_whatever_ends_the_fit(self, bunch: DataBunch, event: str, error: BaseException) -> None:
-        def fail(self: Any, learner: Any, event: Any) -> None:
-            raise error
-
-        record = Record()
-        failing = type("Failing", (oc.Callback,), {event: fail})()
-        with pytest.raises(type(error)) as caught:
-            Learner(bunch, plain_model(), callbacks=[record, failing], progress=False).fit(1, 1e-3)
-        assert caught.value is error
-        assert record.names[-1] == "on_fit_end"
-        assert record.log[-1][1].error is error
-
-    @pytest.mark.parametrize("event", ["on_batch_end", "on_epoch_end"])
-    def test_a_callback_may_stop_the_fit_and_its_reason_is_kept(self, bunch: DataBunch, event: str) -> None:
-        def stop(self: Any, learner: Any, event: Any) -> None:
-            raise StopTraining("enough")
-
-        stopping, record = type("Stopping", (oc.Callback,), {event: stop})(), Record()
-        learner = Learner(bunch, plain_model(), callbacks=[stopping, record], progress=False)
-        learner.fit(3, 1e-3)
-        done = 1 if event == "on_epoch_end" else 0
-        assert len(learner.history) == done
-        assert learner.history.notes == [f"stopped after epoch {done}: enough"]
-        assert record.log[-1] == ("on_fit_end", type(record.log[-1][1])(None))
-        assert learner.fit_under_way is None
-
-    def test_all_hear_of_the_epoch_that_one_of_them_stops_at(self, bunch: DataBunch) -> None:
-        def stop(self: Any, learner: Any, event: Any) -> None:
-            raise StopTraining("enough")
-
-        stopping, record = type("Stopping", (oc.Callback,), {"on_epoch_end": stop})(), Record()
-        Learner(bunch, plain_model(), callbacks=[stopping, record], progress=False).fit(3, 1e-3)
-        assert record.names.count("on_epoch_end") == 1
-
-    def test_a_misspelt_event_is_refused_when_it_is_handed_over(self, bunch: DataBunch) -> None:
-        misspelt = type("Mine", (oc.Callback,), {"on_epoch_stop": lambda self, learner, event: None})()
-        with pytest.raises(ModelError, match=r"on_epoch_stop would never be called[\s\S]*Did you mean 'on_epoch_st"):
-            Learner(bunch, plain_model(), callbacks=[misspelt])
-
-
 class TestFrozen:
-    @pytest.mark.parametrize("keep", [True, False], ids=["kept", "not kept"])
+    @pytest.mark.parametrize("cache", [True, False], ids=["cached", "not cached"])
     @pytest.mark.parametrize("backbone", ["test_efficientnet", "test_resnet", "test_vit"])
     def test_weights_and_statistics_of_a_frozen_body_never_change(
-        self, varied: DataBunch, backbone: str, keep: bool
+        self, varied: DataBunch, backbone: str, cache: bool
     ) -> None:
-        learner = tiny(varied, backbone, keep_features=keep)
+        learner = tiny(varied, backbone, cache_features=cache)
         body, head = weights_of(learner, "body."), weights_of(learner, "head.")
         learner.fit_one_cycle(2, 1e-2)
         assert_same(weights_of(learner, "body."), body)
@@ -197,9 +55,9 @@ class TestFrozen:
         assert any(name.endswith("conv_dw.weight") for name in changed)
         assert learner.history[0].stage == "all"
 
-    def test_fixed_statistics_stay_while_the_body_learns(self, bunch: DataBunch) -> None:
+    def test_frozen_batch_norm_statistics_do_not_change_while_the_body_learns(self, bunch: DataBunch) -> None:
         learner = tiny(bunch, frozen=False)
-        learner.model.fixed_statistics = True  # type: ignore[assignment]
+        learner.model.fine_tuning = FineTuning(freeze_batchnorm_statistics=True)  # type: ignore[assignment]
         before = weights_of(learner, "body.")
         learner.fit(1, 1e-3)
         after = weights_of(learner, "body.")
@@ -236,313 +94,125 @@ class TestFrozen:
         assert moved[1] * 20 < moved[2]
 
 
-class TestWatching:
-    @pytest.mark.parametrize("frozen", [True, False], ids=["frozen", "unfrozen"])
-    def test_metrics_only_watch(self, varied: DataBunch, frozen: bool) -> None:
-        watched = [[], ["accuracy"], ["f1", "auroc", "error_rate", "average_precision"]]
-        results = []
-        for metrics in watched:
-            learner = tiny(varied, frozen=frozen, metrics=metrics)
-            learner.fit_one_cycle(2, 1e-3)
-            results.append(weights_of(learner))
-            assert list(learner.history[0].metrics) == metrics
-        assert_same(results[0], results[1])
-        assert_same(results[0], results[2])
+class TestInterface:
+    def test_its_signature_and_docstring_list_every_option(self) -> None:
+        names = {field.name for field in fields(TrainOptions)}
+        assert names <= set(inspect.signature(Learner).parameters)
+        assert list(inspect.signature(Learner).parameters)[:2] == ["data", "model"]
 
-    def test_a_record_holds_what_happened(self, bunch: DataBunch) -> None:
-        record = Record()
-        learner = Learner(bunch, plain_model(), callbacks=[record], progress=False)
-        learner.fit(2, 1e-2)
-        last = learner.history[-1]
-        losses = [float(event.loss) for name, event in record.log if name == "on_batch_end"]
-        assert (last.epoch, last.stage, last.inputs, last.lr) == (2, "all", "32x32 pixels", 1e-2)
-        assert {"valid_loss": last.valid_loss, **last.metrics} == pytest.approx(learner.validate())
-        assert learner.history.steps == [(loss, 1e-2) for loss in losses]
-        assert [record.train_loss for record in learner.history] == pytest.approx(
-            [np.mean(losses[:3]), np.mean(losses[3:])]
+    def test_an_unknown_option_is_refused(self, bunch: DataBunch) -> None:
+        with pytest.raises(ModelError, match=r"^Learner\(\) has no option wd=\."):
+            Learner(bunch, plain_model(), wd=0.1)
+
+    def test_its_text_is_that_of_its_state(self, bunch: DataBunch) -> None:
+        learner = tiny(bunch)
+        assert repr(learner) == f"Learner: {learner.state!r}"
+        assert repr(learner).startswith(
+            "Learner: ImageModel on cpu, fp32, 3 layer groups, training head, 0 epochs done"
         )
 
-    def test_validation_loss_is_the_mean_over_items_not_over_batches(self, bunch: DataBunch) -> None:
-        # Six validation items in batches of four and two.
-        uneven = Learner(bunch.with_batch_size(4), plain_model(), progress=False)
-        whole = Learner(bunch.with_batch_size(6), plain_model(), progress=False)
-        assert uneven.validate() == pytest.approx(whole.validate(), rel=1e-5)
+    def test_its_attributes_are_those_of_its_state(self, bunch: DataBunch) -> None:
+        learner = tiny(bunch)
+        state = learner.state
+        for name in ("model", "loss", "metrics", "history", "frozen_lr", "precision", "num_microbatches", "seed"):
+            assert getattr(learner, name) is getattr(state, name)
+        learner.num_microbatches = 4  # type: ignore[assignment]
+        assert state.num_microbatches == 4
+        assert learner.target is learner.data.target
 
-    def test_training_items_can_be_validated_as_at_prediction(self, varied: DataBunch) -> None:
-        learner = tiny(varied)
+
+class Toggle(Sampler[int]):
+    """Draws items in an order that depends on the epoch, as samplers of several processes do."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.number, self.epochs = count, 0, list[int]()
+
+    def set_epoch(self, number: int) -> None:
+        self.number = number
+        self.epochs.append(number)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Any:
+        return iter(range(self.count) if self.number % 2 else reversed(range(self.count)))
+
+
+class TestLoadersOfPyTorch:
+    @pytest.fixture
+    def items(self, bunch: DataBunch) -> TensorDataset:
+        whole = bunch.prepared(bunch.train.dataset, range(24))
+        return TensorDataset(whole.inputs, whole.targets)
+
+    def test_they_train_as_a_hand_written_loop_does(self, items: TensorDataset) -> None:
+        loader = DataLoader(items, batch_size=8)
+        learner = Learner.from_loaders(loader, loader, plain_model(), loss=nn.CrossEntropyLoss(), progress=False)
         learner.fit(2, 1e-2)
-        answers = learner.predict_all("train")
-        right = [label == answer for label, answer in answers.table.select(["label", "prediction"]).to_pandas().values]
-        assert learner.validate("train")["accuracy"] == pytest.approx(np.mean(right))
+        model = plain_model().train()
+        matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
+        vectors = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
+        groups: Any = [{"params": matrices, "weight_decay": 0.01}, {"params": vectors, "weight_decay": 0.0}]
+        optimizer = torch.optim.AdamW(groups, lr=1e-2, fused=True)
+        for _ in range(2):
+            for inputs, targets in loader:
+                nn.functional.cross_entropy(model(inputs), targets).backward()
+                optimizer.step()
+                optimizer.zero_grad()
+        for name, tensor in model.state_dict().items():
+            torch.testing.assert_close(weights_of(learner)[name], tensor, rtol=1e-5, atol=1e-7)
 
-    def test_items_without_labels_cannot_be_validated(self, photos: Path) -> None:
-        labelled = photo_bunch(photos).labelled.add_test(oc.ImageList.from_folder(photos / "red"))
-        learner = Learner(labelled.databunch(8), plain_model(), progress=False)
-        with pytest.raises(ModelError, match=r"These items have no labels\.\nExpected labelled items"):
-            learner.validate("test")
+    def test_the_epoch_is_set_for_a_sampler_that_needs_it(self, items: TensorDataset) -> None:
+        sampler = Toggle(24)
+        loader = DataLoader(items, batch_size=8, sampler=sampler)
+        learner = Learner.from_loaders(
+            loader, DataLoader(items, batch_size=8), plain_model(), loss=nn.functional.cross_entropy, progress=False
+        )
+        sampler.epochs.clear()
+        learner.fit(3, 1e-3)
+        assert sampler.epochs == [0, 1, 2]
 
-    def test_tags_are_learnt_too(self, tagged: Path) -> None:
-        learner = tiny(tag_bunch(tagged))
-        learner.fit_one_cycle(2, 1e-2)
-        assert list(learner.history[-1].metrics) == ["f1"]
+    def test_with_a_target_they_have_metrics_and_classes(self, items: TensorDataset, bunch: DataBunch) -> None:
+        loader = DataLoader(items, batch_size=8)
+        learner = Learner.from_loaders(
+            loader, loader, plain_model(), loss=nn.CrossEntropyLoss(), target=oc.Category(bunch.classes),
+            metrics=["accuracy"], progress=False,
+        )  # fmt: skip
+        learner.fit(2, 1e-2)
+        assert learner.history[-1].metrics["accuracy"] == pytest.approx(learner.validate()["accuracy"])
+        predictions = learner.predict_all()
+        assert predictions.probabilities.shape == (24, 3)
+        assert set(predictions.table["prediction"].to_pylist()) <= set(bunch.classes)
+        assert learner.validate("train")["accuracy"] == pytest.approx(learner.validate()["accuracy"])
 
+    def test_a_metric_of_the_user_sees_outputs_and_targets_as_they_are(self, items: TensorDataset) -> None:
+        seen: list[tuple[int, ...]] = []
 
-class TestChance:
-    @pytest.mark.parametrize("frozen", [True, False], ids=["frozen", "unfrozen"])
-    def test_the_same_seed_gives_the_same_weights(self, varied: DataBunch, frozen: bool) -> None:
-        results = []
-        for number in range(2):
-            torch.manual_seed(number)  # the user's own chance has no part in it
-            learner = tiny(varied, frozen=frozen, seed=5)
-            learner.fit_one_cycle(2, 1e-3)
-            results.append(weights_of(learner))
-        assert_same(*results)
+        def largest(predictions: Tensor, targets: Tensor) -> Tensor:
+            seen.append((*predictions.shape, *targets.shape))
+            return predictions.max()
 
-    def test_another_seed_gives_others(self, varied: DataBunch) -> None:
-        first, second = (tiny(varied, frozen=False, seed=seed) for seed in (5, 6))
-        second.load_weights(weights_of(first))
-        for learner in (first, second):
-            learner.fit(1, 1e-3)
-        assert_differ(weights_of(first), weights_of(second))
+        loader = DataLoader(items, batch_size=8)
+        learner = Learner.from_loaders(
+            loader, loader, plain_model(), loss=nn.CrossEntropyLoss(), metrics=[largest], progress=False
+        )
+        learner.fit(1, 1e-2)
+        assert seen == [(24, 3, 24)]
 
-    @pytest.mark.parametrize("workers", [0, 1])
-    def test_the_users_random_states_are_left_alone(self, photos: Path, workers: int) -> None:
-        bunch = photo_bunch(photos, augment=oc.augment.default(), workers=workers, cache=None)
-        torch.manual_seed(1)
-        states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()
-        learner = tiny(bunch, frozen=False, mix=oc.Mixup())
-        learner.fit_one_cycle(2, 1e-3)
-        learner.validate()
-        learner.predict_all()
-        learner.tta(views=1)
-        assert torch.equal(torch.get_rng_state(), states[0])
-        assert random.getstate() == states[1]
-        assert (np.random.get_state()[1] == states[2]).all()
-
-
-class TestNotFinite:
     @pytest.mark.parametrize(
-        ("step", "says"), [(1, "step 1 of epoch 1"), (5, "step 2 of epoch 2"), (6, "step 3 of epoch 2")]
+        ("loader", "message"),
+        [
+            ([], "The train loader has no batches.\nExpected one batch or more.\nFix: check its dataset."),
+            (
+                (pair for pair in ()),
+                "The train loader, a generator, cannot be begun anew.\nExpected a loader that is begun anew",
+            ),
+            ([torch.zeros(3)], "The train loader gave a Tensor.\nExpected batches of (inputs, targets)."),
+            ([(1, 2, 3)], "The train loader gave a tuple of 3.\nExpected batches of (inputs, targets)."),
+        ],
+        ids=["empty", "no length", "no pairs", "three"],
     )
-    def test_the_error_names_step_and_epoch_and_the_last_good_weights_are_back(
-        self, bunch: DataBunch, step: int, says: str
-    ) -> None:
-        good: list[dict[str, torch.Tensor]] = []
-        keep = type(
-            "Keep", (oc.Callback,), {"on_epoch_end": lambda self, learner, event: good.append(weights_of(learner))}
-        )()
-        record = Record()
-        learner = Learner(bunch, plain_model(), loss=FailsFrom(step), callbacks=[keep, record], progress=False)
-        good.append(weights_of(learner))
-        with pytest.raises(TrainingError, match=says) as caught:
-            learner.fit(3, 1e-2)
-        assert_same(weights_of(learner), good[-1])
-        assert all(torch.isfinite(tensor).all() for tensor in weights_of(learner).values())
-        assert record.log[-1][1].error is caught.value
-        assert len(learner.history) == (step - 1) // 3
-
-    def test_training_may_go_on_from_there_at_a_lower_rate(self, bunch: DataBunch) -> None:
-        loss = FailsFrom(5)
-        learner = Learner(bunch, plain_model(), loss=loss, progress=False)
-        with pytest.raises(TrainingError):
-            learner.fit(2, 1e-2)
-        loss.step = 10**9
-        learner.fit(1, 1e-4)
-        assert math.isfinite(learner.history[-1].valid_loss)
-
-    def test_an_epoch_without_a_readable_item_is_an_error(
-        self, bunch: DataBunch, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        learner = Learner(bunch, plain_model(), progress=False)
-        monkeypatch.setattr(bunch.train, "epoch", lambda *arguments, **options: iter(()))
-        with pytest.raises(TrainingError, match="There was not one batch to train on"):
-            learner.fit(1, 1e-3)
-
-
-class TestParts:
-    def test_ema_keeps_the_average_that_a_hand_written_loop_gives(self, bunch: DataBunch) -> None:
-        averages: dict[str, torch.Tensor] = {}
-        live: dict[str, torch.Tensor] = {}
-
-        class Average(oc.Callback):
-            def on_batch_end(self, learner: Learner, event: Any) -> None:
-                live.update(weights_of(learner))
-                decay = min(0.8, (2 + event.step) / (11 + event.step))
-                for name, tensor in live.items():
-                    averages[name] = decay * averages[name] + (1 - decay) * tensor
-
-        learner = Learner(bunch, plain_model(), ema=0.8, callbacks=[Average()], progress=False)
-        averages.update(weights_of(learner))
-        learner.fit(3, 1e-2)
-        kept = weights_of(learner)
-        counts = [name for name in kept if "num_batches" in name]
-        for name in kept.keys() - set(counts):
-            torch.testing.assert_close(kept[name], averages[name], rtol=1e-4, atol=1e-6)
-        assert_differ(kept, live)
-
-    def test_ema_is_what_is_validated(self, bunch: DataBunch) -> None:
-        learner = Learner(bunch, plain_model(), ema=0.9, progress=False)
-        learner.fit(2, 1e-2)
-        assert learner.history[-1].valid_loss == pytest.approx(learner.validate()["valid_loss"], rel=1e-5)
-
-    @pytest.mark.parametrize("ema", [1.0, -1])
-    def test_ema_outside_0_to_1_is_refused(self, bunch: DataBunch, ema: float) -> None:
-        with pytest.raises(ModelError, match=f"ema={ema}"):
-            Learner(bunch, plain_model(), ema=ema, progress=False).fit(1, 1e-3)
-
-    def test_clip_limits_the_norm_of_the_gradient(self, bunch: DataBunch) -> None:
-        norms: list[float] = []
-
-        class Norm(oc.Callback):
-            def on_backward_end(self, learner: Learner, event: Any) -> None:
-                norms.append(float(torch.stack([p.grad.norm() for p in learner.model.parameters()]).norm()))
-
-        for clip in (None, 0.01):
-            Learner(bunch, plain_model(), clip=clip, callbacks=[Norm()], progress=False).fit(1, 1e-3)
-        assert min(norms[:3]) > 0.01
-        assert norms[3:] == pytest.approx([0.01] * 3, rel=1e-3)
-
-    def test_another_optimizer_takes_the_parameter_groups(self, bunch: DataBunch) -> None:
-        learner = Learner(
-            bunch, plain_model(), optimizer=lambda groups: torch.optim.SGD(groups, momentum=0.9), progress=False
-        )
-        before = weights_of(learner)
-        learner.fit_one_cycle(1, 1e-3)
-        assert_differ(before, weights_of(learner))
-
-    def test_another_loss_is_the_one_that_is_minimised(self, bunch: DataBunch) -> None:
-        smoothed = Learner(bunch, plain_model(), label_smoothing=0.2, progress=False)
-        by_torch = Learner(bunch, plain_model(), loss=nn.CrossEntropyLoss(label_smoothing=0.2), progress=False)
-        plain = Learner(bunch, plain_model(), progress=False)
-        for learner in (smoothed, by_torch, plain):
-            learner.fit(1, 1e-2)
-        assert_same(weights_of(smoothed), weights_of(by_torch))
-        assert_differ(weights_of(smoothed), weights_of(plain))
-
-    def test_the_loss_of_tags_is_torchs_binary_cross_entropy(self, tagged: Path) -> None:
-        bunch = tag_bunch(tagged)
-        ours = Learner(bunch, plain_model(), progress=False)
-        by_torch = Learner(bunch, plain_model(), loss=nn.BCEWithLogitsLoss(), progress=False)
-        for learner in (ours, by_torch):
-            learner.fit(1, 1e-2)
-        assert_same(weights_of(ours), weights_of(by_torch))
-
-    def test_rare_classes_weigh_more_where_the_loss_is_balanced(self, photos: Path) -> None:
-        bunch = photo_bunch(photos, balance="loss")
-        uneven = replace(bunch.target, class_weights=(0.5, 1.0, 3.0))  # type: ignore[type-var]
-        bunch.target = uneven
-        weighted = Learner(bunch, plain_model(), progress=False)
-        by_torch = Learner(
-            bunch, plain_model(), loss=nn.CrossEntropyLoss(torch.tensor([0.5, 1.0, 3.0])), progress=False
-        )
-        plain = Learner(bunch, plain_model(), loss=nn.CrossEntropyLoss(), progress=False)
-        for learner in (weighted, by_torch, plain):
-            learner.fit(1, 1e-2)
-        assert_same(weights_of(weighted), weights_of(by_torch))
-        assert_differ(weights_of(weighted), weights_of(plain))
-
-    def test_a_mix_changes_what_is_learnt_from_and_not_what_is_validated(self, bunch: DataBunch) -> None:
-        batches: list[Any] = []
-        look = type(
-            "Look", (oc.Callback,), {"on_batch_end": lambda self, learner, event: batches.append(event.batch)}
-        )()
-        learner = Learner(bunch, plain_model(), mix=oc.CutMix(), callbacks=[look], progress=False)
-        before = learner.validate()
-        learner.fit(1, 1e-3)
-        assert all(batch.targets.shape == (8, 3) for batch in batches)
-        assert set(learner.validate()) == set(before)
-
-    def test_a_mix_needs_the_items_so_no_features_are_kept(self, bunch: DataBunch) -> None:
-        learner = tiny(bunch, mix=oc.Mixup())
-        learner.fit(1, 1e-3)
-        assert learner.kept is None
-
-    def test_gradients_of_an_interrupted_step_have_no_part_in_the_next_fit(self, bunch: DataBunch) -> None:
-        stop = type("Stop", (oc.Callback,), {"on_backward_end": lambda self, learner, event: interrupt()})()
-        interrupted, other = (Learner(bunch, plain_model(), progress=False) for _ in range(2))
-        interrupted.callbacks = [stop]
-        weights = weights_of(interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            interrupted.fit(1, 1e-2)
-        interrupted.callbacks = []
-        interrupted.load_weights(weights)
-        for learner in (interrupted, other):
-            learner.fit(1, 1e-2)
-        assert_same(weights_of(interrupted), weights_of(other))
-
-
-def interrupt() -> None:
-    raise KeyboardInterrupt
-
-
-class TestFineTune:
-    def test_it_trains_the_head_then_everything_slower(self, bunch: DataBunch) -> None:
-        learner = tiny(bunch)
-        learner.fine_tune(2, 1e-2, frozen_epochs=1)
-        assert [(record.stage, record.lr) for record in learner.history] == [
-            ("head", 1e-2), ("all", pytest.approx(2e-3)), ("all", pytest.approx(2e-3)),
-        ]  # fmt: skip
-
-    def test_what_the_second_step_trains_is_the_models_choice_or_yours(self, bunch: DataBunch) -> None:
-        learner = tiny(bunch)
-        learner.model.first_tuned = 1  # type: ignore[assignment]
-        learner.fine_tune(1, 1e-2)
-        learner.fine_tune(1, 1e-2, first_tuned=0)
-        assert [record.stage for record in learner.history] == ["head", "from group 1", "head", "all"]
-
-    def test_no_epochs_of_the_second_step_train_the_head_alone(self, bunch: DataBunch) -> None:
-        learner = tiny(bunch)
-        learner.fine_tune(0, 1e-2, frozen_epochs=2)
-        assert [record.stage for record in learner.history] == ["head", "head"]
-
-    def test_progressive_resizing_takes_both_steps_at_each_size(self, bunch: DataBunch) -> None:
-        learner = tiny(bunch)
-        learner.fine_tune([1, 2], 1e-2, sizes=[24, 32])
-        assert [(record.inputs, record.stage) for record in learner.history] == [
-            ("24x24 pixels", "head"), ("24x24 pixels", "all"),
-            ("32x32 pixels", "head"), ("32x32 pixels", "all"), ("32x32 pixels", "all"),
-        ]  # fmt: skip
-
-    def test_a_slice_holds_for_both_steps(self, bunch: DataBunch) -> None:
-        learner = tiny(bunch)
-        learner.fine_tune(1, slice(1e-5, 1e-3))
-        assert [record.lr for record in learner.history] == [1e-3, 1e-3]
-
-    def test_auto_finds_the_rates_of_both_steps(self, bunch: DataBunch) -> None:
-        learner = tiny(bunch)
-        learner.fine_tune(1)
-        assert learner.findings
-        assert len(learner.history) == 2
-
-    @pytest.mark.parametrize(("epochs", "sizes"), [([1, 2], [32]), ([1], [24, 32]), ([1, 2], None)])
-    def test_epochs_and_sizes_must_match(self, bunch: DataBunch, epochs: Any, sizes: Any) -> None:
-        with pytest.raises(ModelError, match=r"epochs=\[.*\nExpected an epoch count for each size"):
-            tiny(bunch).fine_tune(epochs, 1e-3, sizes=sizes)
-
-
-class TestData:
-    def test_another_bunch_of_the_same_classes_may_take_the_place(self, bunch: DataBunch) -> None:
-        learner = tiny(bunch)
-        learner.fit(1, 1e-3)
-        learner.data = bunch.resize(24)
-        assert learner.kept is None
-        learner.fit(1, 1e-3)
-        assert [record.inputs for record in learner.history] == ["32x32 pixels", "24x24 pixels"]
-
-    def test_other_classes_are_refused(self, bunch: DataBunch, tagged: Path, photos: Path) -> None:
-        other = photo_bunch(photos)
-        other.target = replace(other.target, classes=("a", "b", "c"))  # type: ignore[type-var]
-        with pytest.raises(
-            ModelError,
-            match=r"has other labels or classes: Category, 3 .*: a, b, c\.\nExpected the learner's: .*: blue",
-        ):
-            tiny(bunch).data = other
-
-    @pytest.mark.parametrize("epochs", [0, -1])
-    def test_no_epochs_are_refused(self, bunch: DataBunch, epochs: int) -> None:
-        with pytest.raises(ModelError, match=rf"epochs={epochs}\.\nExpected 1 or more"):
-            tiny(bunch).fit(epochs, 1e-3)
-
-    def test_there_must_be_a_fit_to_resume(self, bunch: DataBunch) -> None:
-        with pytest.raises(ModelError, match=r"There is no fit to go on with\.\nExpected a checkpoint"):
-            tiny(bunch).resume()
+    def test_loaders_that_cannot_be_used_are_refused(self, loader: Any, message: str) -> None:
+        valid = [(torch.zeros(2, 3), torch.zeros(2))]
+        with pytest.raises(DataError) as caught:
+            Learner.from_loaders(loader, valid, nn.Linear(3, 1), loss=nn.MSELoss(), progress=False)
+        assert str(caught.value).startswith(message)

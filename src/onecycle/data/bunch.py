@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import defaultdict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from onecycle.data.batch import Batch
 from onecycle.data.cache import Cache, CacheMode, cache_for
-from onecycle.data.dataset import DataLoader, ItemDataset, OnBadItem, seeded, usual_workers
+from onecycle.data.check import CheckReport, check_datasets
+from onecycle.data.dataset import Dataset
 from onecycle.data.explain import explain_item
-from onecycle.data.items import Part
-from onecycle.data.modality import BadItem, Batch, Modality
-from onecycle.data.progress import progress
+from onecycle.data.labelled import LabelledItems
+from onecycle.data.loader import DataLoader, OnBadItem, default_num_workers
+from onecycle.data.modality import Modality
+from onecycle.data.rows import Rows
+from onecycle.data.seeding import seeded
 from onecycle.data.target import Target
-from onecycle.errors import DataError, some
+from onecycle.deprecation import renamed_arguments
+from onecycle.errors import DataError
 
 if TYPE_CHECKING:
-    from onecycle.data.figure import Picture
-    from onecycle.data.label import LabelledList
+    from onecycle.figure import Picture
 
 Balance = Literal["sampling", "loss"] | None
+VALID_STREAMS = 64
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class LoaderOptions:
         cache: "memory" or "disk" keep read items; "auto" keeps them in memory where they take little of it.
         balance: For rare classes: "sampling" draws their items more often, "loss" weighs them more.
         on_bad_item: "raise" stops at a broken file and names it, "skip" leaves it out with a warning.
-        streams: Items continue one another, as the chunks of a long text do, and are read in that order.
+        contiguous: Items continue one another, as the chunks of a long text do, and are read in that order.
     """
 
     batch_size: int | Literal["auto"] = 64
@@ -47,7 +48,7 @@ class LoaderOptions:
     cache: CacheMode = "auto"
     balance: Balance = None
     on_bad_item: OnBadItem = "raise"
-    streams: bool = False
+    contiguous: bool = False
 
 
 class DataBunch:
@@ -59,47 +60,54 @@ class DataBunch:
         test: Loader of the test items, or None.
         target: What is predicted.
         modality: How inputs are read and prepared.
-        fitting: With batch_size="auto", what a learner found to fit, or None.
+        found_batch_size: With batch_size="auto", what a learner found to fit, or None.
+
+    Example:
+        >>> bunch.classes, len(bunch), bunch.batch_size
+        (('blue', 'green', 'red'), 24, 8)
+        >>> next(iter(bunch.train)).inputs.shape
+        torch.Size([8, 32, 32, 3])
     """
 
-    def __init__(self, labelled: LabelledList, options: LoaderOptions, fitting: int | None = None) -> None:
+    def __init__(self, labelled: LabelledItems, options: LoaderOptions, found_batch_size: int | None = None) -> None:
         if options.batch_size != "auto" and not (isinstance(options.batch_size, int) and options.batch_size > 0):
             raise DataError(f"batch_size={options.batch_size!r}.", '1 or more, or "auto".', "pass batch_size=64.")
         if options.balance not in (None, "sampling", "loss"):
             raise DataError(f"balance={options.balance!r}.", '"sampling", "loss" or None.', "pass one of them.")
         if options.cache not in (None, "auto", "memory", "disk"):
             raise DataError(f"cache={options.cache!r}.", '"auto", "memory", "disk" or None.', "pass one of them.")
-        self.labelled, self.options, self.fitting = labelled, options, fitting
+        self.labelled, self.options, self.found_batch_size = labelled, options, found_batch_size
         self.modality: Modality = labelled.modality
         self.target: Target = labelled.target
-        train = ItemDataset(labelled.train, self.modality, self.target, training=True)
+        train = Dataset(labelled.train, self.modality, self.target, training=True)
         labels = train.labels() if options.balance else None
         weights = self.target.item_weights(labels) if labels and options.balance == "sampling" else None
         if labels and options.balance == "loss":
             self.target = self.target.weighted(labels)
         self.train = self._loader(train, shuffle=True, weights=weights)
-        self.valid = self._loader(ItemDataset(labelled.valid, self.modality, self.target, training=False))
+        self.valid = self._loader(Dataset(labelled.valid, self.modality, self.target, training=False))
         self.test: DataLoader | None = None
         if labelled.test is not None:
-            self.test = self._loader(ItemDataset(labelled.test, self.modality, self.target, training=False))
+            self.test = self._loader(Dataset(labelled.test, self.modality, self.target, training=False))
         self._try()
 
     def _loader(
-        self, dataset: ItemDataset, *, shuffle: bool = False, weights: Any = None, cache: Cache | None = None
+        self, dataset: Dataset, *, shuffle: bool = False, weights: Any = None, cache: Cache | None = None
     ) -> DataLoader:
         options = self.options
         if cache is None:
             cache = cache_for(options.cache, dataset.modality.item_shape(training=dataset.training), len(dataset))
-        usual = 0 if dataset.holds_contents or len(dataset) < 4 * self.batch_size else usual_workers()
+        default = 0 if dataset.holds_contents or len(dataset) < 4 * self.batch_size else default_num_workers()
         return DataLoader(
             dataset,
-            batch_size=self.batch_size,
+            # Streams of contiguous items differ with their number, and so would what is validated.
+            batch_size=VALID_STREAMS if options.contiguous and not shuffle else self.batch_size,
             shuffle=shuffle,
-            workers=usual if options.workers is None else options.workers,
+            workers=default if options.workers is None else options.workers,
             seed=options.seed,
             weights=weights,
-            lengths=None if options.streams else dataset.modality.lengths(dataset.part),
-            streams=options.streams,
+            lengths=None if options.contiguous else dataset.modality.lengths(dataset.rows),
+            contiguous=options.contiguous,
             cache=cache,
             on_bad_item=options.on_bad_item,
         )
@@ -109,7 +117,7 @@ class DataBunch:
         for loader in (self.train, self.valid):
             few = min(2, len(loader.dataset))
             trial = DataLoader(
-                ItemDataset(loader.dataset.part.take(range(few)), self.modality, self.target, training=loader.shuffle),
+                Dataset(loader.dataset.rows.take(range(few)), self.modality, self.target, training=loader.shuffle),
                 batch_size=few,
                 workers=1 if loader.workers and loader.cache is None else 0,
                 on_bad_item=self.options.on_bad_item,
@@ -120,36 +128,37 @@ class DataBunch:
     @property
     def classes(self) -> tuple[str, ...]:
         """The names of what can be predicted, in the order of the model's outputs."""
-        return self.target.classes
+        classes: tuple[str, ...] = self.target.classes
+        return classes
 
     @property
     def batch_size(self) -> int:
         """Items a batch; until a learner has found out what fits, the usual number."""
-        return (self.fitting or 64) if self.options.batch_size == "auto" else self.options.batch_size
+        return (self.found_batch_size or 64) if self.options.batch_size == "auto" else self.options.batch_size
 
     def __len__(self) -> int:
         """Return the number of training items."""
         return len(self.train.dataset)
 
     def __repr__(self) -> str:
-        kept = "kept in memory" if self.train.cache and not self.train.cache.folder else "kept on disk"
+        cached = "cached in memory" if self.train.cache and not self.train.cache.folder else "cached on disk"
         read = "in memory" if self.train.dataset.holds_contents else f"{self.train.workers} workers"
-        how = kept if self.train.cache else read
+        how = cached if self.train.cache else read
         lines = [f"DataBunch: batches of {self.batch_size}, {how}", *repr(self.labelled).splitlines()]
         return "\n  ".join([*lines, *self.modality.describe()])
 
-    def loader(self, part: str) -> DataLoader:
+    def loader(self, split: str) -> DataLoader:
         """Return the loader called "train", "valid" or "test".
 
         Raises:
             DataError: There is none of that name.
         """
-        found = {"train": self.train, "valid": self.valid, "test": self.test}.get(part)
+        found = {"train": self.train, "valid": self.valid, "test": self.test}.get(split)
         if found is None:
             raise DataError(
-                f"This bunch has no part {part!r}.",
+                f"This bunch has no split {split!r}.",
                 '"train", "valid", or "test" after add_test().',
-                "add a test set before transform(), or name another part.",
+                "add a test set with add_test() before databunch(), or name another split.",
             )
         return found
 
@@ -157,12 +166,20 @@ class DataBunch:
         """Return a bunch of the same items and labels at another size, for progressive resizing."""
         return DataBunch(replace(self.labelled, modality=self.modality.resize(size)), self.options)
 
-    def train_at(self, size: int | tuple[int, int]) -> DataBunch:
-        """Return a bunch whose training items come at another size. Validation is the same, so its numbers compare."""
-        bunch, held = copy(self), self.train.dataset
-        dataset = ItemDataset(held.part, self.modality.resize(size), self.target, training=True)
+    def train_as(self, modality: Modality) -> DataBunch:
+        """Return a bunch whose training items are read by another modality; validation stays comparable."""
+        bunch, dataset = copy(self), self.train.dataset
+        training = Dataset(dataset.rows, modality, self.target, training=True)
         weights = self.train.weights
-        bunch.train = self._loader(dataset, shuffle=True, weights=None if weights is None else weights.numpy())
+        bunch.train = self._loader(training, shuffle=True, weights=None if weights is None else weights.numpy())
+        return bunch
+
+    def with_target(self, target: Target) -> DataBunch:
+        """Return a bunch of the same loaders whose target is `target`, such as one with another threshold."""
+        if target == self.target:
+            return self
+        bunch = copy(self)
+        bunch.target = target
         return bunch
 
     def with_batch_size(self, batch_size: int) -> DataBunch:
@@ -171,19 +188,26 @@ class DataBunch:
             return DataBunch(self.labelled, self.options, batch_size)
         return DataBunch(self.labelled, replace(self.options, batch_size=batch_size))
 
-    def in_order(self, dataset: ItemDataset, cache: Cache | None = None) -> DataLoader:
+    def in_order(self, dataset: Dataset, cache: Cache | None = None) -> DataLoader:
         """Return a loader that goes once over `dataset`, not shuffled, with this bunch's options."""
         return self._loader(dataset, cache=cache)
 
-    def dataset_of(self, part: Part) -> ItemDataset:
+    def in_order_of(self, items: str | Rows) -> DataLoader:
+        """Return a loader that goes once over a split, or over new items, as at prediction."""
+        if isinstance(items, str) and items != "train":
+            return self.loader(items)
+        return self.in_order(self.dataset_of(self.train.dataset.rows if isinstance(items, str) else items))
+
+    def dataset_of(self, rows: Rows) -> Dataset:
         """Return new items as a dataset, read as at prediction."""
-        return ItemDataset(part, self.modality, self.target, training=False)
+        return Dataset(rows, self.modality, self.target, training=False)
 
-    def show_batch(self, count: int = 12, *, part: str = "train", epoch: int = 0) -> Picture:
+    @renamed_arguments(part="split")
+    def show_batch(self, count: int = 12, *, split: str = "train", epoch: int = 0) -> Picture:
         """Draw the first items of an epoch as the model gets them, with their labels."""
-        from onecycle.data.figure import grid
+        from onecycle.figure import grid
 
-        loader = self.loader(part)
+        loader = self.loader(split)
         dataset = loader.dataset
         rows = loader.order(epoch)[:count].tolist()
         batch = self.prepared(dataset, rows, seed=epoch)
@@ -197,18 +221,18 @@ class DataBunch:
         return figure
 
     def show_augmentations(self, item: int = 0, count: int = 12) -> Picture:
-        """Draw one training item as it is at prediction, then as training may see it, again and again."""
-        from onecycle.data.figure import grid
+        """Draw one training item as prediction sees it, then augmented in other ways."""
+        from onecycle.figure import grid
 
         figure, axes = grid(count, 4)
         training = self.train.dataset
-        plain = self.dataset_of(training.part)
+        plain = self.dataset_of(training.rows)
         for number, one in zip(range(count), axes, strict=False):
             batch = self.prepared(training if number else plain, [item], seed=number)
             self.modality.show(one, batch.inputs[0])
             # A label that moves with the input is drawn over it; one that does not is a title, and replaced.
             self.target.show(one, None if batch.targets is None else batch.targets[0], None)
-            one.set_title(f"augmented {number}" if number else "as it is", fontsize=9)
+            one.set_title(f"augmented {number}" if number else "not augmented", fontsize=9)
         self.target.legend(figure)
         figure.fit_rows()
         return figure
@@ -220,76 +244,27 @@ class DataBunch:
         return text
 
     def check(self) -> CheckReport:
-        """Read every item of every part in parallel; report broken files and exact duplicates."""
-        broken: list[tuple[str, str, str]] = []
-        parts_of: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
-        loaders = {name: getattr(self, name) for name in ("train", "valid", "test")}
-        for part, loader in loaders.items():
-            if loader is None:
-                continue
-            dataset: ItemDataset = loader.dataset
+        """Read every item of every split in parallel; report broken files and exact duplicates."""
+        loaders = {"train": self.train, "valid": self.valid, "test": self.test}
+        return check_datasets({name: loader.dataset for name, loader in loaders.items() if loader is not None})
 
-            def read(index: int, dataset: ItemDataset = dataset) -> tuple[BadItem | None, str]:
-                sample = dataset.fetch(index)
-                if isinstance(sample, BadItem):
-                    return sample, ""
-                item = dataset.item(index)
-                return None, _digest(item) if dataset.holds_contents else _digest_of_file(item)
+    def read(self, dataset: Dataset, rows: Sequence[int]) -> Batch:
+        """Return some items of one of this bunch's datasets as a batch.
 
-            with ThreadPoolExecutor() as pool:
-                results = progress(pool.map(read, range(len(dataset))), f"checking {part}", len(dataset))
-                for index, (bad, digest) in enumerate(results):
-                    if bad:
-                        broken.append((part, dataset.name(index), bad.error.what))
-                    else:
-                        parts_of[digest].append((part, dataset.name(index)))
-        same = [tuple(items) for items in parts_of.values() if len(items) > 1]
-        count = sum(len(loader.dataset) for loader in loaders.values() if loader is not None)
-        return CheckReport(count, tuple(broken), tuple(same))
-
-    def prepared(self, dataset: ItemDataset, rows: Sequence[int], *, seed: int = 0) -> Batch:
-        """Return some items of one of this bunch's datasets as the model gets them; `seed` varies the augmentation."""
+        Raises:
+            DataError: None of them can be read.
+        """
         batch = dataset.collate([dataset.fetch(row) for row in rows])
         if not len(batch):
             raise batch.bad[0].error
+        return batch
+
+    def prepared(self, dataset: Dataset, rows: Sequence[int], *, seed: int = 0) -> Batch:
+        """Return some items of one of this bunch's datasets as the model gets them; `seed` varies the augmentation."""
         generator = seeded(self.options.seed, seed) if dataset.training else None
-        return dataset.modality.prepare(batch, self.target, generator)
-
-
-@dataclass(frozen=True)
-class CheckReport:
-    """What `DataBunch.check` found.
-
-    Attributes:
-        count: How many items were read.
-        broken: Part, name and reason of each item that cannot be read.
-        duplicates: Groups of (part, name) whose files are the same, byte for byte.
-    """
-
-    count: int
-    broken: tuple[tuple[str, str, str], ...]
-    duplicates: tuple[tuple[tuple[str, str], ...], ...]
+        return dataset.modality.prepare(self.read(dataset, rows), self.target, generator)
 
     @property
-    def leaks(self) -> tuple[tuple[tuple[str, str], ...], ...]:
-        """Duplicates that lie on more than one side, so that validation sees what was trained on."""
-        return tuple(group for group in self.duplicates if len({part for part, _ in group}) > 1)
-
-    def __repr__(self) -> str:
-        lines = [f"{self.count:,} items read, {len(self.broken):,} broken."]
-        lines += [f"  broken, {part}: {name}: {reason}" for part, name, reason in self.broken]
-        if self.duplicates:
-            lines.append(
-                f"{len(self.duplicates):,} groups of exact duplicates, {len(self.leaks):,} of them on both sides: "
-                + some((" = ".join(f"{part}:{name}" for part, name in group) for group in self.duplicates), 3)
-            )
-        return "\n".join(lines)
-
-
-def _digest_of_file(path: str) -> str:
-    file = Path(path)
-    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else path
-
-
-def _digest(content: Any) -> str:
-    return hashlib.sha256(content.encode() if isinstance(content, str) else bytes(content)).hexdigest()
+    def random_access(self) -> bool:
+        """Whether any item can be read at any time."""
+        return True

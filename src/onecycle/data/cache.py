@@ -9,19 +9,18 @@ import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 import psutil
 import safetensors.torch
 import torch
 from torch import Tensor
 
-from onecycle.data.modality import BadItem, Batch
+from onecycle.data.batch import BadItem, Batch
+from onecycle.data.dataset import Dataset
+from onecycle.data.nested import take
 from onecycle.data.progress import progress
 from onecycle.errors import DataError
-
-if TYPE_CHECKING:
-    from onecycle.data.dataset import ItemDataset
 
 CacheMode = Literal["auto", "memory", "disk"] | None
 
@@ -37,51 +36,60 @@ class Cache:
     def __init__(self, shape: tuple[int, ...], folder: Path | None = None) -> None:
         self.shape, self.folder = shape, folder
         self.inputs: Tensor | None = None
-        self.targets: Tensor | None = None
-        self.frames: Tensor | None = None
+        self.targets: Any = None
+        self.geometries: Tensor | None = None
         self.bad: dict[int, BadItem] = {}
 
-    def full(self, dataset: ItemDataset) -> Cache:
+    def full(self, dataset: Dataset) -> Cache:
         """Read all of `dataset` if that is still to be done, in threads (decoding releases the interpreter)."""
-        if self.inputs is not None:
-            return self
+        if self.inputs is None:
+            with torch.inference_mode(False):  # what is kept must outlive the caller's inference mode
+                self._fill(dataset)
+        return self
+
+    def _fill(self, dataset: Dataset) -> None:
         inputs, path = self._allocate(dataset)
-        kept = path is not None and _finished(path).is_file()
-        targets: list[Tensor | None] = [None] * len(dataset)
-        frames: list[Tensor | None] = [None] * len(dataset)
+        if path is not None and _finished(path).is_file():
+            targets, geometries = self._encode(dataset, path)
+        else:
+            targets, geometries = self._read(dataset, inputs)
+            if path is not None and not self.bad:
+                _write_geometries(path, geometries)
+        self.targets = _collated(targets, dataset)
+        self.geometries = _stacked(geometries)
+        self.inputs = inputs
+
+    def _read(self, dataset: Dataset, inputs: Tensor) -> tuple[list[Any], list[Tensor | None]]:
+        """Read every item into `inputs`; return the encoded labels and geometries, None where unknown."""
+        targets: list[Any] = [None] * len(dataset)
+        geometries: list[Tensor | None] = [None] * len(dataset)
 
         def read(index: int) -> None:
             sample = dataset.fetch(index)
             if isinstance(sample, BadItem):
                 self.bad[index] = sample
             else:
-                inputs[index] = torch.as_tensor(sample.input)
-                targets[index], frames[index] = sample.target, sample.frame
+                inputs[index] = _checked(torch.as_tensor(sample.input), dataset)
+                targets[index], geometries[index] = sample.target, sample.geometry
 
-        if kept:  # the inputs are in the file; labels are cheap, and may have changed
-            assert path is not None
-            held = safetensors.torch.load_file(_finished(path))["frames"]
-            frames = [frame if frame.numel() else None for frame in held]
-            for index, frame in enumerate(frames):
-                try:
-                    targets[index] = _encoded(dataset, index, frame)
-                except DataError as error:
-                    self.bad[index] = BadItem(index, error)
-        else:
-            with ThreadPoolExecutor(os.cpu_count()) as pool:
-                rows = pool.map(read, range(len(dataset)))
-                description = f"reading {'training' if dataset.training else 'plain'} items"
-                for _ in progress(rows, description, len(dataset)):
-                    pass
-            if path is not None and not self.bad:
-                blank = torch.empty(0)  # of inputs that have no frame
-                stacked = torch.stack([blank if frame is None else frame for frame in frames])
-                partial = path.with_suffix(f".{os.getpid()}")
-                safetensors.torch.save_file({"frames": stacked}, partial)
-                os.replace(partial, _finished(path))  # never there half written, whoever else looks
-        self.targets, self.frames = _stacked(targets), _stacked(frames)
-        self.inputs = inputs
-        return self
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            rows = pool.map(read, range(len(dataset)))
+            description = f"reading {'training' if dataset.training else 'validation'} items"
+            for _ in progress(rows, description, len(dataset)):
+                pass
+        return targets, geometries
+
+    def _encode(self, dataset: Dataset, path: Path) -> tuple[list[Any], list[Tensor | None]]:
+        """Encode labels anew for inputs that are in the file; labels are cheap, and may have changed."""
+        held = safetensors.torch.load_file(_finished(path))["geometries"]
+        geometries = [geometry if geometry.numel() else None for geometry in held]
+        targets: list[Any] = [None] * len(dataset)
+        for index, geometry in enumerate(geometries):
+            try:
+                targets[index] = _encoded(dataset, index, geometry)
+            except DataError as error:
+                self.bad[index] = BadItem(index, error)
+        return targets, geometries
 
     def batch(self, rows: Tensor) -> Batch:
         """Return the items at `rows` as a batch."""
@@ -89,10 +97,9 @@ class Cache:
         bad = [self.bad[row] for row in rows.tolist() if row in self.bad] if self.bad else []
         if bad:
             rows = rows[[row not in self.bad for row in rows.tolist()]]
-        targets, frames = (None if held is None else held[rows] for held in (self.targets, self.frames))
-        return Batch(self.inputs[rows], targets, rows, bad, frames)
+        return Batch(self.inputs[rows], take(self.targets, rows), rows, bad, take(self.geometries, rows))
 
-    def _allocate(self, dataset: ItemDataset) -> tuple[Tensor, Path | None]:
+    def _allocate(self, dataset: Dataset) -> tuple[Tensor, Path | None]:
         shape = (len(dataset), *self.shape)
         if self.folder is None:
             return torch.empty(shape, dtype=torch.uint8), None
@@ -129,11 +136,38 @@ def cache_for(mode: CacheMode, shape: tuple[int, ...] | None, count: int) -> Cac
     return Cache(shape) if mode == "memory" or fits else None
 
 
-def _encoded(dataset: ItemDataset, index: int, frame: Tensor | None) -> Tensor | None:
+def _checked(input: Tensor, dataset: Dataset) -> Tensor:
+    if input.dtype != torch.uint8:
+        raise DataError(
+            f"{type(dataset.modality).__name__} reads {input.dtype}, which a cache does not hold.",
+            "uint8 inputs where item_shape() returns a shape.",
+            "pass cache=None, return None from item_shape(), or convert inputs in prepare().",
+        )
+    return input
+
+
+def _encoded(dataset: Dataset, index: int, geometry: Tensor | None) -> Any:
     label = dataset.label(index)
     if label is None:
         return None
-    return dataset.modality.encode(label, dataset.target, frame, training=dataset.training)
+    return dataset.modality.encode(label, dataset.target, geometry, training=dataset.training)
+
+
+def _collated(targets: list[Any], dataset: Dataset) -> Any:
+    """Collate encoded labels; an item that could not be read gets another one's, and is never asked for."""
+    known = next((target for target in targets if target is not None), None)
+    if known is None:
+        return None
+    return dataset.target.collate([known if target is None else target for target in targets])
+
+
+def _write_geometries(path: Path, geometries: list[Tensor | None]) -> None:
+    """Write what marks a file of inputs as complete: never there half written, whoever else reads."""
+    unknown = torch.empty(0)
+    stacked = torch.stack([unknown if geometry is None else geometry for geometry in geometries])
+    partial = path.with_suffix(f".{os.getpid()}")
+    safetensors.torch.save_file({"geometries": stacked}, partial)
+    os.replace(partial, _finished(path))
 
 
 def _stacked(rows: list[Tensor | None]) -> Tensor | None:
@@ -145,15 +179,15 @@ def _stacked(rows: list[Tensor | None]) -> Tensor | None:
     return torch.stack([blank if row is None else row for row in rows])
 
 
-def _fingerprint(dataset: ItemDataset, shape: tuple[int, ...]) -> str:
+def _fingerprint(dataset: Dataset, shape: tuple[int, ...]) -> str:
     """Name the file after all that decides its content: how items are read, which they are, when they changed."""
     digest = hashlib.sha256(json.dumps([dataset.modality.to_config(), dataset.training, shape]).encode())
-    for name in dataset.part.names():
-        path = dataset.part.locate(name)
+    for name in dataset.rows.names():
+        path = dataset.rows.locate(name)
         changed = os.stat(path).st_mtime_ns if os.path.exists(path) else 0
         digest.update(f"{path}\0{changed}\0".encode())
     return digest.hexdigest()[:32]
 
 
 def _finished(path: Path) -> Path:
-    return path.with_suffix(".frames")
+    return path.with_suffix(".geometries")

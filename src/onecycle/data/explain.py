@@ -8,18 +8,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from onecycle.data.dataset import ItemDataset, seeded
+from onecycle.data.dataset import Dataset
+from onecycle.data.seeding import seeded
 
 LONGEST = 110
 
 
-def explain_item(dataset: ItemDataset, index: int, batch_size: int) -> str:
+def explain_item(dataset: Dataset, index: int, batch_size: int) -> str:
     """Return a line or two a stage for the training item at `index`."""
     modality, target = dataset.modality, dataset.target
     sample = dataset[index]
     batch = dataset.collate([sample])
     augmented = modality.prepare(batch, target, seeded(0))
-    plain_dataset = ItemDataset(dataset.part, modality, target, training=False)
+    plain_dataset = Dataset(dataset.rows, modality, target, training=False)
     plain = modality.prepare(plain_dataset.collate([plain_dataset[index]]), target, None)
     label, how = dataset.label(index), modality.describe()
     steps = modality.steps(dataset.item(index), sample.input)
@@ -35,7 +36,8 @@ def explain_item(dataset: ItemDataset, index: int, batch_size: int) -> str:
         ("on the device, prediction", [how.model, f"-> {_described(plain.inputs).replace(one, many)}"]),
     ]
     if sample.target is not None:
-        back = target.decode(target.soften(sample.target[None])[0], sample.frame)
+        encoded = target.collate([sample.target])
+        back = target.decode(target.to_probabilities(encoded)[0], sample.geometry)
         stages.append(
             ("decoded again", [_described(back) if isinstance(back, np.ndarray) else _shortened(f"{back!r}")])
         )

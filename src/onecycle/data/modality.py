@@ -2,99 +2,19 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, runtime_checkable
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor
 
+from onecycle.data.batch import BadItem, Batch, Reading, Sample
+from onecycle.data.config import fields_from_json, json_fields
+from onecycle.data.rows import Rows
 from onecycle.data.target import Target
 from onecycle.errors import DataError
-
-if TYPE_CHECKING:
-    from onecycle.data.items import Part
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One item as a worker hands it over, before augmentation.
-
-    Attributes:
-        input: What the modality read.
-        target: The encoded label, or None.
-        index: Its row number.
-        frame: Where the input lies in its original, in numbers that only the modality and its targets know, float32,
-            (numbers,); None where nothing was cut away or scaled.
-    """
-
-    input: Any
-    target: Tensor | None
-    index: int
-    frame: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class BadItem:
-    """Stands in for an item that could not be read, so that the error survives the way out of a worker."""
-
-    index: int
-    error: DataError
-
-
-@dataclass
-class Batch:
-    """Samples stacked together.
-
-    Attributes:
-        inputs: The modality's tensor, for images uint8 pixels, (batch, 3, height, width).
-        targets: Encoded labels, (batch, ...), or None where the items have none.
-        index: Row number of each sample within its part, int64, (batch,).
-        bad: Items that were left out since they could not be read.
-        frames: The samples' frames, (batch, numbers), or None.
-    """
-
-    inputs: Any
-    targets: Tensor | None
-    index: Tensor
-    bad: Sequence[BadItem] = ()
-    frames: Tensor | None = None
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-    def to(self, device: torch.device) -> Batch:
-        """Return the batch on `device`."""
-        targets = None if self.targets is None else self.targets.to(device, non_blocking=True)
-        return replace(self, inputs=self.inputs.to(device, non_blocking=True), targets=targets)
-
-    def split(self, parts: int) -> list[Batch]:
-        """Return the batch in `parts` smaller ones, or as many as it has items."""
-        size = -(-len(self) // parts)
-        return [self._slice(slice(start, start + size)) for start in range(0, len(self), size)]
-
-    def _slice(self, rows: slice) -> Batch:
-        targets = None if self.targets is None else self.targets[rows]
-        frames = None if self.frames is None else self.frames[rows]
-        return Batch(self.inputs[rows], targets, self.index[rows], (), frames)
-
-
-def collate(samples: Sequence[Sample | BadItem], modality: Modality) -> Batch:
-    """Stack samples into a batch; what could not be read is listed apart."""
-    good = [sample for sample in samples if isinstance(sample, Sample)]
-    bad = [sample for sample in samples if isinstance(sample, BadItem)]
-    index = torch.tensor([sample.index for sample in good])
-    if not good:
-        return Batch(torch.empty(0), None, index, bad)
-    encoded = [sample.target for sample in good if sample.target is not None]
-    frames = [sample.frame for sample in good if sample.frame is not None]
-    return Batch(
-        modality.stack([sample.input for sample in good]),
-        torch.stack(encoded) if encoded else None,
-        index,
-        bad,
-        torch.stack(frames) if frames else None,
-    )
 
 
 class Description(NamedTuple):
@@ -105,52 +25,132 @@ class Description(NamedTuple):
     model: str
 
 
-@runtime_checkable
-class Modality(Protocol):
-    """What one kind of input knows: how an item is read, stacked, prepared on the device, and shown.
+class Modality(ABC):
+    """One kind of input: how an item is read, collated, prepared on the device, and shown.
 
-    An item is the file that its name locates, or where a part has a column of contents, its content.
-    `training` tells the two ways apart: with augmentation, or as at prediction.
+    A subclass needs `read`; everything else has a default. Frozen dataclasses with JSON fields need no
+    `to_config` either. An item is the file that its name locates, or where the rows have a column of contents, its
+    content. `training` tells the two ways apart: with augmentation, or as at prediction.
+
+    Attributes:
+        kind: Its name in a bundle, the one it is registered under; by default the class's name in lower case.
+        reads_text_directly: Whether a string that names no file is itself an input.
+
+    Example:
+        >>> @oc.register("modality", "series")
+        ... @dataclass(frozen=True)
+        ... class Series(oc.Modality):
+        ...     kind = "series"
+        ...
+        ...     def read(self, item, *, training):
+        ...         return oc.Reading(np.load(item))
     """
 
-    def sample(self, item: Any, label: Any, target: Target, index: int, *, training: bool) -> Sample:
-        """Read one item, in a worker. `label` is None where there is none.
+    kind: ClassVar[str]
+    reads_text_directly: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if not hasattr(cls, "kind"):
+            cls.kind = cls.__name__.lower()
+
+    @abstractmethod
+    def read(self, item: Any, *, training: bool) -> Reading:
+        """Read one item, in a worker.
 
         Raises:
             DataError: The item cannot be read.
         """
 
-    def encode(self, label: Any, target: Target, frame: Tensor | None, *, training: bool) -> Tensor:
-        """Return a label as the tensor that goes with an input whose frame is `frame`.
+    def encode(self, label: Any, target: Target, geometry: Tensor | None, *, training: bool) -> Any:
+        """Return a label as what goes with an input whose geometry is `geometry`.
 
         Raises:
             DataError: The label cannot be read, or does not belong to the input.
         """
+        return target.encode(label)
 
-    def stack(self, inputs: Sequence[Any]) -> Any:
-        """Stack inputs into what `Batch.inputs` holds, in a worker."""
+    def sample(self, item: Any, label: Any, target: Target, index: int, *, training: bool) -> Sample:
+        """Read one item and encode its label, which is None where there is none."""
+        input, geometry = self.read(item, training=training)
+        encoded = None if label is None else self.encode(label, target, geometry, training=training)
+        return Sample(input, encoded, index, geometry)
+
+    def collate(self, inputs: Sequence[Any]) -> Any:
+        """Return inputs as what `Batch.inputs` holds, in a worker."""
+        return torch.stack([torch.as_tensor(input) for input in inputs])
 
     def prepare(self, batch: Batch, target: Target, generator: torch.Generator | None) -> Batch:
         """Augment a whole batch on its device; without a generator, prepare it as at prediction."""
+        return batch
 
     def item_shape(self, *, training: bool) -> tuple[int, ...] | None:
         """Return the shape of every uint8 input, or None where inputs differ (they cannot be cached then)."""
+        return None
 
-    def lengths(self, part: Part) -> Tensor | None:
-        """Return how long each item's input is, (items,), so that batches can be made of alike ones; None where all
-        are."""
+    def lengths(self, rows: Rows) -> Tensor | None:
+        """Return the length of each item's input, (items,), to batch similar ones; None where all are equally long."""
+        return None
 
     def resize(self, size: int | tuple[int, int]) -> Self:
         """Return the modality that gives inputs of another size."""
+        raise DataError(f"{type(self).__name__} inputs have no size.", "a modality with resize().", "leave sizes= out.")
+
+    def smaller(self) -> Self | None:
+        """Return a modality with smaller inputs for a quick first epoch; None where that saves nothing."""
+        return None
 
     def show(self, axes: Any, input: Any) -> None:
         """Draw one prepared input on matplotlib axes."""
+        axes.text(0.0, 1.0, str(input)[:400], fontsize=6, va="top", wrap=True, transform=axes.transAxes)
 
     def describe(self) -> Description:
         """Return in words what happens to an item."""
+        return Description(f"read as {self.kind}", "no augmentation", self.kind)
 
     def steps(self, item: Any, input: Any) -> Sequence[str]:
         """Return in words how one item became its input, a line a step; none where `describe` says it all."""
+        return ()
+
+    def find_items(self, folder: Path) -> list[str]:
+        """Return the names of the items below a folder, relative to it."""
+        return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
     def to_config(self) -> dict[str, Any]:
         """Return what a bundle must hold to read inputs the same way, as JSON."""
+        return {"kind": self.kind, **json_fields(self)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Return the modality that `to_config` described."""
+        return cls(**fields_from_json(config))
+
+
+def collate(samples: Sequence[Sample | BadItem], modality: Modality, target: Target) -> Batch:
+    """Make a batch of samples; what could not be read is listed apart."""
+    good = [sample for sample in samples if isinstance(sample, Sample)]
+    bad = [sample for sample in samples if isinstance(sample, BadItem)]
+    index = torch.tensor([sample.index for sample in good], dtype=torch.int64)
+    if not good:
+        return Batch(torch.empty(0), None, index, bad)
+    encoded = _of_all([sample.target for sample in good], "label")
+    geometries = _of_all([sample.geometry for sample in good], "geometry")
+    return Batch(
+        modality.collate([sample.input for sample in good]),
+        target.collate(encoded) if encoded else None,
+        index,
+        bad,
+        torch.stack(geometries) if geometries else None,
+    )
+
+
+def _of_all(values: list[Any], name: str) -> list[Any]:
+    """Return what all samples of a batch have, or nothing where none has it."""
+    known = [value for value in values if value is not None]
+    if known and len(known) < len(values):
+        raise DataError(
+            f"{len(values) - len(known)} of {len(values)} items in a batch have no {name}.",
+            f"a {name} for all of them, or for none.",
+            f"check the items without a {name}.",
+        )
+    return known

@@ -1,4 +1,4 @@
-"""Numbers to be predicted as they are: ages, prices, angles."""
+"""Numbers to predict: ages, prices, angles."""
 
 from __future__ import annotations
 
@@ -11,19 +11,27 @@ import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
-from onecycle.data.items import Part
-from onecycle.data.target import WithoutClasses
+from onecycle.data.rows import Rows
+from onecycle.data.target import Target
 from onecycle.errors import DataError, some
+from onecycle.losses import SmoothL1
+from onecycle.registry import register
 
 
+@register("target", "numbers")
 @dataclass(frozen=True)
-class Numbers(WithoutClasses):
-    """One number or several, standardised so that columns of any unit weigh alike in the loss.
+class Numbers(Target):
+    """One number or several, standardised so that columns of any unit count equally in the loss.
 
     Attributes:
         classes: The columns' names, in the order of the outputs.
         mean: Of each column, over the training items.
         std: Their standard deviation.
+
+    Example:
+        >>> ages = Numbers.standardised(["age"], [[20.0], [40.0]])
+        >>> ages.encode([40.0]), ages.decode(torch.tensor([1.0]))
+        (tensor([1.]), {'age': 40.0})
     """
 
     classes: tuple[str, ...]
@@ -33,7 +41,6 @@ class Numbers(WithoutClasses):
     kind: ClassVar[str] = "numbers"
     default_metrics: ClassVar[tuple[str, ...]] = ("mae", "r2")
     mixable: ClassVar[bool] = True
-    side_by_side: ClassVar[bool] = False
     label_type: ClassVar[pa.DataType] = pa.list_(pa.float64())
 
     @classmethod
@@ -55,13 +62,7 @@ class Numbers(WithoutClasses):
         return cls(tuple(names), tuple(mean.tolist()), tuple(std.tolist()))
 
     @property
-    def outputs(self) -> int:
-        """One a column."""
-        return len(self.classes)
-
-    @property
     def summary(self) -> str:
-        """The columns, with mean and standard deviation."""
         columns = zip(self.classes, self.mean, self.std, strict=True)
         return f"Numbers, {len(self.classes)}: {some((f'{name} ({m:.4g} ± {s:.4g})' for name, m, s in columns), 12)}"
 
@@ -70,34 +71,27 @@ class Numbers(WithoutClasses):
         return ((torch.tensor(label, dtype=torch.float64) - torch.tensor(self.mean)) / torch.tensor(self.std)).float()
 
     def activate(self, outputs: Tensor) -> Tensor:
-        """As they are: still standardised."""
         return outputs.float()
 
-    def decode(self, answer: Tensor, frame: Tensor | None = None) -> dict[str, float]:
+    def decode(self, prediction: Tensor, geometry: Tensor | None = None) -> dict[str, float]:
         """Return each column's number, in its own unit."""
-        return dict(zip(self.classes, self._restored(answer).tolist(), strict=True))
+        return dict(zip(self.classes, self._restored(prediction).tolist(), strict=True))
 
-    def measured(self, answers: Tensor, targets: Tensor, frames: Tensor | None) -> tuple[Tensor, Tensor]:
-        """In the columns' own units."""
-        return self._restored(answers), self._restored(targets)
+    def metric_inputs(self, predictions: Tensor, targets: Tensor, geometries: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return both in the columns' own units."""
+        return self._restored(predictions), self._restored(targets)
 
     def _restored(self, values: Tensor) -> Tensor:
         return values * values.new_tensor(self.std) + values.new_tensor(self.mean)
 
-    def soften(self, targets: Tensor) -> Tensor:
-        """They are floats already."""
-        return targets
-
     def loss(self, *, smoothing: float = 0.0) -> nn.Module:
         """Smooth L1 of the standardised numbers; there is nothing to smooth in a label."""
-        return nn.SmoothL1Loss(beta=0.5)
+        return SmoothL1(beta=0.5)
 
-    def columns(self, answers: Tensor, decoded: Sequence[dict[str, float]]) -> dict[str, Any]:
-        """The numbers, as one list an item."""
+    def columns(self, predictions: Tensor, decoded: Sequence[dict[str, float]]) -> dict[str, Any]:
         return {"prediction": pa.array([list(one.values()) for one in decoded], self.label_type)}
 
     def cells(self, label: Sequence[float] | dict[str, float]) -> dict[str, Any]:
-        """A number a column."""
         values = label.values() if isinstance(label, dict) else label
         return dict(zip(self.classes, values, strict=True))
 
@@ -105,33 +99,16 @@ class Numbers(WithoutClasses):
         """Name and number, such as "age 31.2"."""
         return ", ".join(f"{name} {value:.4g}" for name, value in self.cells(label).items())
 
-    def show(self, axes: Any, truth: Tensor | None, answer: Tensor | None) -> None:
-        """As a title: the numbers, and below them those of the answer."""
-        given, said = (None if one is None else self.caption(self.decode(one)) for one in (truth, answer))
-        axes.set_title("\n".join([*([given] if given else []), *([f"→ {said}"] if said else [])]), fontsize=8)
 
-    def legend(self, figure: Any) -> None:
-        """Titles need none."""
-
-    def to_config(self) -> dict[str, Any]:
-        """Names, means and standard deviations."""
-        return {"kind": self.kind, "classes": list(self.classes), "mean": list(self.mean), "std": list(self.std)}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Numbers:
-        """Return the target that `to_config` described."""
-        return cls(tuple(config["classes"]), tuple(config["mean"]), tuple(config["std"]))
-
-
-def numbers_from(part: Part, names: Sequence[str]) -> list[list[float]]:
+def numbers_from(rows: Rows, names: Sequence[str]) -> list[list[float]]:
     """Read the numbers of columns, a row an item.
 
     Raises:
         DataError: There is no such column, or a value is missing or no number.
     """
-    columns = [column_of_numbers(part, name) for name in names]
+    columns = [column_of_numbers(rows, name) for name in names]
     for name, values in zip(names, columns, strict=True):
-        lacking = [item for item, value in zip(part.names(), values, strict=True) if not np.isfinite(value)]
+        lacking = [item for item, value in zip(rows.names(), values, strict=True) if not np.isfinite(value)]
         if lacking:
             raise DataError(
                 f"{len(lacking):,} rows have no number in column {name!r}: {some(lacking)}.",
@@ -141,14 +118,14 @@ def numbers_from(part: Part, names: Sequence[str]) -> list[list[float]]:
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def column_of_numbers(part: Part, name: str) -> list[float]:
+def column_of_numbers(rows: Rows, name: str) -> list[float]:
     """Return a column as floats; what is missing is NaN.
 
     Raises:
-        DataError: There is no such column, or a value is no number.
+        DataError: There is no such column, or a value is not a number.
     """
     numbers, wrong = [], []
-    for item, value in zip(part.names(), part.column(name).to_pylist(), strict=True):
+    for item, value in zip(rows.names(), rows.column(name).to_pylist(), strict=True):
         text = "" if value is None else str(value).strip()
         try:
             numbers.append(float(text) if text else float("nan"))
@@ -156,8 +133,8 @@ def column_of_numbers(part: Part, name: str) -> list[float]:
             wrong.append(f"{text!r} ({item})")
     if wrong:
         raise DataError(
-            f"{len(wrong):,} values of column {name!r} are no numbers: {some(wrong)}.",
+            f"{len(wrong):,} values of column {name!r} are not numbers: {some(wrong)}.",
             "numbers, such as 3.5.",
-            "mend them, or name another column.",
+            "fix them, or name another column.",
         )
     return numbers

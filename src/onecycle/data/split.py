@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,36 +13,36 @@ from numpy.typing import NDArray
 
 from onecycle.errors import DataError, some, suggest
 
-Rows = NDArray[np.int64]
+Indices = NDArray[np.int64]
 
 
-def _none() -> Rows:
+def _none() -> Indices:
     return np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
-class Sides:
-    """Row numbers of each side, ascending. Sides never overlap; rows on no side were left out on purpose."""
+class Split:
+    """Row numbers of each split, ascending. Splits never overlap; rows in none were left out on purpose."""
 
-    train: Rows
-    valid: Rows
-    test: Rows = field(default_factory=_none)
+    train: Indices
+    valid: Indices
+    test: Indices = field(default_factory=_none)
 
 
-def at_random(count: int, valid: float, seed: int, strata: Sequence[object] | None = None) -> Sides:
+def at_random(count: int, valid: float, seed: int, strata: Sequence[object] | None = None) -> Split:
     """Hold back a random fraction, of each stratum where `strata` names one for every row."""
     _check_fraction(valid)
     rng = np.random.default_rng(seed)
     if strata is None:
-        return _from_held(count, rng.permutation(count)[: round(count * valid)], f"valid={valid} of {count} items")
+        return _held_back(count, rng.permutation(count)[: round(count * valid)], f"valid={valid} of {count} items")
     values = np.array([str(value) for value in strata])
-    held: list[Rows] = []
+    held: list[Indices] = []
     for value in np.unique(values):
         rows = np.flatnonzero(values == value)
-        # A stratum with one item goes to training: nothing can be learnt from a validation item alone.
+        # A stratum with one item goes to training: a class cannot be learned from a validation item alone.
         most = max(len(rows) - 1, 0)
         held.append(rng.permutation(rows)[: min(max(round(len(rows) * valid), 1), most)])
-    return _from_held(count, np.concatenate(held) if held else _none(), f"valid={valid} of each of {len(held)} strata")
+    return _held_back(count, np.concatenate(held) if held else _none(), f"valid={valid} of each of {len(held)} strata")
 
 
 def by_folder(
@@ -50,43 +50,43 @@ def by_folder(
     train: str | Sequence[str] | None,
     valid: str | Sequence[str],
     test: str | Sequence[str] | None,
-) -> Sides:
+) -> Split:
     """Split by the names of the folders on each item's path."""
     wanted = {"train": _names(train), "valid": _names(valid), "test": _names(test)}
     parents = [frozenset(PurePosixPath(name).parts[:-1]) for name in names]
     seen = frozenset[str]().union(*parents)
-    for side, folders in wanted.items():
+    for name, folders in wanted.items():
         for folder in sorted(folders - seen):
             raise DataError(
-                f"No item lies in a folder named {folder!r}, asked for by {side}=.",
+                f"No item is in a folder named {folder!r}, named by {name}=.",
                 f"one of the folders on the items' paths: {some(sorted(seen), 12) or 'there are none'}.",
                 f"name an existing folder, or use split_random().{suggest(folder, seen)}",
             )
-    held = {side: np.array([bool(folders & on_path) for on_path in parents]) for side, folders in wanted.items()}
+    held = {name: np.array([bool(folders & on_path) for on_path in parents]) for name, folders in wanted.items()}
     both = held["valid"] & held["test"] | held["valid"] & held["train"] | held["test"] & held["train"]
     if both.any():
         raise DataError(
-            f"{int(both.sum()):,} items lie in folders of two sides, such as {names[int(both.argmax())]}.",
+            f"{int(both.sum()):,} items are in folders of two splits, such as {names[int(both.argmax())]}.",
             "folders that do not contain each other.",
-            "name the folders so that every item is on one side.",
+            "name the folders so that every item is in one split.",
         )
     train_rows = held["train"] if wanted["train"] else ~(held["valid"] | held["test"])
     return _checked(
-        Sides(*(np.flatnonzero(rows) for rows in (train_rows, held["valid"], held["test"]))),
+        Split(*(np.flatnonzero(rows) for rows in (train_rows, held["valid"], held["test"]))),
         "split_by_folder",
     )
 
 
-def by_value(values: Sequence[object], column: str, valid: object, test: object) -> Sides:
+def by_value(values: Sequence[object], column: str, valid: object, test: object) -> Split:
     """Split by equality with a value; text and typed values compare alike ("True", "true" and "1" equal True)."""
     texts = [_plain(value) for value in values]
     is_valid = np.array([text == _plain(valid) for text in texts])
     is_test = np.array([test is not None and text == _plain(test) for text in texts])
     cause = f"column {column!r} == {valid!r}; the column holds {some(sorted(set(texts)))}"
-    return _checked(Sides(*(np.flatnonzero(r) for r in (~is_valid & ~is_test, is_valid, is_test))), cause)
+    return _checked(Split(*(np.flatnonzero(r) for r in (~is_valid & ~is_test, is_valid, is_test))), cause)
 
 
-def by_names(names: Sequence[str], path: Path) -> Sides:
+def by_names(names: Sequence[str], path: Path) -> Split:
     """Hold back the items that the file at `path` names."""
     try:
         listed = path.read_text(encoding="utf-8-sig").split("\n")
@@ -105,10 +105,34 @@ def by_names(names: Sequence[str], path: Path) -> Sides:
             "remove those lines, or look for the inputs in the right folder.",
         )
     held = np.unique(np.array([row for name in wanted for row in rows[name]], np.int64))
-    return _from_held(len(names), held, f"{path} names {len(wanted)} items")
+    return _held_back(len(names), held, f"{path} names {len(wanted)} items")
 
 
-def by_index(count: int, valid: Sequence[int]) -> Sides:
+def by_function(paths: Sequence[str], function: Callable[[Path], str | bool | None]) -> Split:
+    """Ask a function for the split of each path: "train", "valid", "test", or None to leave the item out."""
+    rows: dict[str, list[int]] = {"train": [], "valid": [], "test": []}
+    for row, path in enumerate(paths):
+        try:
+            answer = function(Path(path))
+        except Exception as error:
+            raise DataError(
+                f"The split function failed on {path}: {type(error).__name__}: {error}.",
+                'a function from a path to "train", "valid", "test" or None.',
+                "fix the function.",
+            ) from error
+        name = ("valid" if answer else "train") if isinstance(answer, bool) else answer
+        if name is not None and name not in rows:
+            raise DataError(
+                f"The split function returned {answer!r} for {path}.",
+                '"train", "valid", "test", None, True (valid) or False (train).',
+                f"fix the function.{suggest(str(name), rows)}",
+            )
+        if name is not None:
+            rows[name].append(row)
+    return _checked(Split(**{name: np.array(found, np.int64) for name, found in rows.items()}), "split_by")
+
+
+def by_index(count: int, valid: Sequence[int]) -> Split:
     """Hold back the rows at these positions."""
     held = np.unique(np.asarray(valid, np.int64))
     outside = held[(held < 0) | (held >= count)]
@@ -118,10 +142,10 @@ def by_index(count: int, valid: Sequence[int]) -> Sides:
             f"numbers from 0 to {count - 1}.",
             "check valid=.",
         )
-    return _from_held(count, held, f"valid= names {len(held)} rows")
+    return _held_back(count, held, f"valid= names {len(held)} rows")
 
 
-def by_group(groups: Sequence[object], valid: float, seed: int) -> Sides:
+def by_group(groups: Sequence[object], valid: float, seed: int) -> Split:
     """Hold back whole groups, in random order, until the next one would lead further from the fraction asked for."""
     _check_fraction(valid)
     _, members = np.unique([str(group) for group in groups], return_inverse=True)
@@ -135,7 +159,7 @@ def by_group(groups: Sequence[object], valid: float, seed: int) -> Sides:
     order = np.random.default_rng(seed).permutation(len(sizes))
     held_after = np.cumsum(sizes[order])[:-1]  # at least one group stays for training
     take = int(np.abs(held_after - valid * len(groups)).argmin()) + 1
-    return _from_held(len(groups), np.flatnonzero(np.isin(members, order[:take])), f"{len(sizes)} groups")
+    return _held_back(len(groups), np.flatnonzero(np.isin(members, order[:take])), f"{len(sizes)} groups")
 
 
 def _names(names: str | Sequence[str] | None) -> frozenset[str]:
@@ -147,7 +171,7 @@ def _plain(value: Any) -> str:
     return {"true": "True", "1": "True", "false": "False", "0": "False"}.get(text.lower(), text)
 
 
-def found_in(names: Sequence[str], pattern: str) -> list[str]:
+def matches(names: Sequence[str], pattern: str) -> list[str]:
     """Return what the first group of a regular expression finds in each name.
 
     Raises:
@@ -157,17 +181,21 @@ def found_in(names: Sequence[str], pattern: str) -> list[str]:
         compiled = re.compile(pattern)
     except re.error as error:
         raise DataError(
-            f"The pattern {pattern!r} is no regular expression: {error}.", "such as r'(.+)_[0-9]+'.", "mend it."
+            f"The pattern {pattern!r} is not a regular expression: {error}.",
+            "such as r'(.+)_[0-9]+'.",
+            "fix the pattern.",
         ) from error
     if compiled.groups != 1:
-        raise DataError(f"The pattern {pattern!r} has {compiled.groups} groups.", "one group.", "put ( ) around it.")
+        raise DataError(
+            f"The pattern {pattern!r} has {compiled.groups} groups.", "one group.", "put ( ) around the part to take."
+        )
     found = [compiled.search(name) for name in names]
     lacking = [name for name, match in zip(names, found, strict=True) if match is None]
     if lacking:
         raise DataError(
             f"The pattern {pattern!r} finds nothing in {len(lacking):,} of {len(names):,} names: {some(lacking, 3)}.",
             "a match in every path.",
-            "mend the pattern.",
+            "fix the pattern.",
         )
     return [match.group(1) for match in found if match is not None]
 
@@ -177,18 +205,18 @@ def _check_fraction(valid: float) -> None:
         raise DataError(f"valid={valid} is not a fraction.", "a number above 0 and below 1.", "pass valid=0.2.")
 
 
-def _from_held(count: int, held: Rows, cause: str) -> Sides:
+def _held_back(count: int, held: Indices, cause: str) -> Split:
     is_valid = np.zeros(count, bool)
     is_valid[held] = True
-    return _checked(Sides(np.flatnonzero(~is_valid), np.flatnonzero(is_valid)), cause)
+    return _checked(Split(np.flatnonzero(~is_valid), np.flatnonzero(is_valid)), cause)
 
 
-def _checked(sides: Sides, cause: str) -> Sides:
-    for side, rows in (("training", sides.train), ("validation", sides.valid)):
+def _checked(split: Split, cause: str) -> Split:
+    for name, rows in (("training", split.train), ("validation", split.valid)):
         if not len(rows):
             raise DataError(
-                f"The {side} side is empty ({cause}).",
+                f"The {name} set is empty ({cause}).",
                 "at least one item for training and one for validation.",
                 "split another way, or add items.",
             )
-    return sides
+    return split

@@ -1,4 +1,4 @@
-"""Generated data in published layouts, drawn so that the labels can be learnt from the pixels."""
+"""Generates data sets in published layouts, whose labels can be learnt from their pixels or words."""
 
 from onecycle.demo.heads import make_biwi
 from onecycle.demo.jobs import jobs

@@ -1,16 +1,16 @@
-"""The words and sentences that generated film reviews are made of.
+"""The words and sentences of generated film reviews.
 
-In a sentence, {agree} is a word that speaks for the reviewer's verdict, {oppose} one that speaks against it.
+In a sentence, {agree} is replaced by a word that agrees with the reviewer's opinion, {oppose} by one of the opposite.
 """
 
 from __future__ import annotations
 
-PRAISE = (
+POSITIVE = (
     "brilliant", "moving", "gripping", "charming", "clever", "hilarious", "beautiful", "thrilling", "subtle", "warm",
     "original", "convincing", "memorable", "touching", "elegant", "fresh", "witty", "powerful", "delightful", "superb",
     "honest", "inspired", "graceful", "wonderful", "absorbing", "stunning", "rewarding", "tender", "sharp", "excellent",
 )  # fmt: skip
-BLAME = (
+NEGATIVE = (
     "boring", "predictable", "clumsy", "dull", "shallow", "silly", "awful", "tedious", "lifeless", "noisy",
     "ridiculous", "painful", "pointless", "lazy", "confused", "bland", "cheap", "stale", "wooden", "dreadful",
     "pretentious", "forgettable", "messy", "tiresome", "hollow", "terrible", "annoying", "sloppy", "cold", "weak",
@@ -19,12 +19,14 @@ ASPECTS = (
     "acting", "plot", "script", "ending", "music", "dialogue", "camera work", "direction", "story", "first half",
     "second half", "humour", "pacing", "cast", "opening scene", "villain", "editing", "love story", "score", "design",
 )  # fmt: skip
-KINDS = (
+GENRES = (
     "thriller", "comedy", "western", "drama", "documentary", "musical", "horror film", "remake", "sequel", "mystery",
     "war film", "romance", "road movie", "fairy tale", "film noir", "debut",
 )  # fmt: skip
-NOT = ("not", "never", "hardly ever", "anything but", "far from", "not in the least", "by no means", "not remotely")
-VERY = ("", "", "", "really ", "quite ", "truly ", "rather ", "simply ", "so ", "VERY ")
+NEGATIONS = (
+    "not", "never", "hardly ever", "anything but", "far from", "not in the least", "by no means", "not remotely",
+)  # fmt: skip
+INTENSIFIERS = ("", "", "", "really ", "quite ", "truly ", "rather ", "simply ", "so ", "VERY ")
 NAMES = (
     "Anna Keller", "Tom Brady", "Maria Lopez", "Jack Stone", "Li Wen", "Sara Holm", "David Okoye", "Emma Rossi",
     "Peter Lang", "Noor Aziz", "Oscar Bell", "Ruth Novak",
@@ -32,16 +34,16 @@ NAMES = (
 PLACES = ("Lisbon", "a small harbour", "Chicago", "the desert", "an old hotel", "Berlin", "a night train", "Alaska")
 TIMES = ("last night", "on a long flight", "in 1998", "with my sister", "at a festival", "on DVD", "twice this year")
 
-# Said as it is meant.
-PLAIN = (
+# The opinion is expressed directly.
+DIRECT = (
     "The {aspect} was {very}{agree}.",
     "What a {agree} {kind}!",
     "I found the {aspect} {very}{agree} and the {aspect2} {agree2}.",
     "A {very}{agree} {kind}, from the first minute to the last.",
     "It is the {aspect} that makes it {very}{agree}.",
 )
-# Said by its opposite, which is denied.
-DENIED = (
+# The opposite of the opinion is denied.
+NEGATED = (
     "The {aspect} was {no} {oppose}.",
     "This {kind} is {no} {oppose}.",
     "Nobody could call the {aspect} {oppose}.",
@@ -51,8 +53,8 @@ DENIED = (
     "Whoever thinks that this {kind} is {oppose} must have seen another film.",
     "I didn't think the {aspect} was {oppose}.",
 )
-# Both are said, and one outweighs the other.
-CONTRASTED = (
+# Both are mentioned, and one prevails.
+CONTRASTING = (
     "The {aspect} may be {oppose}, but in the end the film is {very}{agree}.",
     "Although I expected something {oppose}, it turned out to be {very}{agree}.",
     "Despite a {oppose} {aspect}, I left the cinema thinking how {agree} it all was.",
@@ -60,7 +62,7 @@ CONTRASTED = (
     "It is {agree}, even if the {aspect} is a little {oppose}.",
     "For ten minutes it looks {oppose}; then it becomes {very}{agree} and stays so.",
 )
-# Says nothing of what the reviewer thinks.
+# Facts, which do not express an opinion.
 FACTS = (
     "I saw this {kind} {time}.",
     "{name} plays a detective who comes to {place}.",

@@ -1,7 +1,7 @@
-"""Film reviews in aclImdb's layout. What they say hangs on negation and contrast, so that counting words is not enough.
+"""Generates film reviews in the layout of aclImdb; their sentiment depends on negation and contrast, not word counts.
 
-A third of the judgements is said as it is meant, a third by denying the opposite, a third by setting one against the
-other: words of praise are about as frequent in bad reviews as in good ones.
+A third of the opinions is expressed directly, a third by denying the opposite, a third by contrast: positive words are
+about as frequent in negative reviews as in positive ones.
 """
 
 from __future__ import annotations
@@ -17,18 +17,24 @@ def make_reviews(folder: Path, *, train: int = 800, test: int = 400, unsup: int 
     """Write reviews: train/ and test/ with pos/ and neg/, half each, and train/unsup/ without labels.
 
     Args:
-        folder: Where to.
-        train: Reviews to train on.
-        test: Reviews to test on.
-        unsup: Reviews whose verdict is not told.
-        seed: The same seed writes the same.
+        folder: Where to write.
+        train: Number of training reviews.
+        test: Number of test reviews.
+        unsup: Number of reviews without a label.
+        seed: The same seed writes the same reviews.
+    Source: Maas et al. 2011, "Learning word vectors for sentiment analysis", ACL, for the original data.
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> folder = make_reviews(Path(mkdtemp()), train=2, test=2, unsup=1)
+        >>> sorted(path.parent.relative_to(folder).as_posix() for path in folder.rglob("*.txt"))
+        ['test/neg', 'test/pos', 'train/neg', 'train/pos', 'train/unsup']
     """
     rng = np.random.default_rng(seed)
-    for side, count in (("train", train), ("test", test)):
+    for split, count in (("train", train), ("test", test)):
         for number in range(count):
             good = number % 2 == 0
             stars = int(rng.integers(7, 11) if good else rng.integers(1, 5))
-            _write(folder / side / ("pos" if good else "neg") / f"{number // 2}_{stars}.txt", good, rng)
+            _write(folder / split / ("pos" if good else "neg") / f"{number // 2}_{stars}.txt", good, rng)
     for number in range(unsup):
         _write(folder / "train" / "unsup" / f"{number}_0.txt", number % 2 == 0, rng)
     return folder
@@ -40,36 +46,47 @@ def _write(path: Path, good: bool, rng: np.random.Generator) -> None:
 
 
 def write_review(good: bool, rng: np.random.Generator) -> str:
-    """Return a review of one to three judgements, all of the same verdict, among facts."""
-    kinds = (words.PLAIN, words.DENIED, words.CONTRASTED)
-    judgements = [_sentence(kinds[rng.integers(3)], good, rng) for _ in range(rng.integers(1, 4))]
+    """Return a review of one to three sentences with the same opinion, mixed with facts."""
+    forms = (words.DIRECT, words.NEGATED, words.CONTRASTING)
+    opinions = [_sentence(forms[rng.integers(3)], good, rng) for _ in range(rng.integers(1, 4))]
     facts = [_sentence(words.FACTS, good, rng) for _ in range(rng.integers(1, 5))]
-    sentences = [*judgements, *facts]
+    sentences = [*opinions, *facts]
     order = rng.permutation(len(sentences))
     gaps = [" ", " ", " ", "<br /><br />"]
-    return "".join(sentences[place] + gaps[rng.integers(4)] for place in order).removesuffix("<br /><br />").strip()
+    return "".join(sentences[index] + gaps[rng.integers(4)] for index in order).removesuffix("<br /><br />").strip()
 
 
 def _sentence(choices: tuple[str, ...], good: bool, rng: np.random.Generator) -> str:
-    agreeing, opposing = (words.PRAISE, words.BLAME) if good else (words.BLAME, words.PRAISE)
+    agreeing, opposing = (words.POSITIVE, words.NEGATIVE) if good else (words.NEGATIVE, words.POSITIVE)
 
-    def two(several: tuple[str, ...]) -> tuple[str, str]:
-        first, second = rng.choice(len(several), 2, replace=False)
-        return several[first], several[second]
+    def choose_two(options: tuple[str, ...]) -> tuple[str, str]:
+        first, second = rng.choice(len(options), 2, replace=False)
+        return options[first], options[second]
 
-    (agree, agree2), (aspect, aspect2), (name, name2) = two(agreeing), two(words.ASPECTS), two(words.NAMES)
+    agree, agree2 = choose_two(agreeing)
+    aspect, aspect2 = choose_two(words.ASPECTS)
+    name, name2 = choose_two(words.NAMES)
     text = choices[rng.integers(len(choices))].format(
-        agree=agree, agree2=agree2, oppose=two(opposing)[0], aspect=aspect, aspect2=aspect2, name=name, name2=name2,
-        kind=two(words.KINDS)[0], no=two(words.NOT)[0], very=two(words.VERY)[0], place=two(words.PLACES)[0],
-        time=two(words.TIMES)[0],
-    )  # fmt: skip
+        agree=agree,
+        agree2=agree2,
+        oppose=choose_two(opposing)[0],
+        aspect=aspect,
+        aspect2=aspect2,
+        name=name,
+        name2=name2,
+        kind=choose_two(words.GENRES)[0],
+        no=choose_two(words.NEGATIONS)[0],
+        very=choose_two(words.INTENSIFIERS)[0],
+        place=choose_two(words.PLACES)[0],
+        time=choose_two(words.TIMES)[0],
+    )
     return _with_articles(text)
 
 
 def _with_articles(text: str) -> str:
-    """Write "an" before a vowel."""
+    """Replace "a" by "an" before a vowel."""
     parts = text.split(" ")
-    for place in range(len(parts) - 1):
-        if parts[place] in ("a", "A") and parts[place + 1][:1].lower() in tuple("aeiou"):
-            parts[place] += "n"
+    for index in range(len(parts) - 1):
+        if parts[index] in ("a", "A") and parts[index + 1][:1].lower() in tuple("aeiou"):
+            parts[index] += "n"
     return " ".join(parts)

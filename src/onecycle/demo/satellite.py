@@ -1,4 +1,4 @@
-"""Satellite tiles with several tags each."""
+"""Generates satellite tiles with several tags each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from onecycle.demo.texture import as_image, smooth_noise
+from onecycle.demo.texture import smooth_noise, to_image
 
 WEATHER = ("clear", "partly_cloudy", "haze", "cloudy")
 GROUND = {"primary": 0.85, "water": 0.35, "road": 0.35, "agriculture": 0.4, "habitation": 0.25}
@@ -18,7 +18,20 @@ GROUND = {"primary": 0.85, "water": 0.35, "road": 0.35, "agriculture": 0.4, "hab
 def make_planet(folder: Path, *, train: int = 480, test: int = 24, pixels: int = 128, seed: int = 0) -> Path:
     """Draw satellite tiles in the layout of "Planet: Understanding the Amazon from Space".
 
-    Writes `train_v2.csv` (image_name, tags), `train-jpg/` and `test-jpg/`; each tile has one weather and any ground.
+    Writes `train_v2.csv` (image_name, tags), `train-jpg/` and `test-jpg/`. Each tile has exactly one of `WEATHER`, and
+    any of `GROUND`.
+
+    Args:
+        folder: Where to write.
+        train: Number of training tiles.
+        test: Number of test tiles.
+        pixels: Height and width.
+        seed: The same seed draws the same tiles.
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> folder = make_planet(Path(mkdtemp()), train=2, test=1, pixels=32)
+        >>> sorted(path.name for path in folder.iterdir())
+        ['test-jpg', 'train-jpg', 'train_v2.csv']
     """
     rng = np.random.default_rng(seed)
     for name in ("train-jpg", "test-jpg"):
@@ -36,10 +49,10 @@ def make_planet(folder: Path, *, train: int = 480, test: int = 24, pixels: int =
 
 
 def draw_tile(pixels: int, rng: np.random.Generator) -> tuple[Image.Image, list[str]]:
-    """Draw one satellite tile; return it and its tags, sorted."""
+    """Draw one satellite tile; return it with its sorted tags."""
     weather = str(rng.choice(WEATHER, p=[0.55, 0.2, 0.15, 0.1]))
-    if weather == "cloudy":  # nothing else can be seen
-        return _clouded(_terrain(pixels, (40, 70, 35), 18, rng), 0.93, 1.6, rng), ["cloudy"]
+    if weather == "cloudy":  # nothing else is visible
+        return _with_clouds(_terrain(pixels, (40, 70, 35), 18, rng), 0.93, 1.6, rng), ["cloudy"]
     ground = [name for name, probability in GROUND.items() if rng.random() < probability] or ["primary"]
     base = (38, 72, 36) if "primary" in ground else (120, 104, 70)
     tile = _terrain(pixels, base, 22 if "primary" in ground else 10, rng)
@@ -54,7 +67,7 @@ def draw_tile(pixels: int, rng: np.random.Generator) -> tuple[Image.Image, list[
         _houses(draw, pixels, rng)
     tile = tile.filter(ImageFilter.GaussianBlur(0.6))
     if weather == "partly_cloudy":
-        tile = _clouded(tile, 0.95, 0.2, rng)
+        tile = _with_clouds(tile, 0.95, 0.2, rng)
     elif weather == "haze":
         tile = Image.blend(tile, Image.new("RGB", tile.size, (200, 205, 210)), float(rng.uniform(0.4, 0.55)))
     return tile, sorted([weather, *ground])
@@ -68,10 +81,10 @@ def _terrain(pixels: int, colour: tuple[int, int, int], rough: int, rng: np.rand
         + 0.2 * smooth_noise(size, 5, rng)
     )
     shades = np.array(colour) + (texture[..., None] - 0.5) * 4 * rough + rng.normal(0, 3, 3)
-    return as_image(shades)
+    return to_image(shades)
 
 
-def _clouded(tile: Image.Image, density: float, cover: float, rng: np.random.Generator) -> Image.Image:
+def _with_clouds(tile: Image.Image, density: float, cover: float, rng: np.random.Generator) -> Image.Image:
     size = (tile.height, tile.width)
     shape = 0.7 * smooth_noise(size, 5, rng) + 0.3 * smooth_noise(size, 14, rng)
     highest = np.quantile(shape, max(1 - cover, 0.0)) if cover < 1 else 0.0
@@ -89,7 +102,7 @@ def _line(
     width: int,
     bend: float,
 ) -> None:
-    """Draw a river or road from edge to edge; `bend` is how far it strays, as a fraction of the tile."""
+    """Draw a river or road from edge to edge; `bend` is its deviation from a line, as a fraction of the tile."""
     along = np.linspace(-0.1, 1.1, 30) * pixels
     phase, waves = rng.uniform(0, 2 * math.pi), rng.uniform(0.7, 1.6)
     across = pixels * (
@@ -118,9 +131,9 @@ def _fields(draw: ImageDraw.ImageDraw, pixels: int, rng: np.random.Generator) ->
 
 
 def _houses(draw: ImageDraw.ImageDraw, pixels: int, rng: np.random.Generator) -> None:
-    middle = rng.uniform(0.25, 0.75, 2) * pixels
+    centre = rng.uniform(0.25, 0.75, 2) * pixels
     for _ in range(int(rng.integers(12, 22))):
-        x, y = middle + rng.normal(0, pixels * 0.11, 2)
+        x, y = centre + rng.normal(0, pixels * 0.11, 2)
         size = pixels * float(rng.uniform(0.025, 0.05))
         grey = int(rng.integers(200, 250))
         roof = (grey, grey, grey) if rng.random() < 0.7 else (185, 95, 75)

@@ -1,4 +1,4 @@
-"""What every drawing needs: smooth noise, and numbers as an image."""
+"""Smooth noise, and images from arrays."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from PIL import Image
 
 
 def smooth_noise(size: tuple[int, int], cells: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return noise from 0 to 1, of `size` (height, width), with about `cells` bumps a side."""
+    """Return noise from 0 to 1, of `size` (height, width), with about `cells` bumps along each side."""
     small = Image.fromarray((rng.random((cells, cells)) * 255).astype(np.uint8))
     return np.asarray(small.resize((size[1], size[0]), Image.Resampling.BICUBIC), dtype=np.float64) / 255
 
 
-def as_image(values: NDArray[np.float64]) -> Image.Image:
-    """Return an image of `values`, (height, width) or (height, width, 3); what is below 0 or above 255 is cut off."""
+def to_image(values: NDArray[np.float64]) -> Image.Image:
+    """Return an image of `values`, (height, width) or (height, width, 3), clipped to 0 to 255."""
     return Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))

@@ -1,73 +1,190 @@
-"""Looks at the user's files, and finds the calls that read them: where inputs are, how they are split and labelled."""
+"""Looks at the user's files and chooses the calls that find the inputs, split them and label them."""
 
 from __future__ import annotations
 
 import random
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
-
-from onecycle.data.items import read_csv
-from onecycle.errors import DataError, some, suggest
-from onecycle.recipes.sentence import Call, Function
+from onecycle.data.tables import read_csv
+from onecycle.errors import DataError
+from onecycle.recipes.label_tables import image_table, label_column, tag_delimiter
+from onecycle.recipes.options import FineTuneOptions
+from onecycle.recipes.pipeline import Call, Function
 from onecycle.vision.decode import original_size
-from onecycle.vision.images import IMAGE_SUFFIXES
+from onecycle.vision.image_files import IMAGE_SUFFIXES
 
-_SIDES = {
+_SPLIT_FOLDERS = {
     "train": ("train", "training"),
     "valid": ("valid", "validation", "val"),
     "test": ("test", "testing"),
 }
-_LABEL_COLUMNS = ("tags", "labels", "label", "class", "category", "target", "sentiment")
-# Folders of masks beside the images, and what is usually not meant to be learnt.
+# Folders of masks beside the images, and the classes that usually do not count.
 _MASK_FOLDERS = ("labels", "masks", "annotations", "SegmentationClass")
 _VOID = ("void", "unlabelled", "unlabeled", "ignore", "background (ignored)")
 
 
-def by_folder(data: Path, seed: int, group: str | None = None) -> tuple[Call, ...]:
-    """Return the calls for a folder per class."""
-    return (
-        Call("ImageList.from_folder", (str(data),)),
-        _split(_sides(data), seed, stratify="folder", group=group),
-        Call("label_from_folder"),
+@dataclass(frozen=True)
+class Layout:
+    """How the user's data is read.
+
+    Attributes:
+        task: The kind of labels, never "auto".
+        items: The call that finds the inputs.
+        split: The call that splits them.
+        label: The call that labels them.
+        has_tags: Whether an item has several labels.
+    """
+
+    task: str
+    items: Call
+    split: Call
+    label: Call
+    has_tags: bool = False
+
+
+def find_layout(data: Path, options: FineTuneOptions) -> Layout:
+    """Look at the data and return how it is read.
+
+    Raises:
+        DataError: The files for the task are missing, or the labels are not found.
+    """
+    task: str = options.task
+    if task == "auto" and (options.masks is not None or options.codes is not None):
+        task = "segment"
+    if task in _BUILDERS:
+        return _BUILDERS[task](data, options)
+    if options.labels is None:
+        if task == "tag":
+            raise _no_labels("tags")
+        return class_folders(data, options)
+    return class_table(data, Path(options.labels), options)
+
+
+def class_folders(data: Path, options: FineTuneOptions) -> Layout:
+    """Return the layout of images in a folder per class."""
+    split = _split(_split_folders(data), options, stratify="folder")
+    return Layout("classify", Call("ImageList.from_folder", (str(data),)), split, Call("label_from_folder"))
+
+
+def class_table(data: Path, labels: Path, options: FineTuneOptions) -> Layout:
+    """Return the layout of images with classes or tags in a CSV file."""
+    column = label_column(labels, _first(_columns(options)))
+    delimiter = options.delimiter or (None if options.task == "classify" else tag_delimiter(labels, column))
+    tags = options.task == "tag" or (options.task == "auto" and delimiter is not None)
+    return Layout(
+        "tag" if tags else "classify",
+        image_table(data, labels, options.missing),
+        _split({}, options, stratify=None if tags else column),
+        Call("label_from_column", (column,), {"delimiter": delimiter or " ", "classes": "all"} if tags else {}),
+        has_tags=tags,
     )
 
 
-def by_masks(
-    data: Path, masks: str | None, codes: Path | None, ignore: str | None, seed: int, group: str | None = None
-) -> tuple[Call, ...]:
-    """Return the calls for images with masks, in the layouts that CamVid was published in, and their like."""
+def masks(data: Path, options: FineTuneOptions) -> Layout:
+    """Return the layout of images with masks, as CamVid and similar data is published."""
     if not data.is_dir():
         raise DataError(f"No such folder: {data}.", "the folder with images and masks.", "check the path.")
-    codes = codes or data / "codes.txt"
+    codes, folders = Path(options.codes or data / "codes.txt"), _split_folders(data)
+    ignore = options.ignore or next((name for name in _class_names(codes) if name.lower() in _VOID), None)
+    if folders:
+        items = Call("ImageList.from_folder", (str(data),), {"include": sorted(set(folders.values()))})
+    else:
+        images = data / "images"
+        items = Call("ImageList.from_folder", (str(images if images.is_dir() else data),))
+    label = {"classes": str(codes), **({"ignore": ignore} if ignore else {})}
+    return Layout(
+        "segment", items, _mask_split(data, folders, options),
+        Call("label_masks", (_mask_path(data, options.masks, folders),), label),
+    )  # fmt: skip
+
+
+def points(data: Path, options: FineTuneOptions) -> Layout:
+    """Return the layout of images with points: a CSV file of x, y, x, y, ..., or the BIWI head pose database."""
+    if options.labels is None:
+        return _biwi(data, options)
+    columns = _columns(options)
+    return Layout(
+        "points", image_table(data, Path(options.labels), options.missing), _split({}, options),
+        Call("label_points", ("all" if columns is None else columns,)),
+    )  # fmt: skip
+
+
+def numbers(data: Path, options: FineTuneOptions) -> Layout:
+    """Return the layout of images with numbers in a CSV file: all its columns but the first, unless some are named."""
+    if options.labels is None:
+        raise _no_labels("numbers")
+    labels = Path(options.labels)
+    columns = _columns(options) or read_csv(labels).column_names[1:]
+    return Layout(
+        "numbers", image_table(data, labels, options.missing), _split({}, options), Call("label_numbers", (columns,))
+    )
+
+
+def texts(data: Path, options: FineTuneOptions) -> Layout:
+    """Return the layout of texts: a folder per class, or a CSV file whose column with the longest texts is read."""
+    labels = data if data.is_file() else options.labels
+    if labels is None:
+        folders = _split_folders(data)
+        items = Call(
+            "TextList.from_folder", (str(data),), {"include": sorted(set(folders.values()))} if folders else {}
+        )
+        return Layout("text", items, _split(folders, options, stratify="folder"), Call("label_from_folder"))
+    column = label_column(Path(labels), _first(_columns(options)))
+    tags = {"delimiter": options.delimiter, "classes": "all"} if options.delimiter else {}
+    return Layout(
+        "text", Call("TextList.from_csv", (str(labels),)), _split({}, options, stratify=None if tags else column),
+        Call("label_from_column", (column,), tags), has_tags=bool(tags),
+    )  # fmt: skip
+
+
+_BUILDERS: dict[str, Callable[[Path, FineTuneOptions], Layout]] = {
+    "segment": masks, "points": points, "numbers": numbers, "text": texts, "sentiment": texts,
+}  # fmt: skip
+
+
+def proportional_size(data: Path, shorter: int = 180) -> tuple[int, int]:
+    """Return (height, width) in pixels with the proportions of the first image, so that images are not distorted."""
+    for path in sorted(data.rglob("*")):
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
+            height, width = original_size(path)
+            scale = shorter / min(height, width)
+            return max(round(height * scale / 4) * 4, 4), max(round(width * scale / 4) * 4, 4)
+    raise DataError(f"No images in {data}.", "images in the folder or below it.", "check the path.")
+
+
+def _biwi(data: Path, options: FineTuneOptions) -> Layout:
+    people = sorted(path.parent.name for path in data.glob("*/rgb.cal"))
+    if len(people) < 2:
+        raise DataError(
+            f"Where are the points of {data}?",
+            "a CSV file of coordinates, or the folders of the BIWI database with rgb.cal in each.",
+            "pass labels= (--labels).",
+        )
+    # A fifth of the people validate: images of one person look alike.
+    chosen = sorted(random.Random(options.seed).sample(people, max(round(len(people) / 5), 1)))
+    return Layout(
+        "points", Call("ImageList.from_folder", (str(data),)), Call("split_by_folder", (), {"valid": chosen}),
+        Call("label_points", (Function("biwi.head_centre"),)),
+    )  # fmt: skip
+
+
+def _class_names(codes: Path) -> list[str]:
     if not codes.is_file():
         raise DataError(
             f"No such file: {codes}.",
-            "a text file with the classes' names, one a line, in the order of the masks' values.",
+            "a text file with the class names, one per line, in the order of the values in the masks.",
             "pass codes= (--codes).",
         )
-    names = [line.strip() for line in codes.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    ignore = ignore or next((name for name in names if name.lower() in _VOID), None)
-    sides, images = _sides(data), data / "images"
-    if sides:
-        found = Call("ImageList.from_folder", (str(data),), {"include": sorted(set(sides.values()))})
-    else:
-        found = Call("ImageList.from_folder", (str(images if images.is_dir() else data),))
-    listed = data / "valid.txt"
-    split = Call("split_from_file", (str(listed),)) if listed.is_file() and not sides and not group else None
-    options: dict[str, Any] = {"classes": str(codes), **({"ignore": ignore} if ignore else {})}
-    label = Call("label_masks", (_mask_path(data, masks, sides),), options)
-    return found, split or _split(sides, seed, group=group), label
+    return [line.strip() for line in codes.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
 
 
-def _mask_path(data: Path, masks: str | None, sides: dict[str, str]) -> str:
-    if masks is not None:
-        return masks if Path(masks).is_absolute() or masks.startswith(str(data)) else str(data / masks)
-    if sides and (data / f"{sides['train']}annot").is_dir():
-        return f"{data}/{{folder}}annot/{{stem}}.png"
+def _mask_path(data: Path, given: str | None, folders: dict[str, str]) -> str:
+    if given is not None:
+        return given if Path(given).is_absolute() or given.startswith(str(data)) else str(data / given)
+    if folders and (data / f"{folders['train']}annot").is_dir():
+        return str(data / "{folder}annot" / "{stem}.png")
     for name in _MASK_FOLDERS:
         if (data / name).is_dir():
             return str(data / name)
@@ -78,163 +195,46 @@ def _mask_path(data: Path, masks: str | None, sides: dict[str, str]) -> str:
     )
 
 
-def by_points(
-    data: Path, labels: Path, columns: Sequence[str] | None, seed: int, missing: str, group: str | None = None
-) -> tuple[Call, ...]:
-    """Return the calls for a table of coordinates: the image, then x, y, x, y, ..."""
-    found = _from_csv(data, labels, missing)
-    split = _split({}, seed, group=group)
-    return found, split, Call("label_points", ("all" if columns is None else list(columns),))
+def _mask_split(data: Path, folders: dict[str, str], options: FineTuneOptions) -> Call:
+    listed = data / "valid.txt"
+    if listed.is_file() and not folders and not options.group:
+        return Call("split_from_file", (str(listed),))
+    return _split(folders, options)
 
 
-def by_biwi(data: Path, seed: int) -> tuple[Call, ...]:
-    """Return the calls for the BIWI head pose database: a folder a person, a fifth of whom is held back."""
-    people = sorted(path.parent.name for path in data.glob("*/rgb.cal"))
-    if len(people) < 2:
-        raise DataError(
-            f"Where are the points of {data}?",
-            "a CSV of coordinates, or BIWI's folders with rgb.cal in each.",
-            "pass labels= (--labels).",
-        )
-    held = sorted(random.Random(seed).sample(people, max(round(len(people) / 5), 1)))
-    return (
-        Call("ImageList.from_folder", (str(data),)),
-        Call("split_by_folder", (), {"valid": held}),
-        Call("label_points", (Function("biwi.head_centre"),)),
-    )
-
-
-def by_numbers(
-    data: Path, labels: Path, columns: Sequence[str] | None, seed: int, missing: str, group: str | None = None
-) -> tuple[Call, ...]:
-    """Return the calls for a table of numbers, all its columns but the first unless some are named."""
-    names = list(columns) if columns else read_csv(labels).column_names[1:]
-    found = _from_csv(data, labels, missing)
-    return found, _split({}, seed, group=group), Call("label_numbers", (names,))
-
-
-def by_texts(
-    data: Path, labels: Path | None, column: str | None, delimiter: str | None, seed: int, group: str | None = None
-) -> tuple[Call, ...]:
-    """Return the calls for texts: a folder per class, such as aclImdb, or a table whose longest column holds them."""
-    if data.is_file():
-        data, labels = data.parent, data
-    if labels is None:
-        sides = _sides(data)
-        within = {"include": sorted(set(sides.values()))} if sides else {}
-        split = _split(sides, seed, stratify="folder", group=group)
-        return Call("TextList.from_folder", (str(data),), within), split, Call("label_from_folder")
-    column = _label_column(read_csv(labels), labels, column)
-    tags = {"delimiter": delimiter, "classes": "all"} if delimiter else {}
-    return (
-        Call("TextList.from_csv", (str(labels),)),
-        _split({}, seed, stratify=None if tags else column, group=group),
-        Call("label_from_column", (column,), tags),
-    )
-
-
-def rectangle(data: Path, shorter: int = 180) -> tuple[int, int]:
-    """Return (height, width) in the proportions of the first image below a folder, so that nothing is distorted."""
-    for path in sorted(data.rglob("*")):
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
-            height, width = original_size(path)
-            scale = shorter / min(height, width)
-            return max(round(height * scale / 4) * 4, 4), max(round(width * scale / 4) * 4, 4)
-    raise DataError(f"No images in {data}.", "images in it or its folders.", "check the path.")
-
-
-def _from_csv(data: Path, labels: Path, missing: str) -> Call:
-    table = read_csv(labels)
-    folder, suffix = _where(data, [str(name) for name in table[table.column_names[0]].to_pylist()])
-    options = {"folder": str(folder), **({"suffix": suffix} if suffix else {})}
-    return Call("ImageList.from_csv", (str(labels),), options | ({"missing": missing} if missing != "raise" else {}))
-
-
-def _sides(data: Path) -> dict[str, str]:
-    """Return the folders of the sides, `train/` and `valid/` under their usual names; empty where they are absent."""
-    folders = {entry.name for entry in data.iterdir() if entry.is_dir()} if data.is_dir() else set()
-    found = {side: next((name for name in names if name in folders), None) for side, names in _SIDES.items()}
+def _split_folders(data: Path) -> dict[str, str]:
+    """Return the folders of the splits, `train/` and `valid/` under their usual names; empty where they are absent."""
+    there = {entry.name for entry in data.iterdir() if entry.is_dir()} if data.is_dir() else set()
+    found = {split: next((name for name in names if name in there), None) for split, names in _SPLIT_FOLDERS.items()}
+    # Without a folder for validation, the test set validates.
     held = {"valid": found["valid"], "test": found["test"]} if found["valid"] else {"valid": found["test"]}
     if not found["train"] or not held["valid"]:
         return {}
-    return {side: name for side, name in {"train": found["train"], **held}.items() if name}
+    return {split: name for split, name in {"train": found["train"], **held}.items() if name}
 
 
-def _split(sides: dict[str, str], seed: int, *, stratify: str | None = None, group: str | None = None) -> Call:
-    """Split by the folders of the sides, else at random: whole groups where a pattern says which, else single items."""
-    if sides and group is None:
-        return Call("split_by_folder", (), dict(sides))
-    if group is not None:
-        return Call("split_by_group", (), {"pattern": group, "valid": 0.2, "seed": seed})
-    return Call("split_random", (), {"valid": 0.2, "seed": seed, **({"stratify": stratify} if stratify else {})})
-
-
-def by_table(
-    data: Path,
-    labels: Path,
-    column: str | None,
-    delimiter: str | None,
-    task: str,
-    seed: int,
-    missing: str,
-    group: str | None = None,
-) -> tuple[tuple[Call, ...], bool]:
-    """Return the calls for a table of labels, and whether they are tags."""
-    table = read_csv(labels)
-    column = _label_column(table, labels, column)
-    values = [str(value or "") for value in table[column].to_pylist()]
-    delimiter = delimiter or (None if task == "classify" else _likely_delimiter(values))
-    tags = task == "tag" or (task == "auto" and delimiter is not None)
-    label: dict[str, Any] = {"delimiter": delimiter or " ", "classes": "all"} if tags else {}
-    calls = (
-        _from_csv(data, labels, missing),
-        _split({}, seed, stratify=None if tags else column, group=group),
-        Call("label_from_column", (column,), label),
+def _split(folders: dict[str, str], options: FineTuneOptions, *, stratify: str | None = None) -> Call:
+    """Return the call that splits by folders; at random without them, or whole groups where a pattern names them."""
+    if options.group is not None:
+        return Call("split_by_group", (), {"pattern": options.group, "valid": 0.2, "seed": options.seed})
+    if folders:
+        return Call("split_by_folder", (), dict(folders))
+    return Call(
+        "split_random", (), {"valid": 0.2, "seed": options.seed, **({"stratify": stratify} if stratify else {})}
     )
-    return calls, tags
 
 
-def _label_column(table: pa.Table, labels: Path, column: str | None) -> str:
-    """Return the column of labels: the one that is named, one that is called so, or the second of two."""
-    names = table.column_names
-    if column is None:
-        column = next((name for name in _LABEL_COLUMNS if name in names), names[1] if len(names) == 2 else None)
-    if column is None or column not in names:
-        raise DataError(
-            f"There is no column {column!r} in {labels}." if column else f"Which column of {labels} holds the labels?",
-            f"one of: {some(names, 20)}.",
-            "pass column= (--column)." + (suggest(column, names) if column else ""),
-        )
-    return column
+def _columns(options: FineTuneOptions) -> list[str] | None:
+    if options.column is None:
+        return None
+    return [options.column] if isinstance(options.column, str) else list(options.column)
 
 
-def _likely_delimiter(values: list[str]) -> str | None:
-    """Return what separates tags, if the values look like tags: pieces recur far more than whole values do."""
-    for delimiter in (" ", ",", ";", "|"):
-        several = [value for value in values if delimiter in value]
-        if len(several) < max(len(values) / 20, 1):
-            continue
-        pieces = {piece for value in several for piece in re.split(re.escape(delimiter) + r"\s*", value) if piece}
-        alone = sum(value in pieces for value in values if delimiter not in value)
-        # "polar bear" is one label: its pieces never stand alone. Tags do, or come in ever new combinations.
-        if alone >= len(values) / 20 or len(set(several)) > len(pieces):
-            return delimiter
-    return None
+def _first(columns: Sequence[str] | None) -> str | None:
+    return columns[0] if columns else None
 
 
-def _where(data: Path, names: list[str]) -> tuple[Path, str]:
-    """Find the folder below `data` that holds the images that the CSV names, and the suffix it leaves out."""
-    if not data.is_dir():
-        raise DataError(f"No such folder: {data}.", "the folder with the images.", "check the path.")
-    first = set(names[:2000])
-    for name in names[:20]:
-        if (data / name).is_file():
-            return data, ""
-    for path in data.rglob("*"):
-        if path.suffix and (path.name in first or path.stem in first):
-            return path.parent, "" if path.name in first else path.suffix
-    raise DataError(
-        f"None of the images that the CSV names is below {data}, such as {some(names, 3)}.",
-        "images named by the CSV's first column, with or without suffix.",
-        "pass the folder with the images.",
+def _no_labels(what: str) -> DataError:
+    return DataError(
+        f"For {what}, labels= is missing.", f"a CSV file of {what}.", "pass labels='labels.csv' (--labels labels.csv)."
     )

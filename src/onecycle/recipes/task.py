@@ -1,35 +1,35 @@
-"""One call per task: a thin layer over the data block that prints the sentence it stands for."""
+"""One call per task: builds the code for the user's data, prints it and runs it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any
 
-import onecycle
-from onecycle.data.label import LabelledList
 from onecycle.errors import DataError, suggest
-from onecycle.recipes import layout
-from onecycle.recipes.sentence import Call, Sentence
-from onecycle.train.fit import LearningRate
-from onecycle.train.learner import Learner
+from onecycle.recipes.code import given
+from onecycle.recipes.layout import Layout, find_layout, proportional_size
+from onecycle.recipes.options import FineTuneOptions, Precision, Size
+from onecycle.recipes.pipeline import Call, Pipeline, public_package
+from onecycle.train.option_fields import takes_options
+from onecycle.train.options import TrainOptions
+from onecycle.vision.augment import PRESETS
 
-Task = Literal["auto", "classify", "tag", "segment", "points", "numbers", "text", "sentiment"]
-Precision = Literal["fp32", "bf16", "fp16"]
-Size = int | tuple[int, int]
+if TYPE_CHECKING:
+    from onecycle.train.learner import Learner
 
 
 @dataclass(frozen=True)
-class Usual:
-    """What a task takes where the user names nothing.
+class TaskDefaults:
+    """What is used for a task where the user passes nothing.
 
     Attributes:
-        metric: What is watched, and kept the best epoch of.
-        epochs: Of the second step.
-        batch_size: Items a batch.
+        metric: What is reported, and chooses the best epoch.
+        epochs: Epochs after the head was trained.
+        batch_size: Items per batch.
         learner: The function that makes the learner.
-        size: Pixels, or for texts tokens.
+        size: Largest number of pixels along a side, or of tokens; None takes the proportions of the images.
         precision: bf16 halves the time of a transformer wherever there is hardware for it.
     """
 
@@ -37,198 +37,154 @@ class Usual:
     epochs: int = 3
     batch_size: int = 64
     learner: str = "vision_learner"
-    size: int = 128
+    size: int | None = 128
     precision: Precision = "fp32"
 
 
-USUAL = {
-    "classify": Usual("accuracy"),
-    "tag": Usual("f1"),
-    "segment": Usual("mean_iou", epochs=7, batch_size=8, learner="unet_learner"),
-    "points": Usual("pixel_error", epochs=4, batch_size=32),
-    "numbers": Usual("mae", epochs=5),
-    "text": Usual("accuracy", epochs=2, batch_size=16, learner="text_learner", size=128, precision="bf16"),
+_TEXT = TaskDefaults("accuracy", epochs=2, batch_size=16, learner="text_learner", precision="bf16")
+TASK_DEFAULTS = {
+    "classify": TaskDefaults("accuracy"),
+    "tag": TaskDefaults("f1"),
+    "segment": TaskDefaults("mean_iou", epochs=7, batch_size=8, learner="unet_learner", size=None),
+    "points": TaskDefaults("pixel_error", epochs=4, batch_size=32),
+    "numbers": TaskDefaults("mae", epochs=5),
+    "text": _TEXT,
+    "sentiment": _TEXT,
 }
-USUAL["sentiment"] = USUAL["text"]
+
+# Options of training that are not passed on as they are: the pipeline completes the first two, the data has the seed.
+_COMPLETED = ("metrics", "callbacks", "seed")
 
 
-class Wishes(TypedDict, total=False):
-    """What `fine_tune` may be told; the meaning is told there, the defaults are those of `sentence_for`."""
-
-    labels: str | Path | None
-    column: str | Sequence[str] | None
-    delimiter: str | None
-    masks: str | None
-    codes: str | Path | None
-    ignore: str | None
-    group: str | None
-    task: Task
-    backbone: str | None
-    epochs: int | Sequence[int] | None
-    first_tuned: int | None
-    sizes: Sequence[Size] | None
-    lr: LearningRate
-    metric: str | None
-    augment: str
-    batch_size: int | Literal["auto"] | None
-    accumulate: int
-    checkpoint_activations: bool
-    precision: Precision | None
-    seed: int
-    missing: str
-
-
-def fine_tune(data: str | Path, **wishes: Unpack[Wishes]) -> Learner:
-    """Train a model on a folder of images or texts, in the two steps; print how.
+@takes_options(FineTuneOptions)
+def fine_tune(data: str | Path, **options: Any) -> Learner:
+    """Train a model on a folder of images or texts; print the code that does it.
 
     Args:
-        data: The folder. `train/` and `valid/` in it are the sides; else a fifth is held back at random. For texts also
-            a CSV, whose longest column holds them.
-        labels: A CSV that names the images and their labels; None labels by folder.
-        column: The CSV's column of labels; None finds it by its name. For points and numbers the columns.
-        delimiter: What separates several tags in one label; None finds it.
-        masks: For "segment": where the masks are, within `data`, such as "labels/{stem}_P.png"; None looks for them.
-        codes: For "segment": a text file of class names; None takes `codes.txt`.
-        ignore: For "segment": the class whose pixels do not count; None takes one called void.
-        group: A pattern such as "(.+)_[0-9]+": items for which it finds the same are never on both sides.
-        task: "classify" for one label an item, "tag" for several, "segment" for a class a pixel, "points", "numbers";
-            "text" (or "sentiment") for texts; "auto" looks at labels and masks.
-        backbone: Any timm name, for texts any encoder of Hugging Face; None takes one whose weights come as a package.
-        epochs: Epochs of the second step, one number or one a size; None takes the task's usual.
-        first_tuned: The first layer group of the second step: 0 tunes all layers; None takes what suits the model, for
-            photos and texts the upper half.
-        sizes: Image sizes in pixels, or (height, width), smaller first: progressive resizing. None takes 128, for
-            "segment" 180 along the shorter side. For texts the most tokens; None takes 128.
-        lr: A rate for the first step, or "auto".
-        metric: What to watch and keep the best epoch of; None takes the task's own.
-        augment: Name of a preset: "default", "satellite", "document" or "none".
-        batch_size: Items a batch; "auto" takes the largest that fits; None takes the task's usual.
-        accumulate: Batches a step.
-        checkpoint_activations: Less memory, more time.
-        precision: "fp32", or "bf16" and "fp16" for mixed precision; None takes the task's usual, for texts bf16.
-        seed: Decides the split and everything random.
-        missing: "drop" leaves out rows of the CSV whose image is not there; "raise" refuses them.
+        data: The folder. `train/` and `valid/` in it are the splits; without them a random fifth validates. For texts
+            also a CSV file, whose column with the longest texts is read.
+        options: All options of `FineTuneOptions`:
     Returns:
         The trained learner, with the weights of its best epoch; for tags with the best threshold.
+    Raises:
+        ModelError: An option is unknown or has an invalid value.
+        DataError: The data is not what the task needs.
+    Example:
+        >>> learner = oc.fine_tune("photos/", epochs=3)  # doctest: +SKIP
     """
-    sentence = sentence_for(data, **wishes)
-    print(sentence)
-    learner = prepare(sentence)
-    train(learner, sentence)
+    pipeline = build_pipeline(data, FineTuneOptions.from_keywords("fine_tune", **options))
+    print(pipeline)
+    learner = prepare(pipeline)
+    train(learner, pipeline)
     return learner
 
 
-def sentence_for(
-    data: str | Path,
-    *,
-    labels: str | Path | None = None,
-    column: str | Sequence[str] | None = None,
-    delimiter: str | None = None,
-    masks: str | None = None,
-    codes: str | Path | None = None,
-    ignore: str | None = None,
-    group: str | None = None,
-    task: Task = "auto",
-    backbone: str | None = None,
-    epochs: int | Sequence[int] | None = None,
-    first_tuned: int | None = None,
-    sizes: Sequence[Size] | None = None,
-    lr: LearningRate = "auto",
-    metric: str | None = None,
-    augment: str = "default",
-    batch_size: int | Literal["auto"] | None = None,
-    accumulate: int = 1,
-    checkpoint_activations: bool = False,
-    precision: Precision | None = None,
-    seed: int = 42,
-    missing: str = "raise",
-) -> Sentence:
-    """Look at the data and return the sentence that `fine_tune` stands for; the arguments are its own."""
-    presets = onecycle.augment.PRESETS
-    if augment not in presets:
-        raise DataError(
-            f"augment={augment!r}.", f"one of: {', '.join(presets)}.", "check it." + suggest(augment, presets)
-        )
-    if task not in ("auto", *USUAL):
-        raise DataError(f"task={task!r}.", f"auto, {', '.join(USUAL)}.", "check it." + suggest(str(task), USUAL))
-    if sizes is not None and not sizes:
-        raise DataError("No sizes were given.", "at least one.", "pass sizes=[128].")
-    folder, table = Path(data), None if labels is None else Path(labels)
-    if task == "auto" and (masks is not None or codes is not None):
-        task = "segment"
-    if table is None and task in ("tag", "numbers"):
-        what = {"tag": "Tags", "numbers": "Numbers"}[task]
-        raise DataError(
-            f"{what} were asked for without labels=.", f"a CSV of {what.lower()}.", "pass labels='labels.csv'."
-        )
-    columns = [column] if isinstance(column, str) else column
-    if task == "segment":
-        labelled = layout.by_masks(folder, masks, None if codes is None else Path(codes), ignore, seed, group)
-    elif task == "points":
-        labelled = (
-            layout.by_points(folder, table, columns, seed, missing, group) if table else layout.by_biwi(folder, seed)
-        )
-    elif task in ("text", "sentiment"):
-        labelled = layout.by_texts(folder, table, columns[0] if columns else None, delimiter, seed, group)
-    elif table is not None and task == "numbers":
-        labelled = layout.by_numbers(folder, table, columns, seed, missing, group)
-    elif table is not None:
-        first = columns[0] if columns else None
-        labelled, tags = layout.by_table(folder, table, first, delimiter, task, seed, missing, group)
-        task = "tag" if tags else "classify"
-    else:
-        labelled, task = layout.by_folder(folder, seed, group), "classify"
-    usual = USUAL[task]
-    if sizes is None:
-        sizes = [layout.rectangle(folder)] if task == "segment" else [usual.size]
-    named = (backbone,) if backbone else ()
-    if usual.learner == "text_learner":
-        transform = Call("tokenize", named, {"max_length": max(sizes)})
-    else:
-        transform = Call("transform", (), {"size": sizes[0]})
-        if task != "points" or augment != "default":  # for points the library's own default knows what may be mirrored
-            transform.options["augment"] = Call(f"augment.{augment}")
-    prepared = (
-        transform,
-        Call("databunch", (), {"batch_size": usual.batch_size if batch_size is None else batch_size, "seed": seed}),
+def build_pipeline(data: str | Path, options: FineTuneOptions | None = None) -> Pipeline:
+    """Look at the data and return the calls that train a model on it.
+
+    Args:
+        data: The folder, or for texts a CSV file.
+        options: None takes the default of every option.
+    Raises:
+        DataError: The data is not what the task needs, or an option does not fit it.
+    """
+    options = options or FineTuneOptions()
+    _check_augment(options.augment)
+    layout = find_layout(Path(data), options)
+    defaults = TASK_DEFAULTS[layout.task]
+    sizes = _sizes(Path(data), options, defaults)
+    precision = options.precision or defaults.precision
+    return Pipeline(
+        items=layout.items,
+        labelled=(layout.split, layout.label),
+        loaders=(_input_call(layout, options, defaults, sizes), _loader_call(options, defaults)),
+        learner=_learner_call(layout, options, defaults),
+        train=_training_call(options, defaults, sizes),
+        precision=None if precision == "fp32" else Call(f"to_{precision}"),
+        finish=(Call("tune_threshold"),) if layout.has_tags else (),
     )
-    metric, precision = metric or usual.metric, precision or usual.precision
-    parts: dict[str, Any] = {"metrics": [metric], "callbacks": [Call("KeepBest", (metric,))]}
-    parts |= {"accumulate": accumulate} if accumulate > 1 else {}
-    parts |= {"checkpoint_activations": True} if checkpoint_activations else {}
-    learner = Call(usual.learner, named, parts)
-    options: dict[str, Any] = {"lr": lr}
-    options |= {} if first_tuned is None else {"first_tuned": first_tuned}
-    if len(sizes) > 1:
-        options["sizes"] = list(sizes)
-    steps = Call("fine_tune", (usual.epochs if epochs is None else epochs,), options)
-    return Sentence(labelled, prepared, learner, steps, None if precision == "fp32" else Call(f"to_{precision}"))
 
 
-def labelled_list(sentence: Sentence) -> LabelledList:
-    """Run the sentence up to the labels."""
-    on: Any = onecycle
-    for call in sentence.labelled:
-        on = call.run(on)
-    labelled: LabelledList = on
-    return labelled
+def prepare(pipeline: Pipeline) -> Learner:
+    """Run the calls up to the learner."""
+    learner: Learner = pipeline.make_learner(pipeline.label(pipeline.find_items()))
+    return learner
 
 
-def prepare(sentence: Sentence, *, on_bad_item: str = "raise") -> Learner:
-    """Run the sentence up to the learner."""
-    on: Any = labelled_list(sentence)
-    for call in sentence.prepared:
-        extra = {"on_bad_item": on_bad_item} if call.name == "databunch" and on_bad_item != "raise" else {}
-        on = Call(call.name, call.arguments, {**call.options, **extra}).run(on)
-    made = Call(sentence.learner.name, (on, *sentence.learner.arguments), sentence.learner.options)
-    learner: Learner = made.run(onecycle)
-    return learner if sentence.precision is None else sentence.precision.run(learner)
-
-
-def train(learner: Learner, sentence: Sentence) -> None:
-    """Run the training call, and for tags find the threshold, also when training was interrupted."""
+def train(learner: Learner, pipeline: Pipeline) -> None:
+    """Train, then find the threshold of tags, also where training was interrupted after an epoch."""
     try:
-        sentence.train.run(learner)
+        pipeline.run_training(learner)
     finally:
-        if len(learner.history) and isinstance(learner.target, onecycle.MultiCategory):
-            learner.tune_threshold()
+        if len(learner.history):
+            pipeline.run_finish(learner)
+
+
+def _check_augment(name: str) -> None:
+    if name not in PRESETS:
+        raise DataError(
+            f"augment={name!r}.", f"one of: {', '.join(PRESETS)}.",
+            f"check the spelling.{suggest(str(name), PRESETS)}",
+        )  # fmt: skip
+
+
+def _sizes(data: Path, options: FineTuneOptions, defaults: TaskDefaults) -> list[Size]:
+    if options.sizes is None:
+        return [proportional_size(data) if defaults.size is None else defaults.size]
+    return [options.sizes] if isinstance(options.sizes, int) else list(options.sizes)
+
+
+def _backbone(options: FineTuneOptions) -> tuple[str, ...]:
+    return (options.backbone,) if options.backbone else ()
+
+
+def _input_call(layout: Layout, options: FineTuneOptions, defaults: TaskDefaults, sizes: list[Size]) -> Call:
+    """Return the call that prepares the inputs: `tokenize` for texts, `transform` for images."""
+    if defaults.learner == "text_learner":
+        return Call("tokenize", _backbone(options), {"max_length": max(_tokens(size) for size in sizes)})
+    call = Call("transform", (), {"size": sizes[0]})
+    # The default augmentation of points is the library's: it knows which points have a mirrored counterpart.
+    if layout.task != "points" or options.augment != "default":
+        call.options["augment"] = Call(f"augment.{options.augment}")
+    return call
+
+
+def _tokens(size: Size) -> int:
+    if isinstance(size, tuple):
+        raise DataError(f"sizes={size!r} for texts.", "numbers of tokens.", "pass sizes=128 (--sizes 128).")
+    return size
+
+
+def _loader_call(options: FineTuneOptions, defaults: TaskDefaults) -> Call:
+    batch_size = defaults.batch_size if options.batch_size is None else options.batch_size
+    call = Call("databunch", (), {"batch_size": batch_size, "seed": options.seed})
+    if options.on_bad_item != "raise":
+        call.options["on_bad_item"] = options.on_bad_item
+    return call
+
+
+def _learner_call(layout: Layout, options: FineTuneOptions, defaults: TaskDefaults) -> Call:
+    """Return the call that makes the learner, with every option of training that differs from its default."""
+    package = public_package()
+    metric = options.metric or ("f1" if layout.has_tags else defaults.metric)
+    metrics = [given(f"metrics[{number}]", each, package) for number, each in enumerate(options.metrics or ())]
+    callbacks = [given(f"callbacks[{number}]", each, package) for number, each in enumerate(options.callbacks)]
+    passed: dict[str, Any] = {
+        "metrics": [metric, *(each for each in metrics if each != metric)],
+        "callbacks": [Call("KeepBest", (metric,)), *callbacks],
+    }
+    for field in dataclasses.fields(TrainOptions):
+        value = getattr(options, field.name)
+        if field.name not in _COMPLETED and value is not field.default and value != field.default:
+            passed[field.name] = given(field.name, value, package)
+    return Call(defaults.learner, _backbone(options), passed)
+
+
+def _training_call(options: FineTuneOptions, defaults: TaskDefaults, sizes: list[Size]) -> Call:
+    epochs = defaults.epochs if options.epochs is None else options.epochs
+    call = Call("fine_tune", (epochs if isinstance(epochs, int) else list(epochs),), {"lr": options.lr})
+    if options.freeze_to is not None:
+        call.options["freeze_to"] = options.freeze_to
+    if len(sizes) > 1:
+        call.options["sizes"] = sizes
+    return call

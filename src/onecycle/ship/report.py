@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from onecycle.train.learner import Learner
 
 if TYPE_CHECKING:
-    from onecycle.data.figure import Picture
+    from onecycle.figure import Picture
 
 
 def write_report(learner: Learner, folder: str | Path) -> dict[str, Path]:
@@ -23,8 +23,8 @@ def write_report(learner: Learner, folder: str | Path) -> dict[str, Path]:
         "example predictions": learner.show_results(),
         "worst mistakes": learner.show_results(worst=True),
     }
-    for number, finding in enumerate(learner.findings, 1):
-        pictures[f"learning rate {number}"] = finding.plot()
+    for number, result in enumerate(learner.lr_finder_results, 1):
+        pictures[f"learning rate {number}"] = result.plot()
     for name, picture in pictures.items():
         written[name] = folder / f"{name.replace(' ', '_')}.png"
         picture.savefig(written[name], dpi=110)

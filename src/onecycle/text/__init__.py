@@ -1,1 +1,1 @@
-"""Texts: where they are, how they become tokens and batches, and the models that read them."""
+"""Texts: finding and tokenizing them, and the models that read them."""

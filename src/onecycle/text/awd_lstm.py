@@ -1,6 +1,6 @@
-"""AWD-LSTM: an LSTM with five kinds of dropout, and a classifier whose encoder it is.
+"""AWD-LSTM: an LSTM with five kinds of dropout.
 
-Source: Merity et al. 2017, arXiv:1708.02182; for classification Howard & Ruder 2018, arXiv:1801.06146.
+Source: Merity et al. 2017, arXiv:1708.02182.
 """
 
 from __future__ import annotations
@@ -13,23 +13,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from onecycle.train.groups import GroupedModel
-from onecycle.train.heads import make_head
-
-# (hidden state, cell state) of each layer, each (1, batch, size).
-State = list[tuple[Tensor, Tensor]]
+# (hidden state, cell state) of each layer, each (batch, size): tuples, so that rows of it can be taken.
+State = tuple[tuple[Tensor, Tensor], ...]
 
 
 @dataclass(frozen=True)
 class Dropouts:
-    """The five dropouts, each a probability.
+    """The five dropouts of an AWD-LSTM, each a probability.
 
     Attributes:
-        embedding: Of a word, wherever it stands in the batch.
-        input: Of a number of the embedding, the same at all places of a text.
-        weight: Of a weight from hidden state to hidden state, the same at all places.
-        hidden: Between layers, the same at all places of a text.
-        output: After the last layer, the same at all places of a text.
+        embedding: Of a word, at all its positions in the batch.
+        input: Of an element of the word vectors, the same at all positions of a text.
+        weight: Of a weight from hidden state to hidden state, the same at all positions.
+        hidden: Of an element between layers, the same at all positions of a text.
+        output: Of an element after the last layer, the same at all positions of a text.
+
+    Example:
+        >>> Dropouts(0.1, 0.2, 0.3, 0.4, 0.5).scaled(0.5)
+        Dropouts(embedding=0.05, input=0.1, weight=0.15, hidden=0.2, output=0.25)
     """
 
     embedding: float = 0.02
@@ -39,16 +40,18 @@ class Dropouts:
     output: float = 0.1
 
     def scaled(self, factor: float) -> Dropouts:
-        """Return all of them times `factor`: more for little data, less for much."""
+        """Return all probabilities times `factor`: above 1 for little data, below 1 for much."""
         return Dropouts(**{name: value * factor for name, value in asdict(self).items()})
 
 
-# For a classifier, which has far fewer labels than a language model has words: fastai's.
-CLASSIFIER = Dropouts(embedding=0.05, input=0.4, weight=0.5, hidden=0.3, output=0.4)
+class LSTMOutput(NamedTuple):
+    """Outputs of an `AwdLstm`.
 
-
-class Activations(NamedTuple):
-    """What the LSTM gives: its last layer's outputs, the same after dropout, (batch, length, width), and its state."""
+    Attributes:
+        raw: Outputs of the last layer, (batch, length, width).
+        dropped: The same after dropout.
+        state: The state after the last position.
+    """
 
     raw: Tensor
     dropped: Tensor
@@ -56,9 +59,20 @@ class Activations(NamedTuple):
 
 
 class WeightDropLSTM(nn.LSTM):
-    """One LSTM layer whose hidden-to-hidden weights are dropped, once a batch (DropConnect: Wan et al. 2013).
+    """One LSTM layer with dropout on its hidden-to-hidden weights, drawn once per batch.
 
-    The dropped weights are handed to torch's fused kernel, so a step costs as much as that of a plain `nn.LSTM`.
+    The dropped weights are passed to torch's fused kernel, so that a step is as fast as that of `nn.LSTM`.
+
+    Args:
+        inputs: Size of the inputs.
+        outputs: Size of the outputs.
+        weight_dropout: Probability of dropping a weight.
+    Source: Wan et al. 2013 (DropConnect).
+
+    Example:
+        >>> outputs, state = WeightDropLSTM(4, 6, 0.5)(torch.zeros(2, 3, 4))
+        >>> outputs.shape
+        torch.Size([2, 3, 6])
     """
 
     weight_ih_l0: Tensor
@@ -73,29 +87,36 @@ class WeightDropLSTM(nn.LSTM):
     def forward(  # type: ignore[override]
         self, inputs: Tensor, state: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Return outputs, (batch, length, outputs), and the state after the last place."""
+        """Return outputs, (batch, length, outputs), and the state after the last position, each (1, batch, outputs)."""
         if state is None:
             zeros = inputs.new_zeros(1, len(inputs), self.hidden_size)
             state = (zeros, zeros)
+        # Under autocast a state may come from a layer of another type.
+        state = (state[0].to(inputs.dtype), state[1].to(inputs.dtype))
         dropped = F.dropout(self.weight_hh_l0, self.weight_dropout, self.training)
         weights = [self.weight_ih_l0, dropped, self.bias_ih_l0, self.bias_hh_l0]
         if inputs.is_cuda:
-            weights = _in_one_piece(weights)
+            weights = _make_contiguous(weights)
         result = torch.lstm(inputs, state, weights, True, 1, 0.0, self.training, False, True)
         return result[0], (result[1], result[2])
 
 
-def _in_one_piece(weights: Sequence[Tensor]) -> list[Tensor]:
-    """Lay weights one after the other in memory; cuDNN warns and copies them at every call where they are not."""
+def _make_contiguous(weights: Sequence[Tensor]) -> list[Tensor]:
+    """Return weights that follow one another in memory; otherwise cuDNN warns, and copies them at every call."""
     flat = torch.cat([weight.flatten() for weight in weights])
     parts = torch.split(flat, [weight.numel() for weight in weights])
     return [part.view_as(weight) for part, weight in zip(parts, weights, strict=True)]
 
 
 def locked_dropout(inputs: Tensor, probability: float, training: bool) -> Tensor:
-    """Drop the same numbers at all places of a text, (batch, length, width).
+    """Drop the same elements at all positions of a text, (batch, length, width).
 
     Source: Gal & Ghahramani 2015, arXiv:1512.05287.
+
+    Example:
+        >>> dropped = locked_dropout(torch.ones(2, 3, 4), 0.5, training=True)
+        >>> torch.equal(dropped[:, 0], dropped[:, 1])
+        True
     """
     if not training or probability == 0:
         return inputs
@@ -104,15 +125,20 @@ def locked_dropout(inputs: Tensor, probability: float, training: bool) -> Tensor
 
 
 class AwdLstm(nn.Module):
-    """The encoder: tokens, int64, (batch, length), to outputs at each place, (batch, length, width).
+    """The encoder: token ids, int64, (batch, length), to outputs at each position, (batch, length, width).
 
     Args:
-        vocabulary: How many tokens there are.
-        width: Of the embedding and of the last layer, which must be alike for the weights to be tied.
-        hidden: Width of the other layers.
-        layers: How many LSTM layers.
+        vocabulary: Number of token ids.
+        pad: Id of the padding token.
+        width: Size of the embedding and of the last layer, which are equal so that their weights can be tied.
+        hidden: Size of the other layers.
+        layers: Number of LSTM layers.
         dropouts: The five dropouts.
-        pad: The token that fills up a batch.
+
+    Example:
+        >>> encoder = AwdLstm(100, pad=0, width=4, hidden=6, layers=2, dropouts=Dropouts())
+        >>> encoder(torch.ones(2, 3, dtype=torch.int64)).raw.shape
+        torch.Size([2, 3, 4])
     """
 
     def __init__(
@@ -126,100 +152,56 @@ class AwdLstm(nn.Module):
         self.dropouts, self.width, self.pad = dropouts, width, pad
         self.embedding = nn.Embedding(vocabulary, width, padding_idx=pad)
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
-        sizes = [width, *[hidden] * (layers - 1), width]
+        self._output_sizes = [*[hidden] * (layers - 1), width]
+        input_sizes = [width, *self._output_sizes[:-1]]
         self.layers = nn.ModuleList(
-            WeightDropLSTM(sizes[number], sizes[number + 1], dropouts.weight) for number in range(layers)
+            WeightDropLSTM(inputs, outputs, dropouts.weight)
+            for inputs, outputs in zip(input_sizes, self._output_sizes, strict=True)
         )
 
-    def forward(self, tokens: Tensor, state: State | None = None) -> Activations:
-        """Read on from `state`, or from the beginning of a text."""
-        return self.from_vectors(self.embed(tokens), state)
+    def forward(self, token_ids: Tensor, state: State | None = None) -> LSTMOutput:
+        """Read tokens, starting from `state`; None is a state of zeros."""
+        return self.forward_vectors(self.embed(token_ids), state)
 
-    def embed(self, tokens: Tensor) -> Tensor:
-        """Return the tokens' vectors, (batch, length, width); while training some words have none."""
-        vectors: Tensor = self.embedding(tokens)
+    def embed(self, token_ids: Tensor) -> Tensor:
+        """Return the tokens' vectors, (batch, length, width); while training those of some words are zeros."""
+        vectors: Tensor = self.embedding(token_ids)
         if not self.training or self.dropouts.embedding == 0:
             return vectors
         keep = 1 - self.dropouts.embedding
         words = vectors.new_empty(self.embedding.num_embeddings).bernoulli_(keep).div_(keep)
-        return vectors * words[tokens][..., None]
+        return vectors * words[token_ids][..., None]
 
-    def from_vectors(self, vectors: Tensor, state: State | None = None) -> Activations:
-        """Read vectors instead of tokens."""
+    def forward_vectors(self, vectors: Tensor, state: State | None = None) -> LSTMOutput:
+        """Read vectors, (batch, length, width), instead of tokens."""
         raw = dropped = locked_dropout(vectors, self.dropouts.input, self.training)
-        after: State = []
+        after: list[tuple[Tensor, Tensor]] = []
         for number, layer in enumerate(self.layers):
-            raw, last = layer(dropped, None if state is None else state[number])
-            after.append(last)
-            final = number == len(self.layers) - 1
-            probability = self.dropouts.output if final else self.dropouts.hidden
+            # torch's own states have the batch in the second dimension.
+            before = None if state is None else (state[number][0][None], state[number][1][None])
+            raw, (hidden, cell) = layer(dropped, before)
+            after.append((hidden[0], cell[0]))
+            is_last = number == len(self.layers) - 1
+            probability = self.dropouts.output if is_last else self.dropouts.hidden
             dropped = locked_dropout(raw, probability, self.training)
-        return Activations(raw, dropped, after)
+        return LSTMOutput(raw, dropped, tuple(after))
 
-    def groups(self, prefix: str) -> list[list[str]]:
-        """Return the names of all parameters below `prefix`: the embedding, then each layer."""
-        rows = [self.embedding, *self.layers]
-        stems = ["embedding", *(f"layers.{number}" for number in range(len(self.layers)))]
+    def initial_state(self, batch_size: int) -> State:
+        """Return a state of zeros on the device of the weights."""
+        weight = self.embedding.weight
+        return tuple(
+            (weight.new_zeros(batch_size, size), weight.new_zeros(batch_size, size)) for size in self._output_sizes
+        )
+
+    def layer_groups(self, prefix: str) -> list[list[str]]:
+        """Return the names of all parameters, with `prefix`: those of the embedding, then those of each layer."""
+        modules = {"embedding": self.embedding, **{f"layers.{n}": layer for n, layer in enumerate(self.layers)}}
         return [
-            [f"{prefix}{stem}.{name}" for name, _ in row.named_parameters()]
-            for stem, row in zip(stems, rows, strict=True)
+            [f"{prefix}{name}.{parameter}" for parameter, _ in module.named_parameters()]
+            for name, module in modules.items()
         ]
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> AwdLstm:
-        """Build the encoder that its `config` describes, with random weights."""
+        """Return an encoder with random weights as its `config` describes it."""
         return cls(**{**config, "dropouts": Dropouts(**config["dropouts"])})
-
-
-class ConcatPooling(nn.Module):
-    """The classifier's body: last, highest and mean output of the LSTM over the real tokens, (batch, 3 * width)."""
-
-    def __init__(self, encoder: AwdLstm) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.pad = encoder.pad
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Return one vector a text; padding stands at the end, so the LSTM reads it last and it changes nothing."""
-        outputs = self.encoder(tokens).dropped.float()
-        there = (tokens != self.pad)[..., None]
-        counts = there.sum(1).clamp_min(1)
-        last = outputs[torch.arange(len(tokens)), counts[:, 0] - 1]
-        highest = outputs.masked_fill(~there, -torch.inf).amax(1)
-        highest = highest.masked_fill(highest.isinf(), 0.0)
-        return torch.cat([last, highest, (outputs * there).sum(1) / counts], 1)
-
-
-class AwdLstmClassifier(GroupedModel):
-    """The encoder of a language model that gives one vector a text, and a head on it.
-
-    Args:
-        encoder: The AWD-LSTM.
-        outputs: Numbers the head gives.
-        hidden: Width of the head's hidden layer; 0 for a linear head.
-        dropout: Before the last layer; half of it before the hidden one.
-    """
-
-    def __init__(self, encoder: AwdLstm, outputs: int, *, hidden: int = 50, dropout: float = 0.1) -> None:
-        super().__init__()
-        self.config = {
-            "kind": "awd_lstm_classifier", "encoder": encoder.config, "outputs": outputs, "hidden": hidden,
-            "dropout": dropout,
-        }  # fmt: skip
-        self.body = ConcatPooling(encoder)
-        self.head = make_head(3 * encoder.width, outputs, hidden, dropout)
-
-    def layer_groups(self) -> list[list[str]]:
-        """The embedding, each LSTM layer, and the head."""
-        groups = self.body.encoder.groups("body.encoder.")  # type: ignore[operator, union-attr]
-        return [*groups, [f"head.{name}" for name, _ in self.head.named_parameters()]]
-
-    def to_config(self) -> dict[str, Any]:
-        """Everything but the weights."""
-        return dict(self.config)
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> AwdLstmClassifier:
-        """Build the model that `to_config` described, with random weights."""
-        parts = {key: value for key, value in config.items() if key not in ("kind", "encoder")}
-        return cls(AwdLstm.from_config(config["encoder"]), **parts)

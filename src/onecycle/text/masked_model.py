@@ -1,7 +1,7 @@
-"""A transformer encoder as a language model of masked tokens: which tokens were hidden?
+"""A transformer encoder as a masked language model: which tokens were masked?
 
-It learns from texts without labels, so that an encoder gets to know a field before it classifies (Gururangan et al.
-2020, arXiv:2004.10964).
+It is trained on texts without labels, to adapt an encoder to a field before it classifies (Gururangan et al. 2020,
+arXiv:2004.10964).
 """
 
 from __future__ import annotations
@@ -12,29 +12,42 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from onecycle.text.transformer import TransformerModel, plain_config, random_encoder
+from onecycle.registry import register
+from onecycle.text.transformer import TransformerModel, build_encoder, encoder_config
+from onecycle.train.layer_groups import FineTuning
 
 
 class TokenEncoder(nn.Module):
-    """The body: tokens, int64, (batch, length), to a vector for each, (batch, length, width)."""
+    """The body: token ids, int64, (batch, length), to a vector for each token, (batch, length, width).
+
+    Args:
+        encoder: A Hugging Face transformer with `last_hidden_state` in its outputs.
+        pad: Id of the padding token.
+    """
 
     def __init__(self, encoder: nn.Module, pad: int) -> None:
         super().__init__()
         self.encoder, self.pad = encoder, pad
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Return the tokens' vectors."""
-        states: Tensor = self.encoder(input_ids=tokens, attention_mask=(tokens != self.pad).long()).last_hidden_state
-        return states
+    def forward(self, token_ids: Tensor) -> Tensor:
+        """Return the tokens' vectors, (batch, length, width)."""
+        mask = (token_ids != self.pad).long()
+        vectors: Tensor = self.encoder(input_ids=token_ids, attention_mask=mask).last_hidden_state
+        return vectors
 
 
 class MaskedHead(nn.Module):
-    """Vectors to a score for every token, by the embedding's own weights, as BERT's (Devlin et al. 2018)."""
+    """Vectors to a score for each token, with the weights of the embedding, as in BERT (Devlin et al. 2018).
+
+    Args:
+        width: Size of the vectors.
+        vocabulary: Number of token ids.
+    """
 
     def __init__(self, width: int, vocabulary: int) -> None:
         super().__init__()
         self.dense, self.norm = nn.Linear(width, width), nn.LayerNorm(width)
-        # The vectors of a trained encoder are a good beginning as they are.
+        # The vectors of a trained encoder are a good start without a change.
         nn.init.eye_(self.dense.weight)
         nn.init.zeros_(self.dense.bias)
         self.bias = nn.Parameter(torch.zeros(vocabulary))
@@ -44,19 +57,28 @@ class MaskedHead(nn.Module):
         return F.linear(self.norm(F.gelu(self.dense(vectors))), weight, self.bias)
 
 
+@register("model", "masked_model")
 class MaskedModel(TransformerModel):
-    """A transformer encoder that says which tokens were masked.
+    """A transformer encoder that predicts masked tokens.
 
     Args:
-        encoder: As `load_encoder` or `random_encoder` give it.
-        pad: The token that fills up a batch.
+        encoder: A transformer from `load_encoder` or `build_encoder`.
+        pad: Id of the padding token.
+
+    Example:
+        >>> encoder = build_encoder({
+        ...     "model_type": "bert", "vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 2,
+        ...     "num_attention_heads": 2, "intermediate_size": 24})
+        >>> MaskedModel(encoder, pad=0)(torch.ones(2, 5, dtype=torch.int64)).shape
+        torch.Size([2, 5, 50])
     """
 
-    frozen_epochs = 0  # the head alone, on an encoder that has never seen a mask, learns little
+    # The head alone, on an encoder that was never trained on masks, learns little.
+    fine_tuning = FineTuning(frozen_epochs=0)
 
     def __init__(self, encoder: nn.Module, *, pad: int) -> None:
         super().__init__()
-        self.config = {"kind": "masked_model", "encoder": plain_config(encoder), "pad": pad}
+        self.config = {"kind": "masked_model", "encoder": encoder_config(encoder), "pad": pad}
         self.body = TokenEncoder(encoder, pad)
         vocabulary, width = self._embedding().shape
         self.head = MaskedHead(width, vocabulary)
@@ -66,11 +88,10 @@ class MaskedModel(TransformerModel):
         return weight
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return logits of each token, (batch, length, vocabulary)."""
+        """Return the logits of each token, (batch, length, vocabulary)."""
         logits: Tensor = self.head(self.body(inputs), self._embedding())
         return logits
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> MaskedModel:
-        """Build the model that `to_config` described, with random weights."""
-        return cls(random_encoder(config["encoder"]), pad=config["pad"])
+        return cls(build_encoder(config["encoder"]), pad=config["pad"])

@@ -1,8 +1,7 @@
-"""From text to numbers and back: an encoder's own tokenizer, or one trained on the training texts."""
+"""From text to token ids and back, with an encoder's own tokenizer or one trained on the training texts."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -15,40 +14,50 @@ import pyarrow as pa
 import tokenizers
 
 from onecycle.data.progress import progress
+from onecycle.deprecation import warn_renamed
 from onecycle.errors import DataError
+from onecycle.text.encoder_tokenizer import load_encoder_tokenizer, read_special_tokens
 from onecycle.text.encoders import DEFAULT_ENCODER, locate_encoder
-from onecycle.text.marks import MARKED, mark, unmark
+from onecycle.text.special_tokens import SPECIAL_TOKEN_PATTERN, decode_case, encode_case
 
-# Said here, or every worker that is forked after texts were tokenised complains that nothing was said.
+# Without a value, every worker that is forked after texts were tokenized prints a warning.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 
-PIECE = 1000
-# A token stands for four to five characters. Both ends of a long text that should suffice are tried before all of it.
-CHARACTERS_A_TOKEN, SPARE = 6, 8
-# Film reviews, and most texts that judge, say at their end what they think (Sun et al. 2019, arXiv:1905.05583).
-BEGINNING = 0.25
+TEXTS_PER_BLOCK = 1000
+# A token stands for four to five characters. Of a long text, both ends with this many are tried before the whole.
+CHARACTERS_PER_TOKEN, SPARE_TOKENS = 6, 8
+# Film reviews, and most texts with an opinion, state it at their end (Sun et al. 2019, arXiv:1905.05583).
+DEFAULT_BEGINNING = 0.25
 
-PADS = ("[PAD]", "<pad>", "xxpad", "<|padding|>", "<|endoftext|>", "</s>")
-MASKS = ("[MASK]", "<mask>")
-# What files of tokenizers without a tokenizer.json are called.
-OLDER = ("*vocab*", "*.model", "merges.txt")
+PAD_TOKENS = ("[PAD]", "<pad>", "xxpad", "<|padding|>", "<|endoftext|>", "</s>")
+MASK_TOKENS = ("[MASK]", "<mask>")
 
 
 class Tokenizer:
-    """Cuts texts into tokens, and gives each its number.
+    """Splits texts into tokens, and gives each token its id.
 
     Args:
-        name: What it belongs to: an encoder's name or folder, or "words" or "bpe" for one that was trained here.
-        core: The Hugging Face tokenizer; None takes that of the encoder `name`, when it is first needed.
-        pad: The token that batches are padded with; None finds it.
-        mask: The token that hides others; None finds it, where there is one.
+        name: The name or folder of the encoder that it belongs to, or "words" or "bpe" if it was trained on the texts.
+        core: The Hugging Face tokenizer; None loads that of the encoder `name` when it is first needed.
+        pad: The padding token; None looks for a usual one.
+        mask: The mask token; None looks for a usual one.
+
+    Attributes:
+        name: See above.
+
+    Example:
+        >>> tokenizer = Tokenizer("all-MiniLM-L6-v2")
+        >>> tokenizer.encode("A good film.")
+        [101, 1037, 2204, 2143, 1012, 102]
+        >>> tokenizer.decode([101, 1037, 2204, 2143, 1012, 102])
+        'a good film.'
     """
 
     def __init__(
         self, name: str, core: tokenizers.Tokenizer | None = None, *, pad: str | None = None, mask: str | None = None
     ) -> None:
         self.name = name
-        self._given, self._pad, self._mask = core, pad, mask
+        self._core, self._pad_token, self._mask_token = core, pad, mask
 
     def __repr__(self) -> str:
         return f"Tokenizer of {self.name}"
@@ -59,160 +68,181 @@ class Tokenizer:
     def __hash__(self) -> int:
         return hash(self.name)
 
+    # --- the vocabulary ---
+
     @property
-    def marked(self) -> bool:
-        """Whether capitals and repetitions are marked first, see `marks`: so do those that are trained here."""
+    def encodes_case(self) -> bool:
+        """Whether texts are put into lower case with special tokens first, as for tokenizers trained on the texts."""
         return self.name in ("words", "bpe")
 
     @cached_property
     def core(self) -> tokenizers.Tokenizer:
-        """The Hugging Face tokenizer; it neither pads nor truncates, and takes "[SEP]" in a text for plain text."""
-        core = _of_encoder(self.name) if self._given is None else self._given
+        """The Hugging Face tokenizer; it neither pads nor truncates, and reads "[SEP]" within a text as plain text."""
+        core = load_encoder_tokenizer(self.name) if self._core is None else self._core
         core.no_padding()
         core.no_truncation()
-        core.encode_special_tokens = not self.marked
+        core.encode_special_tokens = not self.encodes_case
         return core
 
     @property
-    def size(self) -> int:
-        """How many tokens there are."""
+    def vocabulary_size(self) -> int:
+        """Number of tokens."""
         return int(self.core.get_vocab_size())
 
     @cached_property
+    def embedding_rows(self) -> int:
+        """Number of rows that an embedding of the token ids needs: the highest id plus one; ids may have gaps."""
+        return int(max(self.core.get_vocab().values())) + 1
+
+    @cached_property
     def pad(self) -> int:
-        """The number that batches are padded with."""
-        number = self._number(self._pad, PADS)
-        if number is None:
+        """Id of the padding token.
+
+        Raises:
+            DataError: The tokenizer has none.
+        """
+        token_id = self._find_id(self._pad_token, PAD_TOKENS)
+        if token_id is None:
             raise DataError(
-                f"The tokenizer of {self.name} has no token to pad with.",
-                f"one of: {', '.join(PADS)}.",
+                f"The tokenizer of {self.name} has no padding token.",
+                f"one of: {', '.join(PAD_TOKENS)}.",
                 "pass Tokenizer(name, core, pad=...), or use another encoder.",
             )
-        return number
+        return token_id
 
     @cached_property
     def mask(self) -> int | None:
-        """The number that hides others, or None where there is none."""
-        return self._number(self._mask, MASKS)
+        """Id of the mask token, or None where there is none."""
+        return self._find_id(self._mask_token, MASK_TOKENS)
 
     @cached_property
-    def special(self) -> frozenset[int]:
-        """The numbers of all special tokens."""
+    def special_ids(self) -> frozenset[int]:
+        """Ids of all special tokens."""
         return frozenset(
-            number for number, token in self.core.get_added_tokens_decoder().items() if token.special
+            token_id for token_id, token in self.core.get_added_tokens_decoder().items() if token.special
         )  # fmt: skip
 
     @property
     def prefix(self) -> tuple[int, ...]:
-        """What is put before each text, such as [CLS]."""
-        return self._around[0]
+        """Ids of the tokens that are put before each text, such as [CLS]."""
+        return self._prefix_and_suffix[0]
 
     @property
     def suffix(self) -> tuple[int, ...]:
-        """What is put behind each text, such as [SEP]."""
-        return self._around[1]
+        """Ids of the tokens that are put after each text, such as [SEP]."""
+        return self._prefix_and_suffix[1]
 
     @cached_property
-    def _around(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        found = self.core.encode("a a")
-        plain = [place for place, special in enumerate(found.special_tokens_mask) if not special]
-        return tuple(found.ids[: plain[0]]), tuple(found.ids[plain[-1] + 1 :])
+    def _prefix_and_suffix(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        encoding = self.core.encode("a a")
+        plain = [position for position, special in enumerate(encoding.special_tokens_mask) if not special]
+        return tuple(encoding.ids[: plain[0]]), tuple(encoding.ids[plain[-1] + 1 :])
 
-    def _number(self, token: str | None, usual: Sequence[str]) -> int | None:
+    def _find_id(self, token: str | None, usual: Sequence[str]) -> int | None:
         candidates = usual if token is None else (token,)
-        return next((number for one in candidates if (number := self.core.token_to_id(one)) is not None), None)
+        found = map(self.core.token_to_id, candidates)
+        return next((token_id for token_id in found if token_id is not None), None)
 
-    # --- texts to numbers ---
+    # --- from texts to token ids ---
 
-    def encode(self, text: str, max_length: int | None = None, beginning: float = BEGINNING) -> list[int]:
-        """Return a text's numbers, with those around it; of a long text `max_length` of them, see `truncated`."""
-        return self._encoded([text], max_length, beginning)[0]
+    def encode(self, text: str, max_length: int | None = None, beginning: float = DEFAULT_BEGINNING) -> list[int]:
+        """Return the token ids of a text, with prefix and suffix; a long text is truncated, see `truncate`."""
+        return self._encode([text], max_length, beginning)[0]
 
     def encode_all(
         self,
         texts: Iterable[str],
         max_length: int | None = None,
-        beginning: float = BEGINNING,
+        beginning: float = DEFAULT_BEGINNING,
         *,
         total: int | None = None,
     ) -> Iterator[pa.Array]:
-        """Yield the numbers of many texts, list<int32>, in pieces of a thousand, on all processors at once.
+        """Yield the token ids of many texts, list<int32>, a thousand texts at a time, on all processors.
 
         Args:
             texts: The texts.
-            max_length: The most numbers a text.
-            beginning: As for `truncated`.
-            total: How many texts there are, for the progress bar.
+            max_length: The most tokens of a text.
+            beginning: As for `truncate`.
+            total: Number of texts, for the progress bar.
         """
         remaining = iter(texts)
-        pieces = iter(lambda: list(islice(remaining, PIECE)), [])
-        for piece in progress(pieces, "tokenising", -(-(total or 0) // PIECE)):
-            yield _as_lists(self._encoded(piece, max_length, beginning))
+        blocks = iter(lambda: list(islice(remaining, TEXTS_PER_BLOCK)), [])
+        for block in progress(blocks, "tokenizing", -(-(total or 0) // TEXTS_PER_BLOCK)):
+            yield _to_list_array(self._encode(block, max_length, beginning))
 
-    def _encoded(self, texts: list[str], max_length: int | None, beginning: float) -> list[list[int]]:
-        """Encode texts; of those that are surely longer than wanted, both ends are tried before all of it."""
+    def _encode(self, texts: list[str], max_length: int | None, beginning: float) -> list[list[int]]:
+        """Encode texts; of those that are certainly too long, both ends are tried before the whole text."""
         if max_length is None:
-            return self._all_of(texts)
-        front, back = self.shares(max_length, beginning)
-        characters = [(share + SPARE) * CHARACTERS_A_TOKEN for share in (front, back)]
+            return self._encode_whole(texts)
+        front, back = self.split_length(max_length, beginning)
+        characters = [(count + SPARE_TOKENS) * CHARACTERS_PER_TOKEN for count in (front, back)]
         ends = {row: both for row, text in enumerate(texts) if (both := _both_ends(text, *characters))}
-        encoded = self._all_of(list(chain.from_iterable(ends.values())))
-        found = {
+        encoded = self._encode_whole(list(chain.from_iterable(ends.values())))
+        result = {
             row: [*first[:front], *last[len(last) - back :]]
             for row, first, last in zip(ends, encoded[::2], encoded[1::2], strict=True)
-            if len(first) >= front + SPARE and len(last) >= back + SPARE
+            if len(first) >= front + SPARE_TOKENS and len(last) >= back + SPARE_TOKENS
         }
-        others = [row for row in range(len(texts)) if row not in found]
-        for row, numbers in zip(others, self._all_of([texts[row] for row in others]), strict=True):
-            found[row] = self.truncated(numbers, max_length, beginning)
-        return [found[row] for row in range(len(texts))]
+        others = [row for row in range(len(texts)) if row not in result]
+        for row, token_ids in zip(others, self._encode_whole([texts[row] for row in others]), strict=True):
+            result[row] = self.truncate(token_ids, max_length, beginning)
+        return [result[row] for row in range(len(texts))]
 
-    def _all_of(self, texts: list[str]) -> list[list[int]]:
-        if self.marked:
-            texts = [mark(text) for text in texts]
-        # Nothing is left of a text of characters that a tokenizer drops.
-        nothing = [*self.prefix, *self.suffix] or [self.pad]
-        return [encoding.ids or nothing for encoding in self.core.encode_batch_fast(texts)]
+    def _encode_whole(self, texts: list[str]) -> list[list[int]]:
+        if self.encodes_case:
+            texts = [encode_case(text) for text in texts]
+        # A text of characters that the tokenizer drops has no token of its own.
+        empty = [*self.prefix, *self.suffix] or [self.pad]
+        return [encoding.ids or empty for encoding in self.core.encode_batch_fast(texts)]
 
-    def truncated(self, numbers: list[int], max_length: int, beginning: float = BEGINNING) -> list[int]:
-        """Return at most `max_length` of a text's numbers, with those around it: its middle is left out.
+    def truncate(self, token_ids: list[int], max_length: int, beginning: float = DEFAULT_BEGINNING) -> list[int]:
+        """Return at most `max_length` of a text's token ids; the middle of a long text is left out.
 
         Args:
-            numbers: All of them.
-            max_length: How many may stay.
-            beginning: Which share of them is from the text's beginning, 0 to 1; the others are from its end.
+            token_ids: Those of the whole text, with prefix and suffix.
+            max_length: The most that are returned.
+            beginning: The fraction of them from the beginning of the text, 0 to 1; the others are from its end.
         """
-        if len(numbers) <= max_length:
-            return numbers
-        front, back = self.shares(max_length, beginning)
-        return [*numbers[:front], *numbers[len(numbers) - back :]]
+        if len(token_ids) <= max_length:
+            return token_ids
+        front, back = self.split_length(max_length, beginning)
+        return [*token_ids[:front], *token_ids[len(token_ids) - back :]]
 
-    def shares(self, max_length: int, beginning: float) -> tuple[int, int]:
-        """Return how many numbers of a long text are from its beginning and its end, with those around it."""
-        least, most = len(self.prefix), max_length - len(self.suffix)
-        front = least + round((most - least) * beginning)
+    def split_length(self, max_length: int, beginning: float) -> tuple[int, int]:
+        """Return how many tokens of a long text are from its beginning, prefix included, and from its end, with suffix.
+
+        Example:
+            >>> Tokenizer("all-MiniLM-L6-v2").split_length(10, beginning=0.25)
+            (3, 7)
+        """
+        lowest, highest = len(self.prefix), max_length - len(self.suffix)
+        front = lowest + round((highest - lowest) * beginning)
         return front, max_length - front
 
     # --- and back ---
 
-    def tokens(self, numbers: Iterable[int]) -> list[str]:
-        """Return the tokens that numbers stand for."""
-        return [self.core.id_to_token(int(number)) or "?" for number in numbers]
+    def ids_to_tokens(self, token_ids: Iterable[int]) -> list[str]:
+        """Return the tokens of token ids; an unknown id becomes "?"."""
+        return [self.core.id_to_token(int(token_id)) or "?" for token_id in token_ids]
 
-    def decode(self, numbers: Iterable[int]) -> str:
-        """Return the text that numbers stand for, as it can best be read; padding and special tokens are left out."""
-        kept = [int(number) for number in numbers if number != self.pad]
+    def decode(self, token_ids: Iterable[int]) -> str:
+        """Return the readable text of token ids, without padding and special tokens."""
+        without_padding = [int(token_id) for token_id in token_ids if token_id != self.pad]
         if self.name == "words":
-            return unmark(self.tokens(kept))
+            return decode_case(self.ids_to_tokens(without_padding))
         if self.name == "bpe":
-            text = self.core.decode(kept, skip_special_tokens=False)
-            return unmark(MARKED.sub(r" \1 ", text).split(), words=False)
-        return str(self.core.decode(kept))
+            text = self.core.decode(without_padding, skip_special_tokens=False)
+            return decode_case(SPECIAL_TOKEN_PATTERN.sub(r" \1 ", text).split(), words=False)
+        return str(self.core.decode(without_padding))
 
     # --- bundles ---
 
+    def has_same_ids_as(self, other: Tokenizer) -> bool:
+        """Return whether both tokenizers give every text the same token ids, even if their names differ."""
+        return self.encodes_case == other.encodes_case and self.core.to_str() == other.core.to_str()
+
     def to_config(self) -> dict[str, Any]:
-        """All of it."""
+        """Return name, padding token, mask token and the whole Hugging Face tokenizer as JSON."""
         pad, mask = self.core.id_to_token(self.pad), None if self.mask is None else self.core.id_to_token(self.mask)
         return {"name": self.name, "pad": pad, "mask": mask, "tokenizer": self.core.to_str()}
 
@@ -223,58 +253,45 @@ class Tokenizer:
         return cls(config["name"], core, pad=config["pad"], mask=config["mask"])
 
     @classmethod
-    def of_encoder(cls, name: str | Path = DEFAULT_ENCODER) -> Tokenizer:
+    def from_encoder(cls, name: str | Path = DEFAULT_ENCODER) -> Tokenizer:
         """Return an encoder's own tokenizer.
 
+        Args:
+            name: The encoder's name or folder.
         Raises:
             ModelError: There is no such encoder.
         """
-        folder = locate_encoder(name)
-        named = _named_tokens(folder)
-        return cls(str(name), _of_encoder(folder), pad=named.get("pad_token"), mask=named.get("mask_token"))
+        named = read_special_tokens(locate_encoder(name))
+        core = load_encoder_tokenizer(name)
+        return cls(str(name), core, pad=named.get("pad_token"), mask=named.get("mask_token"))
 
+    # --- old names ---
 
-def _of_encoder(name: str | Path) -> tokenizers.Tokenizer:
-    folder = locate_encoder(name)
-    file = folder / "tokenizer.json"
-    if file.is_file():
-        return tokenizers.Tokenizer.from_file(str(file))
-    from transformers import AutoTokenizer  # builds it from older files, such as vocab.txt
+    @property
+    def size(self) -> int:
+        """Deprecated: use `vocabulary_size`."""
+        warn_renamed("Tokenizer.size", "Tokenizer.vocabulary_size")
+        return self.vocabulary_size
 
-    try:
-        if not any(match for pattern in OLDER for match in folder.glob(pattern)):
-            raise OSError("it has no file of a tokenizer")
-        core: tokenizers.Tokenizer = AutoTokenizer.from_pretrained(folder).backend_tokenizer
-    except (OSError, ValueError, AttributeError) as error:
-        raise DataError(
-            f"{folder} holds no tokenizer that can be used: {type(error).__name__}: {error}",
-            "a tokenizer.json, or the files of a tokenizer that transformers can convert.",
-            "use another encoder, or pass a Tokenizer.",
-        ) from error
-    return core
+    def tokens(self, numbers: Iterable[int]) -> list[str]:
+        """Deprecated: use `ids_to_tokens`."""
+        warn_renamed("Tokenizer.tokens()", "Tokenizer.ids_to_tokens()")
+        return self.ids_to_tokens(numbers)
 
-
-def _named_tokens(folder: Path) -> dict[str, str]:
-    """Return what an encoder calls its special tokens, such as {"pad_token": "<pad>"}."""
-    named: dict[str, str] = {}
-    for name in ("special_tokens_map.json", "tokenizer_config.json"):
-        file = folder / name
-        held = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-        for key in ("pad_token", "mask_token"):
-            token = held.get(key)
-            token = token.get("content") if isinstance(token, dict) else token
-            if isinstance(token, str):
-                named.setdefault(key, token)
-    return named
+    @classmethod
+    def of_encoder(cls, name: str | Path = DEFAULT_ENCODER) -> Tokenizer:
+        """Deprecated: use `from_encoder`."""
+        warn_renamed("Tokenizer.of_encoder()", "Tokenizer.from_encoder()")
+        return cls.from_encoder(name)
 
 
 def _both_ends(text: str, front: int, back: int) -> tuple[str, str] | None:
-    """Return so many characters of a text's beginning and of its end, of whole words; None where they would meet."""
+    """Return about this many characters of a text's beginning and end, in whole words; None if they would overlap."""
     end, start = text.rfind(" ", 0, front), text.find(" ", max(len(text) - back, 0))
     return (text[:end], text[start:]) if 0 <= end < start else None
 
 
-def _as_lists(numbers: list[list[int]]) -> pa.Array:
-    offsets = np.cumsum([0, *map(len, numbers)], dtype=np.int32)
-    values = np.fromiter(chain.from_iterable(numbers), np.int32, int(offsets[-1]))
+def _to_list_array(token_ids: list[list[int]]) -> pa.Array:
+    offsets = np.cumsum([0, *map(len, token_ids)], dtype=np.int32)
+    values = np.fromiter(chain.from_iterable(token_ids), np.int32, int(offsets[-1]))
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))

@@ -1,4 +1,4 @@
-"""Transformer encoders of Hugging Face: read from a folder or built from a config, and what must be known of them."""
+"""Hugging Face transformer encoders: loaded from a folder or built from a config, and their properties."""
 
 from __future__ import annotations
 
@@ -12,61 +12,70 @@ from torch import nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig
 
 from onecycle.errors import ModelError
-from onecycle.train.groups import GroupedModel
+from onecycle.train.layer_groups import GroupedModel
+
+# Of an encoder that has no limit.
+NO_LIMIT = 2**31
 
 
 class TransformerModel(GroupedModel):
-    """A model whose body holds a transformer as `encoder`."""
+    """A model whose body has a transformer as its `encoder`."""
 
     config: dict[str, Any]
 
     def layer_groups(self) -> list[list[str]]:
-        """Embeddings, the lower and the upper half of the encoder's blocks, and the head."""
+        """Return the names of all parameters: embeddings, lower half of the blocks, upper half, and head."""
         groups = [[f"body.encoder.{name}" for name in group] for group in encoder_groups(self.body.encoder)]  # type: ignore[arg-type]
         return [*groups, [f"head.{name}" for name, _ in self.head.named_parameters()]]
 
     def checkpoint_activations(self) -> None:
-        """Let the encoder recompute its activations."""
         checkpoint_encoder(self.body.encoder)  # type: ignore[arg-type]
 
     def to_config(self) -> dict[str, Any]:
-        """Everything but the weights."""
         return dict(self.config)
 
 
 def load_encoder(folder: str | Path) -> nn.Module:
-    """Return the encoder that lies in a folder, from its `config.json` and `model.safetensors`; no code, no pickle.
+    """Return the encoder in a folder, from its `config.json` and `model.safetensors`; no code and no pickle is loaded.
 
     Raises:
-        ModelError: It cannot be read, or is of a kind that transformers does not know.
+        ModelError: It cannot be read, or transformers has no model of its kind.
     """
     try:
-        with quiet():
-            config = _lean(AutoConfig.from_pretrained(folder, local_files_only=True))
+        with silence_transformers():
+            config = _without_attention_dropout(AutoConfig.from_pretrained(folder, local_files_only=True))
             encoder = AutoModel.from_pretrained(folder, config=config, local_files_only=True, use_safetensors=True)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(
             f"No encoder can be read from {folder}: {str(error).strip().splitlines()[0]}",
             "a folder with the config.json and model.safetensors of a transformer encoder.",
-            "check the folder, or name another encoder.",
+            "check the folder, or pass the name of another encoder.",
         ) from error
     return _without_pooler(encoder)
 
 
-def random_encoder(config: dict[str, Any]) -> nn.Module:
-    """Return an encoder with random weights, as its config describes it. Only transformers' own kinds can be built."""
+def build_encoder(config: dict[str, Any]) -> nn.Module:
+    """Return an encoder with random weights from its config; only the models of transformers can be built.
+
+    Example:
+        >>> encoder = build_encoder({
+        ...     "model_type": "bert", "vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 2,
+        ...     "num_attention_heads": 2, "intermediate_size": 24, "max_position_embeddings": 20})
+        >>> max_tokens(encoder)
+        20
+    """
     known = AutoConfig.for_model(**config)
-    return _without_pooler(AutoModel.from_config(_lean(known)))
+    return _without_pooler(AutoModel.from_config(_without_attention_dropout(known)))
 
 
-def plain_config(encoder: nn.Module) -> dict[str, Any]:
-    """Return an encoder's config as JSON, without the path that it came from."""
+def encoder_config(encoder: nn.Module) -> dict[str, Any]:
+    """Return an encoder's config as JSON, without the path that it was loaded from."""
     config = cast(PretrainedConfig, encoder.config).to_dict()
     return {key: value for key, value in config.items() if key not in ("_name_or_path", "auto_map")}
 
 
-def _lean(config: PretrainedConfig) -> PretrainedConfig:
-    """Return the config without dropout on attention, which keeps the fused kernels from being used.
+def _without_attention_dropout(config: PretrainedConfig) -> PretrainedConfig:
+    """Return the config without dropout in attention, which prevents the use of fused kernels.
 
     On a CPU, forward and backward passes of MiniLM take about 0.6 of the time without it.
     """
@@ -77,52 +86,59 @@ def _lean(config: PretrainedConfig) -> PretrainedConfig:
 
 
 def _without_pooler(encoder: Any) -> nn.Module:
-    # BERT's own layer on the first token: we pool ourselves, and weights that never learn are only in the way.
+    # BERT has a layer on the first token's vector. It is not used, and its weights would never be trained.
     if getattr(encoder, "pooler", None) is not None:
         encoder.pooler = None
     return cast(nn.Module, encoder)
 
 
-def most_tokens(encoder: nn.Module) -> int:
-    """Return how many tokens an encoder can read at once; a very large number where nothing limits it."""
+def max_tokens(encoder: nn.Module) -> int:
+    """Return how many tokens an encoder can read at once; `NO_LIMIT` if it has no limit."""
     positions = getattr(encoder.config, "max_position_embeddings", None)
     if positions is None or positions < 0:
-        return 2**31
+        return NO_LIMIT
     for module in encoder.modules():
-        # RoBERTa and its like count positions from the padding's number on.
+        # RoBERTa and similar models count positions from the padding id plus one.
         if isinstance(module, nn.Embedding) and module.num_embeddings == positions and module.padding_idx is not None:
             return int(positions) - module.padding_idx - 1
     return int(positions)
 
 
 def encoder_groups(encoder: nn.Module) -> list[list[str]]:
-    """Return the names of an encoder's parameters: before its blocks, their lower half, their upper with the rest."""
+    """Return the names of an encoder's parameters: before its blocks, lower half of the blocks, and upper half.
+
+    Parameters after the blocks are in the last group.
+
+    Raises:
+        ModelError: The encoder has no list of blocks.
+    """
     lists = [(name, module) for name, module in encoder.named_modules() if isinstance(module, nn.ModuleList)]
     if not lists:
         raise ModelError(
-            f"A {type(encoder).__name__} has no list of blocks.", "a transformer encoder.", "name another encoder."
+            f"A {type(encoder).__name__} has no list of blocks.",
+            "a transformer encoder.",
+            "pass the name of another encoder.",
         )
-    stem, blocks = max(lists, key=lambda pair: sum(parameter.numel() for parameter in pair[1].parameters()))
-    half = len(blocks) // 2
-    lower = {f"{stem}.{number}." for number in range(half)}
+    prefix, blocks = max(lists, key=lambda pair: sum(parameter.numel() for parameter in pair[1].parameters()))
+    lower = tuple(f"{prefix}.{number}." for number in range(len(blocks) // 2))
     groups: list[list[str]] = [[], [], []]
-    place = 0
+    group = 0
     for name, _ in encoder.named_parameters():
-        if name.startswith(f"{stem}."):
-            place = 1 if any(name.startswith(prefix) for prefix in lower) else 2
-        groups[place].append(name)  # what comes after the blocks goes with the upper ones
+        if name.startswith(f"{prefix}."):
+            group = 1 if name.startswith(lower) else 2
+        groups[group].append(name)
     return [group for group in groups if group]
 
 
 def checkpoint_encoder(encoder: nn.Module) -> None:
-    """Let a transformer recompute its activations in the backward pass.
+    """Make a transformer recompute its activations in the backward pass, which saves memory.
 
     Raises:
-        ModelError: It cannot.
+        ModelError: The transformer does not support it.
     """
     try:
-        switch = getattr(encoder, "activation_checkpointing_enable", None) or encoder.gradient_checkpointing_enable
-        switch({"use_reentrant": False})  # type: ignore[operator]
+        enable = getattr(encoder, "activation_checkpointing_enable", None) or encoder.gradient_checkpointing_enable
+        enable({"use_reentrant": False})  # type: ignore[operator]
     except ValueError as error:
         raise ModelError(
             f"A {type(encoder).__name__} cannot recompute its activations.",
@@ -132,15 +148,15 @@ def checkpoint_encoder(encoder: nn.Module) -> None:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Keep transformers from reporting on weights that a model has or lacks, and from drawing progress bars."""
-    log: Any = transformers.utils.logging
-    level, bars = log.get_verbosity(), log.is_progress_bar_enabled()
-    log.set_verbosity_error()
-    log.disable_progress_bar()
+def silence_transformers() -> Iterator[None]:
+    """Silence the reports of transformers on missing and unexpected weights, and its progress bars."""
+    logging: Any = transformers.utils.logging
+    level, has_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
     try:
         yield
     finally:
-        log.set_verbosity(level)
-        if bars:
-            log.enable_progress_bar()
+        logging.set_verbosity(level)
+        if has_bars:
+            logging.enable_progress_bar()

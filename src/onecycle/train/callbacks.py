@@ -1,22 +1,20 @@
-"""The callbacks that most people want."""
+"""Early stopping, the best weights, checkpoints, and the table of progress."""
 
 from __future__ import annotations
 
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.live import Live
 from torch import Tensor
 
 from onecycle.errors import ModelError, StopTraining, suggest
+from onecycle.train.checkpoint import save_checkpoint
 from onecycle.train.events import BatchEnd, Callback, EpochEnd, FitEnd, FitStart
 from onecycle.train.history import EpochRecord, History
-
-if TYPE_CHECKING:
-    from onecycle.train.learner import Learner
+from onecycle.train.state import TrainState
 
 
 class _Monitor(Callback):
@@ -27,13 +25,12 @@ class _Monitor(Callback):
         self.best: float | None = None
         self.inputs = ""
 
-    def on_fit_start(self, learner: Learner, event: FitStart) -> None:
-        """Refuse a number that is not watched."""
-        self._sign(learner)
+    def on_fit_start(self, state: TrainState, event: FitStart) -> None:
+        self._sign(state)
 
-    def improved(self, learner: Learner, record: EpochRecord) -> bool:
+    def improved(self, state: TrainState, record: EpochRecord) -> bool:
         """Tell whether `record` is the best so far, and remember it if so."""
-        value = self._sign(learner) * record.value(self.monitor)
+        value = self._sign(state) * record.value(self.monitor)
         if record.inputs != self.inputs:  # numbers at another image size are not comparable
             self.best, self.inputs = None, record.inputs
         # NaN, where there was nothing to measure, is above nothing and below everything.
@@ -42,13 +39,13 @@ class _Monitor(Callback):
         self.best = value
         return True
 
-    def _sign(self, learner: Learner) -> int:
-        better = {"train_loss": False, "valid_loss": False} | {m.name: m.higher_is_better for m in learner.metrics}
+    def _sign(self, state: TrainState) -> int:
+        better = {"train_loss": False, "valid_loss": False} | {m.name: m.higher_is_better for m in state.metrics}
         if self.monitor not in better:
             raise ModelError(
                 f"{type(self).__name__} cannot watch {self.monitor!r}.",
                 f"one of: {', '.join(better)}.",
-                f"name one of them, or add the metric to the learner.{suggest(self.monitor, better)}",
+                f"name one of them, or add the metric to the state.{suggest(self.monitor, better)}",
             )
         return 1 if better[self.monitor] else -1
 
@@ -59,22 +56,23 @@ class EarlyStopping(_Monitor):
     Args:
         monitor: "valid_loss", "train_loss" or a metric's name.
         patience: Epochs to wait.
+
+    Example:
+        >>> learner = oc.vision_learner(bunch, callbacks=[oc.EarlyStopping("accuracy", patience=2)], pretrained=False)
     """
 
     def __init__(self, monitor: str = "valid_loss", *, patience: int = 3) -> None:
         super().__init__(monitor)
-        self.patience, self.waited = patience, 0
+        self.patience, self.wait = patience, 0
 
-    def on_fit_start(self, learner: Learner, event: FitStart) -> None:
-        """Begin to wait anew, but not where a fit is resumed."""
-        super().on_fit_start(learner, event)
+    def on_fit_start(self, state: TrainState, event: FitStart) -> None:
+        super().on_fit_start(state, event)
         if event.done == 0:
-            self.best, self.waited = None, 0
+            self.best, self.wait = None, 0
 
-    def on_epoch_end(self, learner: Learner, event: EpochEnd) -> None:
-        """Count the epochs without improvement."""
-        self.waited = 0 if self.improved(learner, event.record) else self.waited + 1
-        if self.waited >= self.patience:
+    def on_epoch_end(self, state: TrainState, event: EpochEnd) -> None:
+        self.wait = 0 if self.improved(state, event.record) else self.wait + 1
+        if self.wait >= self.patience:
             raise StopTraining(f"{self.monitor} has not improved for {self.patience} epochs")
 
 
@@ -83,26 +81,29 @@ class KeepBest(_Monitor):
 
     Args:
         monitor: "valid_loss", "train_loss" or a metric's name.
+
+    Example:
+        >>> learner = oc.vision_learner(bunch, callbacks=[oc.KeepBest("accuracy")], pretrained=False)
     """
 
     def __init__(self, monitor: str = "valid_loss") -> None:
         super().__init__(monitor)
-        self.weights: dict[str, Tensor] | None = None
-        self.epoch = 0
+        self.best_weights: dict[str, Tensor] | None = None
+        self.best_record: EpochRecord | None = None
 
-    def on_epoch_end(self, learner: Learner, event: EpochEnd) -> None:
-        """Copy the weights if this epoch is the best."""
-        if self.improved(learner, event.record):
-            with learner.averaged():  # the weights that were validated
-                self.weights, self.epoch = learner.copy_weights(), event.record.epoch
+    def on_epoch_end(self, state: TrainState, event: EpochEnd) -> None:
+        if self.improved(state, event.record):
+            with state.averaged_weights():  # the weights that were validated
+                self.best_weights, self.best_record = state.copy_weights(), event.record
 
-    def on_fit_end(self, learner: Learner, event: FitEnd) -> None:
-        """Bring the best weights back."""
-        if self.weights is None or (event.error is None and self.epoch == learner.history[-1].epoch):
+    def on_fit_end(self, state: TrainState, event: FitEnd) -> None:
+        best = self.best_record
+        if self.best_weights is None or best is None or (event.error is None and best == state.history[-1]):
             return
-        learner.load_weights(self.weights)
-        if self.epoch != learner.history[-1].epoch:
-            learner.history.notes.append(f"kept the weights of epoch {self.epoch}, the best {self.monitor}")
+        state.load_weights(self.best_weights)
+        state.weights_record = best
+        if best.epoch != state.history[-1].epoch:
+            state.history.notes.append(f"kept the weights of epoch {best.epoch}, the best {self.monitor}")
 
 
 class Checkpoint(Callback):
@@ -110,14 +111,16 @@ class Checkpoint(Callback):
 
     Args:
         path: The file, replaced as a whole each time.
+
+    Example:
+        >>> learner = oc.vision_learner(bunch, callbacks=[oc.Checkpoint("last.ckpt")], pretrained=False)
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
 
-    def on_epoch_end(self, learner: Learner, event: EpochEnd) -> None:
-        """Save."""
-        learner.save(self.path)
+    def on_epoch_end(self, state: TrainState, event: EpochEnd) -> None:
+        save_checkpoint(state, self.path)
 
 
 class ProgressTable(Callback):
@@ -129,22 +132,19 @@ class ProgressTable(Callback):
         self.start = 0
         self.steps = self.step = 0
 
-    def on_fit_start(self, learner: Learner, event: FitStart) -> None:
-        """Open the table."""
-        self.start, self.steps = len(learner.history), event.epochs * event.steps
+    def on_fit_start(self, state: TrainState, event: FitStart) -> None:
+        self.start, self.steps = len(state.history), event.epochs * event.steps
         if self.console.is_terminal or self.console.is_jupyter:
             self.live = Live(console=self.console, refresh_per_second=4, transient=False)
             self.live.start()
 
-    def on_batch_end(self, learner: Learner, event: BatchEnd) -> None:
-        """Show how far the fit is."""
+    def on_batch_end(self, state: TrainState, event: BatchEnd) -> None:
         if self.live is not None and event.step % 4 == 0:
-            self._show(learner, [{"epoch": f"{event.step / max(self.steps, 1):.0%}", "lr": f"{event.lr:.2g}"}])
+            self._show(state, [{"epoch": f"{event.step / max(self.steps, 1):.0%}", "lr": f"{event.lr:.2g}"}])
 
-    def on_epoch_end(self, learner: Learner, event: EpochEnd) -> None:
-        """Add a row."""
+    def on_epoch_end(self, state: TrainState, event: EpochEnd) -> None:
         if self.live is not None:
-            self._show(learner)
+            self._show(state)
         else:
             self.console.print(
                 "  ".join(f"{name} {value}" for name, value in event.record.cells().items()),
@@ -152,13 +152,12 @@ class ProgressTable(Callback):
                 soft_wrap=True,
             )
 
-    def on_fit_end(self, learner: Learner, event: FitEnd) -> None:
-        """Leave the finished table."""
+    def on_fit_end(self, state: TrainState, event: FitEnd) -> None:
         if self.live is not None:
-            self._show(learner)
+            self._show(state)
             self.live.stop()
             self.live = None
 
-    def _show(self, learner: Learner, extra: list[dict[str, str]] | None = None) -> None:
+    def _show(self, state: TrainState, extra: list[dict[str, str]] | None = None) -> None:
         assert self.live is not None
-        self.live.update(History(learner.history.epochs[self.start :]).table(extra or []))
+        self.live.update(History(state.history.epochs[self.start :]).table(extra or []))

@@ -1,78 +1,77 @@
-"""Keeping a learner: checkpoints to go on from, and bundles to use."""
+"""Checkpoints: all that is needed to go on training."""
 
 from __future__ import annotations
 
-import datetime
 import importlib.metadata
-import platform
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from onecycle.data.target import MultiCategory, same_answers
+from onecycle.bundle import read_bundle, write_bundle
+from onecycle.data.categories import MultiCategory
+from onecycle.data.target import same_label_configs
 from onecycle.errors import ModelError, some
-from onecycle.train import groups
-from onecycle.train.average import WeightAverage
-from onecycle.train.bundle import read_bundle, write_bundle
-from onecycle.train.fit import Fit
-from onecycle.train.history import History
+from onecycle.train.ema import ExponentialMovingAverage
+from onecycle.train.history import EpochRecord, History
+from onecycle.train.layer_groups import parameter_groups
 from onecycle.train.schedule import schedule_from_config, schedule_to_config
-
-if TYPE_CHECKING:
-    from onecycle.train.learner import Learner
+from onecycle.train.state import Fit, TrainState
 
 
-def save_checkpoint(learner: Learner, path: str | Path) -> Path:
-    """Save all that is needed to go on training: weights, history, and during a fit its optimizer and position.
+def save_checkpoint(state: TrainState, path: str | Path) -> Path:
+    """Save weights, history, and during a fit its optimizer and position.
 
     What is random needs no saving: it depends on the seed and the number of the epoch alone.
     """
-    fit = learner.fit_under_way
-    tensors = {f"model.{name}": tensor for name, tensor in learner.model.state_dict().items()}
+    tensors = {f"model.{name}": tensor for name, tensor in state.model.state_dict().items()}
     config: dict[str, Any] = {
         "kind": "checkpoint",
         "onecycle": importlib.metadata.version("onecycle"),
-        "classes": list(learner.target.classes),
-        "target": learner.target.to_config(),
-        "seed": learner.seed,
-        "trainable": [name for name, parameter in learner.model.named_parameters() if parameter.requires_grad],
-        "frozen_rate": learner.frozen_rate,
-        "history": learner.history.to_config(),
-        "precision": learner.precision.state(),
-        "fit": None,
+        "classes": list(state.target.classes),
+        "target": state.target.to_config(),
+        "seed": state.seed,
+        "trainable": [name for name, parameter in state.model.named_parameters() if parameter.requires_grad],
+        "frozen_lr": state.frozen_lr,
+        "head_steps": state.head_steps,
+        "history": state.history.to_config(),
+        "weights_record": None if state.weights_record is None else asdict(state.weights_record),
+        "precision": {"mode": state.precision.mode, **state.scaler.state_dict()},
+        "fit": None if state.fit is None else _fit_to_config(state.fit),
     }
-    if fit is not None:
-        state = fit.optimizer.state_dict()["state"]
-        tensors |= {f"optimizer.{i}.{key}": torch.as_tensor(v) for i, row in state.items() for key, v in row.items()}
-        averages = fit.average.averages if fit.average else []
-        tensors |= {f"average.{number}": tensor for number, tensor in enumerate(averages)}
-        config["fit"] = {
-            "epochs": fit.epochs, "rates": fit.rates, "schedule": schedule_to_config(fit.schedule),
-            "passes": fit.passes, "done": fit.done, "views": fit.views,
-            "average_steps": fit.average.steps if fit.average else None,
-        }  # fmt: skip
-    return write_bundle(path, tensors, config)
+    return write_bundle(path, tensors | (_fit_tensors(state.fit) if state.fit else {}), config)
 
 
-def load_checkpoint(learner: Learner, path: str | Path) -> None:
-    """Bring back what `save` saved, into a learner made in the same way. `resume()` goes on with a fit under way.
+def load_checkpoint(state: TrainState, path: str | Path) -> None:
+    """Bring back what `save_checkpoint` saved, into the state of a learner made in the same way.
 
     Raises:
-        BundleError: It cannot be trusted.
+        BundleError: The file is damaged or not a checkpoint.
         ModelError: It is of another model or other classes.
     """
     tensors, config = read_bundle(path, "checkpoint")
-    if not same_answers(config["target"], learner.target.to_config()):
+    if not same_label_configs(config["target"], state.target.to_config()):
         raise ModelError(
             f"{path} has other classes: {config['target']['kind']} of {some(config['classes'])}.",
-            f"{learner.target.kind} of {some(learner.target.classes)}.",
+            f"{state.target.kind} of {some(state.target.classes)}.",
             "load another.",
         )
     weights = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
-    own = learner.model.state_dict()
+    _check_weights(state, weights, path)
+    state.load_weights(weights)
+    for name, parameter in state.model.named_parameters():
+        parameter.requires_grad_(name in set(config["trainable"]))
+    if isinstance(state.target, MultiCategory):
+        state.data = state.data.with_target(replace(state.target, threshold=config["target"]["threshold"]))
+    _load_progress(state, config)
+    state.fit = None if config["fit"] is None else _fit_from(state, config["fit"], tensors)
+
+
+def _check_weights(state: TrainState, weights: Mapping[str, Tensor], path: str | Path) -> None:
+    own = state.model.state_dict()
     other = sorted(weights.keys() ^ own.keys()) or [n for n in own if own[n].shape != weights[n].shape]
     if other:
         raise ModelError(
@@ -80,82 +79,58 @@ def load_checkpoint(learner: Learner, path: str | Path) -> None:
             "a checkpoint of the same backbone and head.",
             "make the learner as it was made when it was saved.",
         )
-    learner.load_weights(weights)
-    for name, parameter in learner.model.named_parameters():
-        parameter.requires_grad_(name in set(config["trainable"]))
-    if isinstance(learner.target, MultiCategory):
-        learner.target = replace(learner.target, threshold=config["target"]["threshold"])
-    learner.history, learner.frozen_rate = History.from_config(config["history"]), config["frozen_rate"]
-    learner.seed, learner.kept, learner.fit_under_way = config["seed"], None, None
-    learner.precision.load(config["precision"])
-    if config["fit"] is not None:
-        learner.fit_under_way = _fit_from(learner, config["fit"], tensors)
 
 
-def export_model(learner: Learner, path: str | Path) -> Path:
-    """Write the model for use: `onecycle.load_model(path).predict(...)` needs neither the data nor this code.
-
-    Args:
-        path: A name with a suffix, such as planet.onecycle, becomes one file; a name without one a folder.
-    """
-    if not isinstance(learner.model, groups.GroupedModel):
-        raise ModelError(
-            f"A {type(learner.model).__name__} does not say how it is built, so it cannot be exported.",
-            "a GroupedModel, such as vision_learner makes.",
-            "derive the model from onecycle.train.groups.GroupedModel, or use save().",
-        )
-    config = {
-        "kind": "model",
-        "onecycle": importlib.metadata.version("onecycle"),
-        "model": learner.model.to_config(),
-        "modality": learner.data.modality.to_config(),
-        "target": learner.target.to_config(),
-        "packages": {name: importlib.metadata.version(name) for name in ("torch", "timm", "safetensors")},
-        "card": training_card(learner),
-    }
-    return write_bundle(path, learner.model.state_dict(), config)
+def _load_progress(state: TrainState, config: dict[str, Any]) -> None:
+    """Load all but the tensors; checkpoints of the first schema say `frozen_rate`, and lack what came later."""
+    state.history = History.from_config(config["history"])
+    state.frozen_lr = config["frozen_lr"] if "frozen_lr" in config else config["frozen_rate"]
+    state.seed, state.cached_features = config["seed"], None
+    state.head_steps = config.get("head_steps", 0)
+    record = config.get("weights_record")
+    state.weights_record = EpochRecord(**record) if record else None
+    if config["precision"]["mode"] == state.precision.mode:
+        state.scaler.load_state_dict(config["precision"])
 
 
-def training_card(learner: Learner) -> dict[str, Any]:
-    """Return what a user of the model should know of its training, as JSON."""
-    last = learner.history[-1] if len(learner.history) else None
+def _fit_to_config(fit: Fit) -> dict[str, Any]:
     return {
-        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-        "machine": f"{platform.system()} {platform.machine()}, {learner.accelerator.device.type}",
-        "training_items": len(learner.data.train.dataset),
-        "validation_items": len(learner.data.valid.dataset),
-        "epochs": len(learner.history),
-        "seconds": round(sum(record.seconds for record in learner.history), 1),
-        "seed": learner.seed,
-        "valid_loss": last.valid_loss if last else None,
-        "metrics": last.metrics if last else {},
-        "notes": learner.history.notes,
-    }
+        "epochs": fit.epochs, "lrs": fit.lrs, "schedule": schedule_to_config(fit.schedule), "passes": fit.passes,
+        "done": fit.done, "copies": fit.copies, "average_steps": fit.ema.steps if fit.ema else None,
+    }  # fmt: skip
 
 
-def _fit_from(learner: Learner, config: dict[str, Any], tensors: dict[str, Tensor]) -> Fit:
-    fit = Fit(
-        config["epochs"],
-        config["rates"],
-        schedule_from_config(config["schedule"]),
-        config["passes"],
-        config["done"],
-        config["views"],
-    )
-    fit.optimizer = learner.optimizer(groups.parameter_groups(learner.model, fit.rates, learner.weight_decay))
-    parameters = [parameter for group in fit.optimizer.param_groups for parameter in group["params"]]
-    state: dict[int, dict[str, Tensor]] = {}
+def _fit_tensors(fit: Fit) -> dict[str, Tensor]:
+    rows = fit.optimizer.state_dict()["state"]
+    tensors = {f"optimizer.{i}.{key}": torch.as_tensor(value) for i, row in rows.items() for key, value in row.items()}
+    averages = fit.ema.averages if fit.ema else []
+    return tensors | {f"average.{number}": tensor for number, tensor in enumerate(averages)}
+
+
+def _fit_from(state: TrainState, config: dict[str, Any], tensors: Mapping[str, Tensor]) -> Fit:
+    lrs = config["lrs"] if "lrs" in config else config["rates"]
+    copies = config["copies"] if "copies" in config else config["views"]
+    schedule = schedule_from_config(config["schedule"])
+    fit = Fit(config["epochs"], lrs, schedule, config["passes"], copies, config["done"])
+    fit.optimizer = state.options.optimizer(parameter_groups(state.model, fit.lrs, state.options.weight_decay))
+    fit.optimizer.load_state_dict({**fit.optimizer.state_dict(), "state": _optimizer_rows(fit.optimizer, tensors)})
+    if config["average_steps"] is not None and state.options.ema:
+        fit.ema = ExponentialMovingAverage(state.model, state.options.ema)
+        fit.ema.steps = config["average_steps"]
+        for place, average in enumerate(fit.ema.averages):
+            average.copy_(tensors[f"average.{place}"])
+    return fit
+
+
+def _optimizer_rows(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    """Return the optimizer's state of each parameter, by the parameter's number."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    rows: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer."):
             _, number, key = name.split(".", 2)
             parameter = parameters[int(number)].detach()
-            if tensor.shape == parameter.shape:  # fused optimizers take it to lie in memory as the parameter does
+            if tensor.shape == parameter.shape:  # fused optimizers expect the parameter's memory format
                 tensor = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
-            state.setdefault(int(number), {})[key] = tensor
-    fit.optimizer.load_state_dict({**fit.optimizer.state_dict(), "state": state})
-    if config["average_steps"] is not None and learner.ema:
-        fit.average = WeightAverage(learner.model, learner.ema)
-        fit.average.steps = config["average_steps"]
-        for place, average in enumerate(fit.average.averages):
-            average.copy_(tensors[f"average.{place}"])
-    return fit
+            rows.setdefault(int(number), {})[key] = tensor
+    return rows

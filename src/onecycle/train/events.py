@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from onecycle.data.modality import Batch
+from onecycle.data.batch import Batch
 from onecycle.errors import ModelError, suggest
 from onecycle.train.history import EpochRecord
-
-if TYPE_CHECKING:
-    from onecycle.train.learner import Learner
+from onecycle.train.state import TrainState
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,7 @@ class EpochStart:
 
 @dataclass(frozen=True)
 class BackwardEnd:
-    """Gradients are there, clipped, and not yet used."""
+    """Gradients are computed and clipped, and not yet used."""
 
     step: int
 
@@ -67,25 +64,43 @@ class FitEnd:
 class Callback:
     """Observes a fit. Override what you need; raise `StopTraining(reason)` to end training now.
 
-    Events come in the order that `Learner.fit` draws.
+    Every method takes the `TrainState`, which has the model, the data, the history and the options, and the event.
+    They are called in this order::
+
+        on_fit_start
+        for each epoch:
+            on_epoch_start
+            for each step:
+                forward and backward pass, gradient clipping
+                on_backward_end
+                optimizer step
+                on_batch_end
+            validation
+            on_epoch_end
+        on_fit_end(error)        always, also after Ctrl-C
+
+    Example:
+        >>> class PrintLoss(oc.Callback):
+        ...     def on_epoch_end(self, state, event):
+        ...         print(event.record.valid_loss)
     """
 
-    def on_fit_start(self, learner: Learner, event: FitStart) -> None:
+    def on_fit_start(self, state: TrainState, event: FitStart) -> None:
         """Called before the first step."""
 
-    def on_epoch_start(self, learner: Learner, event: EpochStart) -> None:
+    def on_epoch_start(self, state: TrainState, event: EpochStart) -> None:
         """Called before the epoch's first batch."""
 
-    def on_backward_end(self, learner: Learner, event: BackwardEnd) -> None:
+    def on_backward_end(self, state: TrainState, event: BackwardEnd) -> None:
         """Called between the backward pass and the optimizer's step."""
 
-    def on_batch_end(self, learner: Learner, event: BatchEnd) -> None:
+    def on_batch_end(self, state: TrainState, event: BatchEnd) -> None:
         """Called after the optimizer's step."""
 
-    def on_epoch_end(self, learner: Learner, event: EpochEnd) -> None:
+    def on_epoch_end(self, state: TrainState, event: EpochEnd) -> None:
         """Called after validation."""
 
-    def on_fit_end(self, learner: Learner, event: FitEnd) -> None:
+    def on_fit_end(self, state: TrainState, event: FitEnd) -> None:
         """Called at the end, however it came."""
 
 
@@ -93,14 +108,14 @@ EVENTS = tuple(name for name in vars(Callback) if name.startswith("on_"))
 
 
 def checked(callback: object) -> Callback:
-    """Return `callback` if every event it names exists and takes (learner, event).
+    """Return `callback` if every event it names exists and takes (state, event).
 
     Raises:
         ModelError: It is no callback, or one of its events could never be called.
     """
     if not isinstance(callback, Callback):
         raise ModelError(
-            f"{callback!r} is no callback.",
+            f"{callback!r} is not a callback.",
             "an instance of a class that derives from onecycle.Callback.",
             "derive from it" + (", and pass an instance: add ()." if isinstance(callback, type) else "."),
         )
@@ -113,11 +128,11 @@ def checked(callback: object) -> Callback:
             )
     for name in EVENTS:
         try:
-            inspect.signature(getattr(callback, name)).bind("learner", "event")
+            inspect.signature(getattr(callback, name)).bind("state", "event")
         except TypeError as error:
             raise ModelError(
-                f"{type(callback).__name__}.{name} cannot be called with (learner, event): {error}.",
-                f"def {name}(self, learner, event).",
+                f"{type(callback).__name__}.{name} cannot be called with (state, event): {error}.",
+                f"def {name}(self, state, event).",
                 "change its parameters.",
             ) from error
     return callback

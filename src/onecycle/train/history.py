@@ -6,13 +6,14 @@ import csv
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from onecycle.data.figure import Picture
+    from onecycle.figure import Picture
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class EpochRecord:
         valid_loss: Mean over the validation items.
         metrics: Name to value, on the validation items.
         seconds: Wall time with validation.
+        cached_steps: Where the head was trained on cached features: its optimizer steps, over several passes; else 0.
     """
 
     epoch: int
@@ -38,6 +40,12 @@ class EpochRecord:
     valid_loss: float
     metrics: dict[str, float]
     seconds: float
+    cached_steps: int = 0
+
+    @property
+    def trained(self) -> str:
+        """What was trained, and how often where an epoch was several passes over cached features."""
+        return f"{self.cached_steps} {self.stage} steps on cached features" if self.cached_steps else self.stage
 
     def value(self, name: str) -> float:
         """Return the metric or loss called `name`."""
@@ -47,7 +55,7 @@ class EpochRecord:
         """Return what a table shows, by column."""
         return {
             "epoch": str(self.epoch),
-            "trained": self.stage,
+            "trained": self.trained,
             "inputs": self.inputs,
             "lr": f"{self.lr:.2g}",
             "train loss": f"{self.train_loss:.4f}",
@@ -64,7 +72,7 @@ class History:
     Attributes:
         epochs: A record an epoch.
         steps: Loss and highest rate of every step.
-        notes: Things a reader should know, such as why training stopped.
+        notes: What a reader should know, such as why training stopped.
     """
 
     epochs: list[EpochRecord] = field(default_factory=list)
@@ -105,7 +113,7 @@ class History:
 
     def plot(self) -> Picture:
         """Draw losses, metrics and learning rate."""
-        from onecycle.data.figure import Picture
+        from onecycle.figure import Picture
 
         figure = Picture(figsize=(11, 3.2), layout="constrained")
         losses, metrics, rates = figure.subplots(1, 3)
@@ -118,12 +126,20 @@ class History:
             metrics.plot(*zip(*shown, strict=True), "o-", label=name)
         metrics.set(title="metrics on the validation items", xlabel="epoch")
         rates.plot([rate for _, rate in self.steps], color="tab:green")
+        if cached := self.cached_steps:
+            rates.axvspan(0, min(cached, len(self.steps)), color="0.9", label=f"{cached} head steps on cached features")
         rates.set(title="highest learning rate", xlabel="step")
         for axes in (losses, metrics):
             axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+        for axes in (losses, metrics, rates):
             if axes.get_legend_handles_labels()[0]:
-                axes.legend(frameon=False)
+                axes.legend(frameon=False, fontsize=8)
         return figure
+
+    @property
+    def cached_steps(self) -> int:
+        """Steps on cached features at the beginning of the history."""
+        return sum(record.cached_steps for record in takewhile(lambda record: record.cached_steps, self.epochs))
 
     def to_config(self) -> dict[str, Any]:
         """Return the history as JSON."""

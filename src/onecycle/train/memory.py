@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from onecycle.train.learner import Learner
+from onecycle.data.bunch import DataBunch
+from onecycle.data.nested import tensors_in
+from onecycle.train.state import TrainState
 
 MB = 2**20
-# Of what is free, so much is used by a batch size that is found: other programs and passing tensors need the rest.
+# A batch size that is found uses this share of what is free; other programs and temporary tensors need the rest.
 SAFE = 0.6
 LARGEST = 256
 # Fewer steps than this an epoch teach too little, however much memory there is.
@@ -54,45 +55,57 @@ class MemoryReport:
         return "\n".join([*lines, *(f"  {row:<12}{getattr(self, row):>9,.1f}" for row in rows)])
 
 
-def memory_report(learner: Learner, batch_size: int | None = None) -> MemoryReport:
+def memory_report(state: TrainState, batch_size: int | None = None) -> MemoryReport:
     """Measure what a training step of the layers that learn now needs.
 
     Two items go through the model, and what is kept for the backward pass is counted and scaled up to a batch.
 
     Args:
-        learner: The learner; nothing of it is changed.
+        state: What is trained; nothing of it is changed.
         batch_size: Items a batch; None takes the bunch's.
     """
-    batch_size = batch_size or learner.data.batch_size
-    bunch = learner.data
+    batch_size = batch_size or state.data.batch_size
+    bunch = state.data
     few = min(2, len(bunch))
-    batch = bunch.prepared(bunch.train.dataset, range(few)).to(learner.accelerator.device)
-    kept, inputs = _kept_for_backward(learner, batch.inputs), _bytes_of([batch.inputs])
-    learning = [parameter for parameter in learner.model.parameters() if parameter.requires_grad]
+    batch = bunch.prepared(bunch.train.dataset, range(few)).to(state.device)
+    saved, inputs = _saved_for_backward(state, batch.inputs), _bytes_of(tensors_in(batch.inputs))
+    learning = [parameter for parameter in state.model.parameters() if parameter.requires_grad]
     gradients = _bytes_of(learning)
     return MemoryReport(
         batch_size,
-        _bytes_of([*learner.model.parameters(), *learner.model.buffers()]) / MB,
+        _bytes_of([*state.model.parameters(), *state.model.buffers()]) / MB,
         gradients / MB,
-        gradients * _state_of_optimizer(learner) / MB,
+        gradients * _state_of_optimizer(state) / MB,
         inputs / few * batch_size / MB,
-        kept / few * batch_size / MB,
-        free_memory(learner.accelerator.device) / MB,
+        saved / few * batch_size / MB,
+        free_memory(state.device) / MB,
     )
 
 
-def largest_batch(learner: Learner) -> int:
+def use_data(state: TrainState, bunch: DataBunch) -> None:
+    """Go on with another bunch; with batch_size="auto", in the largest batches that fit into memory.
+
+    Raises:
+        ModelError: The bunch has other labels or classes.
+    """
+    state.use_data(bunch)
+    if bunch.options.batch_size == "auto" and bunch.found_batch_size is None:
+        state.data = state.data.with_batch_size(largest_batch(state))
+        state.history.notes.append(f"batches of {state.data.batch_size} fit into memory")
+
+
+def largest_batch(state: TrainState) -> int:
     """Return the largest power of two of items a batch that fits, with all layers learning; at most 256."""
-    flags = [parameter.requires_grad for parameter in learner.model.parameters()]
+    flags = [parameter.requires_grad for parameter in state.model.parameters()]
     try:
-        learner.model.requires_grad_(True)
-        one = memory_report(learner, 1)
+        state.model.requires_grad_(True)
+        one = memory_report(state, 1)
     finally:
-        for parameter, flag in zip(learner.model.parameters(), flags, strict=True):
+        for parameter, flag in zip(state.model.parameters(), flags, strict=True):
             parameter.requires_grad_(flag)
     room = one.free * SAFE - one.gradients - one.optimizer
     each = one.inputs + 2 * one.activations  # the backward pass makes gradients of activations as it goes
-    most = min(room / max(each, 1e-6), LARGEST, max(len(learner.data) / FEWEST_STEPS, 2))
+    most = min(room / max(each, 1e-6), LARGEST, max(len(state.data) / FEWEST_STEPS, 2))
     return int(2 ** (max(int(most), 1).bit_length() - 1))
 
 
@@ -112,40 +125,40 @@ def out_of_memory(error: BaseException) -> bool:
     )
 
 
-def _kept_for_backward(learner: Learner, inputs: Any) -> int:
+def _saved_for_backward(state: TrainState, inputs: Any) -> int:
     """Return the bytes that a forward pass keeps, each piece of memory counted once, without the weights."""
-    own = {tensor.untyped_storage().data_ptr() for tensor in (*learner.model.parameters(), *learner.model.buffers())}
-    kept: dict[int, int] = {}
+    own = {tensor.untyped_storage().data_ptr() for tensor in (*state.model.parameters(), *state.model.buffers())}
+    saved: dict[int, int] = {}
 
     def note(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
+            saved[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     outputs: Any = None
-    training = learner.model.training
-    learner.model.eval()  # as while training, but for statistics that would change
+    training = state.model.training
+    state.model.eval()  # as while training, but for statistics that would change
     try:
         with (
             torch.enable_grad(),
             torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor),
-            learner.precision.autocast(),
+            state.precision.autocast(),
         ):
-            outputs = learner.model(inputs)  # held, so that no piece of memory is used twice
+            outputs = state.model(inputs)  # held, so that no piece of memory is used twice
     finally:
-        learner.model.train(training)
-    return sum(kept.values()) + _bytes_of([outputs] if isinstance(outputs, Tensor) else [])
+        state.model.train(training)
+    return sum(saved.values()) + _bytes_of(tensors_in(outputs))
 
 
-def _state_of_optimizer(learner: Learner) -> float:
+def _state_of_optimizer(state: TrainState) -> float:
     """Return how many numbers the optimizer keeps for each weight, found by a step on a weight of its own."""
-    weight = nn.Parameter(torch.zeros(1024, device=learner.accelerator.device))
-    optimizer = learner.optimizer([{"params": [weight], "lr": 1e-3, "weight_decay": 0.0}])
+    weight = nn.Parameter(torch.zeros(1024, device=state.device))
+    optimizer = state.options.optimizer([{"params": [weight], "lr": 1e-3, "weight_decay": 0.0}])
     weight.grad = torch.zeros_like(weight)
     optimizer.step()
-    state = [value for value in optimizer.state[weight].values() if isinstance(value, Tensor) and value.numel() > 1]
-    return _bytes_of(state) / _bytes_of([weight])
+    held = [value for value in optimizer.state[weight].values() if isinstance(value, Tensor) and value.numel() > 1]
+    return _bytes_of(held) / _bytes_of([weight])
 
 
 def _bytes_of(tensors: Iterable[Tensor]) -> int:

@@ -1,4 +1,4 @@
-"""Mixing images and their labels while training. Off by default; pass one to `mix=`."""
+"""Mixing items and their labels while training. Off by default; pass one to `mix=`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from onecycle.data.modality import Batch
+from onecycle.data.batch import Batch
 from onecycle.data.target import Target
 
 
 class Mix(Protocol):
-    """Changes a whole prepared batch; targets become softened."""
+    """Changes a whole prepared batch; targets become probabilities."""
 
     def __call__(self, batch: Batch, target: Target, generator: torch.Generator) -> Batch:
         """Return the mixed batch."""
@@ -25,6 +25,12 @@ class Mixup:
 
     Attributes:
         alpha: Of the beta distribution that the share is drawn from; larger blends more evenly.
+
+    Example:
+        >>> batch = Batch(torch.rand(4, 3), torch.tensor([0, 1, 0, 1]), torch.arange(4))
+        >>> mixed = Mixup()(batch, oc.Category(("cat", "dog")), torch.Generator().manual_seed(0))
+        >>> mixed.targets.sum(1)
+        tensor([1., 1., 1., 1.])
     """
 
     alpha: float = 0.2
@@ -32,48 +38,21 @@ class Mixup:
     def __call__(self, batch: Batch, target: Target, generator: torch.Generator) -> Batch:
         """Return the blended batch, inputs and targets in the same shares."""
         order = torch.randperm(len(batch), generator=generator)
-        share = _beta(self.alpha, len(batch), generator)
+        share = draw_shares(self.alpha, len(batch), generator)
         return replace(
             batch,
-            inputs=_blend(batch.inputs.float(), order, share),
-            targets=None if batch.targets is None else _blend(target.soften(batch.targets), order, share),
+            inputs=blend(batch.inputs.float(), order, share),
+            targets=None if batch.targets is None else blend(target.to_probabilities(batch.targets), order, share),
         )
 
 
-@dataclass(frozen=True)
-class CutMix:
-    """Paste a rectangle of another image into each (Yun et al. 2019, arXiv:1905.04899).
-
-    Attributes:
-        alpha: Of the beta distribution that the share is drawn from.
-    """
-
-    alpha: float = 1.0
-
-    def __call__(self, batch: Batch, target: Target, generator: torch.Generator) -> Batch:
-        """Return the pasted batch; targets are mixed by area. Inputs are (batch, channels, height, width)."""
-        order = torch.randperm(len(batch), generator=generator)
-        keep = float(_beta(self.alpha, 1, generator))
-        height, width = batch.inputs.shape[-2:]
-        sides = [round(length * (1 - keep) ** 0.5) for length in (height, width)]
-        top, left = (
-            int(torch.randint(length - side + 1, (1,), generator=generator))
-            for length, side in zip((height, width), sides, strict=True)
-        )
-        box = (..., slice(top, top + sides[0]), slice(left, left + sides[1]))
-        inputs = batch.inputs.clone()
-        inputs[box] = batch.inputs[order][box]
-        share = torch.full((len(batch),), 1 - sides[0] * sides[1] / (height * width))
-        targets = None if batch.targets is None else _blend(target.soften(batch.targets), order, share)
-        return replace(batch, inputs=inputs, targets=targets)
-
-
-def _blend(values: Tensor, order: Tensor, share: Tensor) -> Tensor:
+def blend(values: Tensor, order: Tensor, share: Tensor) -> Tensor:
+    """Return each row blended with the one that `order` names, in the proportion `share` to `1 - share`."""
     weight = share.to(values.device).view(-1, *[1] * (values.ndim - 1))
     return values * weight + values[order.to(values.device)] * (1 - weight)
 
 
-def _beta(alpha: float, count: int, generator: torch.Generator) -> Tensor:
+def draw_shares(alpha: float, count: int, generator: torch.Generator) -> Tensor:
     """Draw from Beta(alpha, alpha); the larger part stays with the item itself."""
     # Two gamma draws make a beta; torch's own beta takes no generator.
     gammas = torch._standard_gamma(torch.full((2, count), float(alpha)), generator=generator)

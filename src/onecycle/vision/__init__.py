@@ -1,1 +1,1 @@
-"""Images: how they are found, decoded, augmented, shown, and the backbones that read them."""
+"""Images: finding, decoding, augmenting and drawing them, and the models and learners that use them."""

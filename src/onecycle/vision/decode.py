@@ -1,4 +1,4 @@
-"""The way of a pixel, first half: from any image file to uint8 RGB of the wanted size, decoding no more than needed."""
+"""Decodes any image file to uint8 RGB of a given size, at the smallest scale that the size needs."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Resize = Literal["crop", "squish", "pad"]
 Pixels = NDArray[np.uint8]
 
 
-class Frame(NamedTuple):
-    """The original's (height, width), and the box of it that a read image shows, all in pixels of the original.
+class ImageGeometry(NamedTuple):
+    """The size of an original image, and the box of it that a resized image shows, all in pixels of the original.
 
-    A padded image shows more than the original: its box begins before 0 or ends beyond the edge.
+    A padded image shows more than the original: its box starts below 0 or ends beyond the edge.
     """
 
     height: float
@@ -37,67 +37,82 @@ class Frame(NamedTuple):
         return self[2:]
 
 
-def frame_of(have: tuple[int, int], size: tuple[int, int], resize: Resize) -> Frame:
-    """Return what an image of `size` shows of an original of (height, width) `have`."""
-    (height, width), (wanted_height, wanted_width) = have, size
-    if resize == "squish" or have == size:
-        return Frame(height, width, 0, 0, width, height)
+def compute_geometry(original: tuple[int, int], size: tuple[int, int], resize: Resize) -> ImageGeometry:
+    """Return which box of an original of (height, width) `original` an image of (height, width) `size` shows.
+
+    Example:
+        >>> compute_geometry((100, 300), (50, 50), "crop").box
+        (100.0, 0.0, 200.0, 100.0)
+    """
+    (height, width), (new_height, new_width) = original, size
+    if resize == "squish" or original == size:
+        return ImageGeometry(height, width, 0, 0, width, height)
     if resize == "pad":
-        left, top, inner_width, inner_height = padded((width, height), size)
-        across, down = width / inner_width, height / inner_height
-        right, bottom = (wanted_width - left) * across, (wanted_height - top) * down
-        return Frame(height, width, -left * across, -top * down, right, bottom)
-    scale = _scale(have, size, resize)
-    across, down = wanted_width / scale, wanted_height / scale
-    left_edge, top_edge = max((width - across) / 2, 0), max((height - down) / 2, 0)
-    return Frame(height, width, left_edge, top_edge, min(left_edge + across, width), min(top_edge + down, height))
+        left, top, inner_width, inner_height = padding_box((width, height), size)
+        x_scale, y_scale = width / inner_width, height / inner_height
+        right, bottom = (new_width - left) * x_scale, (new_height - top) * y_scale
+        return ImageGeometry(height, width, -left * x_scale, -top * y_scale, right, bottom)
+    scale = _scale(original, size, resize)
+    box_width, box_height = new_width / scale, new_height / scale
+    left_edge, top_edge = max((width - box_width) / 2, 0), max((height - box_height) / 2, 0)
+    right_edge, bottom_edge = min(left_edge + box_width, width), min(top_edge + box_height, height)
+    return ImageGeometry(height, width, left_edge, top_edge, right_edge, bottom_edge)
 
 
-def padded(have: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Return where an image of (width, height) `have` lies when padded to (height, width) `size`.
+def padding_box(original: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return the box of an image of (width, height) `original` after padding to (height, width) `size`.
 
     Returns:
         Left, top, width and height, in pixels of the padded image.
     """
     height, width = size
-    scale = _scale((have[1], have[0]), size, "pad")
-    inner_width = min(max(round(have[0] * scale), 1), width)
-    inner_height = min(max(round(have[1] * scale), 1), height)
+    scale = _scale((original[1], original[0]), size, "pad")
+    inner_width = min(max(round(original[0] * scale), 1), width)
+    inner_height = min(max(round(original[1] * scale), 1), height)
     return (width - inner_width) // 2, (height - inner_height) // 2, inner_width, inner_height
 
 
-# First bytes of the formats we read. A file is what its content says, whatever its name says.
+# First bytes of the supported formats. The content decides, not the file's name.
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM", b"II*\0", b"MM\0*")
 
 
 def is_image(head: bytes) -> bool:
-    """Tell from a file's first 16 bytes whether it is an image: JPEG, PNG, GIF, BMP, TIFF or WebP."""
+    """Return whether a file's first 16 bytes are those of a JPEG, PNG, GIF, BMP, TIFF or WebP image.
+
+    Example:
+        >>> is_image(b"GIF89a"), is_image(b"hello")
+        (True, False)
+    """
     return head.startswith(_SIGNATURES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
 
 
 def decode(source: Any, size: tuple[int, int], resize: Resize = "crop") -> Pixels:
-    """Read an image at the wanted size; the arguments and errors are those of `decode_framed`."""
-    return decode_framed(source, size, resize)[0]
-
-
-def decode_framed(source: Any, size: tuple[int, int], resize: Resize = "crop") -> tuple[Pixels, Frame]:
-    """Read an image at the wanted size, and tell which part of the original it shows.
+    """Read an image at a given size.
 
     Args:
         source: A path, a PIL image, or an array of uint8 pixels, (height, width) or (height, width, 1, 3 or 4).
-        size: Wanted (height, width).
-        resize: "crop" cuts the middle out, "squish" changes the aspect ratio, "pad" adds black borders.
+        size: Output (height, width).
+        resize: "crop" cuts out the middle, "squish" changes the aspect ratio, "pad" adds black borders.
     Returns:
-        RGB pixels, uint8, (height, width, 3), and the frame of the original that they show.
+        RGB pixels, uint8, (height, width, 3).
     Raises:
-        DataError: The source is no readable image.
+        DataError: The source is not a readable image.
+    Example:
+        >>> import numpy as np
+        >>> decode(np.zeros((100, 200, 3), np.uint8), (32, 48)).shape
+        (32, 48, 3)
     """
+    return decode_with_geometry(source, size, resize)[0]
+
+
+def decode_with_geometry(source: Any, size: tuple[int, int], resize: Resize = "crop") -> tuple[Pixels, ImageGeometry]:
+    """Read an image as `decode` does; also return which part of the original it shows."""
     if isinstance(source, str | os.PathLike):
-        return guarded(str(source), lambda: _decode_file(str(source), size, resize))
+        return read_safely(str(source), lambda: _decode_file(str(source), size, resize))
     if isinstance(source, Image.Image):
-        return guarded("the image", lambda: _framed(ImageOps.exif_transpose(source), size, resize))
+        return read_safely("the image", lambda: _resize_with_geometry(ImageOps.exif_transpose(source), size, resize))
     if isinstance(source, np.ndarray):
-        return _framed(_from_array(source), size, resize)
+        return _resize_with_geometry(_from_array(source), size, resize)
     raise DataError(
         f"Cannot read an image from {type(source).__name__}.",
         "a path, a PIL image or a numpy array.",
@@ -105,77 +120,72 @@ def decode_framed(source: Any, size: tuple[int, int], resize: Resize = "crop") -
     )
 
 
-def decode_whole(source: Any) -> Pixels:
-    """Read an image at its own size, with the errors of `decode`; uint8, (height, width, 3)."""
-    return decode(source, original_size(source), "squish")
-
-
 def original_size(source: Any) -> tuple[int, int]:
-    """Return an image's own (height, width), turned as EXIF says; of a file only the head is read.
+    """Return an image's own (height, width) after its EXIF orientation is applied; only a file's header is read.
 
     Raises:
-        DataError: The source is no readable image.
+        DataError: The source is not a readable image.
     """
     if isinstance(source, np.ndarray):
         return int(source.shape[0]), int(source.shape[1])
     if isinstance(source, Image.Image):
-        return guarded("the image", lambda: _turned_size(source)[0])
+        return read_safely("the image", lambda: _oriented_size(source)[0])
 
     def read() -> tuple[int, int]:
         with Image.open(source) as image:
-            return _turned_size(image)[0]
+            return _oriented_size(image)[0]
 
-    return guarded(str(source), read)
-
-
-def _turned_size(image: Image.Image) -> tuple[tuple[int, int], bool]:
-    """Return (height, width) after turning, and whether it is turned by a quarter, so that they change places."""
-    # Of a TIFF, PIL has turned the size already.
-    turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8) and image.format != "TIFF"
-    return ((image.width, image.height) if turned else (image.height, image.width)), turned
+    return read_safely(str(source), read)
 
 
-def _decode_file(path: str, size: tuple[int, int], resize: Resize) -> tuple[Pixels, Frame]:
+def _oriented_size(image: Image.Image) -> tuple[tuple[int, int], bool]:
+    """Return (height, width) after the EXIF orientation is applied, and whether that swaps height and width."""
+    # PIL applies the orientation of a TIFF to its size already.
+    swapped = image.getexif().get(0x0112, 1) in (5, 6, 7, 8) and image.format != "TIFF"
+    return ((image.width, image.height) if swapped else (image.height, image.width)), swapped
+
+
+def _decode_file(path: str, size: tuple[int, int], resize: Resize) -> tuple[Pixels, ImageGeometry]:
     with Image.open(path) as image:
         width, height = image.size
-        own_size, turned = _turned_size(image)
-        size_on_disk = (size[1], size[0]) if turned else size
+        own_size, swapped = _oriented_size(image)
+        size_on_disk = (size[1], size[0]) if swapped else size
         scale = _scale((height, width), size_on_disk, resize)
-        # JPEG can decode at 1/2, 1/4 and 1/8: draft picks the smallest that still covers what is asked for.
+        # JPEG can decode at 1/2, 1/4 and 1/8: draft picks the smallest scale that covers the requested size.
         image.draft(None, (max(int(width * scale), 1), max(int(height * scale), 1)))
-        return _resized(ImageOps.exif_transpose(image), size, resize), frame_of(own_size, size, resize)
+        return _resize(ImageOps.exif_transpose(image), size, resize), compute_geometry(own_size, size, resize)
 
 
-def _framed(image: Image.Image, size: tuple[int, int], resize: Resize) -> tuple[Pixels, Frame]:
-    return _resized(image, size, resize), frame_of((image.height, image.width), size, resize)
+def _resize_with_geometry(image: Image.Image, size: tuple[int, int], resize: Resize) -> tuple[Pixels, ImageGeometry]:
+    return _resize(image, size, resize), compute_geometry((image.height, image.width), size, resize)
 
 
-def _scale(have: tuple[int, int], want: tuple[int, int], resize: Resize) -> float:
-    """Return how much of the resolution is kept along the axis that is shrunk least."""
-    down, across = want[0] / have[0], want[1] / have[1]
-    return min(down, across) if resize == "pad" else max(down, across)
+def _scale(original: tuple[int, int], size: tuple[int, int], resize: Resize) -> float:
+    """Return the scale at which an image covers a (height, width), or fits into it for "pad"."""
+    vertical, horizontal = size[0] / original[0], size[1] / original[1]
+    return min(vertical, horizontal) if resize == "pad" else max(vertical, horizontal)
 
 
-def _resized(image: Image.Image, size: tuple[int, int], resize: Resize) -> Pixels:
+def _resize(image: Image.Image, size: tuple[int, int], resize: Resize) -> Pixels:
     image = _as_rgb(image)
     height, width = size
     if resize != "pad":
-        return _scaled(image, (width, height), frame_of((image.height, image.width), size, resize).box)
-    left, top, inner_width, inner_height = padded(image.size, size)
+        return _resize_box(image, (width, height), compute_geometry((image.height, image.width), size, resize).box)
+    left, top, inner_width, inner_height = padding_box(image.size, size)
     pixels = np.zeros((height, width, 3), np.uint8)
-    inner = _scaled(image, (inner_width, inner_height), (0, 0, *image.size))
+    inner = _resize_box(image, (inner_width, inner_height), (0, 0, *image.size))
     pixels[top : top + inner_height, left : left + inner_width] = inner
     return pixels
 
 
-def _scaled(image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float]) -> Pixels:
+def _resize_box(image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float]) -> Pixels:
     if image.size == size and tuple(box) == (0, 0, *image.size):
         return np.array(image, np.uint8)
     return np.array(image.resize(size, Image.Resampling.BILINEAR, box=box, reducing_gap=2.0))
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
-    """Return 8-bit RGB: alpha is laid on white, deeper greys are scaled down, palettes and CMYK are converted."""
+    """Return 8-bit RGB: transparent pixels become white, deeper greys are scaled, palettes and CMYK are converted."""
     if image.mode == "RGB":
         return image
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
@@ -188,7 +198,7 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 
 
 def _to_eight_bits(values: NDArray[Any]) -> Pixels:
-    """Scale greys to 0..255: floats up to 1 as fractions, integers above 255 as 16-bit; what is no number is black."""
+    """Scale greys to 0..255: floats up to 1 as fractions, integers above 255 as 16-bit; NaN and infinity are black."""
     values = np.nan_to_num(values, posinf=0, neginf=0)
     top = float(values.max(initial=0))
     if np.issubdtype(values.dtype, np.floating) and top <= 1:
@@ -212,35 +222,39 @@ def _from_array(pixels: NDArray[Any]) -> Image.Image:
 ReadT = TypeVar("ReadT")
 
 
-def guarded(name: str, read: Callable[[], ReadT]) -> ReadT:
-    """Call `read`, and turn whatever it raises on the file called `name` into a `DataError`."""
+def read_safely(name: str, read: Callable[[], ReadT]) -> ReadT:
+    """Call `read`, and turn any error about the image file called `name` into a `DataError`."""
     try:
         return read()
     except DataError:
         raise
-    except FileNotFoundError as error:
-        raise DataError(f"No such file: {name}.", "an image file.", "check the path.") from error
-    except IsADirectoryError as error:
-        raise DataError(
-            f"{name} is a directory.", "an image file.", "leave it out, or name the files in it."
-        ) from error
-    except PermissionError as error:
-        raise DataError(f"{name} may not be read.", "permission to read it.", f"chmod +r {name}") from error
-    except Image.DecompressionBombError as error:
-        raise DataError(
+    # PIL raises any of these for damaged files and metadata.
+    except (
+        OSError, Image.DecompressionBombError, SyntaxError, ValueError, TypeError, LookupError, struct.error
+    ) as error:  # fmt: skip
+        raise _as_data_error(name, error) from error
+
+
+def _as_data_error(name: str, error: Exception) -> DataError:
+    if isinstance(error, FileNotFoundError):
+        return DataError(f"No such file: {name}.", "an image file.", "check the path.")
+    if isinstance(error, IsADirectoryError):
+        return DataError(f"{name} is a directory.", "an image file.", "remove it from the list, or list its files.")
+    if isinstance(error, PermissionError):
+        return DataError(f"{name} cannot be read: permission denied.", "permission to read it.", f"chmod +r {name}")
+    if isinstance(error, Image.DecompressionBombError):
+        return DataError(
             f"{name} is too large: {error}",
             f"at most {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels, so that no image can exhaust the memory.",
-            "shrink it, or raise PIL.Image.MAX_IMAGE_PIXELS if you trust it.",
-        ) from error
-    except UnidentifiedImageError as error:
+            "resize it, or raise PIL.Image.MAX_IMAGE_PIXELS if you trust it.",
+        )
+    if isinstance(error, UnidentifiedImageError):
         head = Path(name).read_bytes()[:16] if os.path.exists(name) else b""
         if is_image(head):
-            raise _damaged(name, "it is cut off") from error
-        what = f"{name} is no image: its content is none that we know." if head else f"{name} is empty (0 bytes)."
-        raise DataError(what, "a JPEG, PNG, GIF, BMP, TIFF or WebP file.", "remove or replace it.") from error
-    # PIL raises any of these on damaged files and metadata.
-    except (OSError, SyntaxError, ValueError, TypeError, LookupError, struct.error) as error:
-        raise _damaged(name, str(error)) from error
+            return _damaged(name, "it is truncated")
+        what = f"{name} is not an image of a known format." if head else f"{name} is empty (0 bytes)."
+        return DataError(what, "a JPEG, PNG, GIF, BMP, TIFF or WebP file.", "remove or replace it.")
+    return _damaged(name, str(error))
 
 
 def _damaged(name: str, why: str) -> DataError:

@@ -1,7 +1,7 @@
-"""Depthwise convolutions on maps smaller than their kernel, as small images give, with a quick gradient.
+"""Faster gradients for depthwise convolutions on feature maps smaller than their kernel, as in small images.
 
-oneDNN has no routine of its own for the weights' gradient there and takes a general one. On a processor with AVX2
-alone that costs nearly half of a training step of an EfficientNet at 64 pixels, with AVX-512 a few hundredths
+oneDNN has no specialised routine for the weights' gradient there and uses a general one. On a processor with only AVX2
+that takes nearly half of a training step of an EfficientNet at 64 pixels, with AVX-512 a few hundredths
 (bench/README.md).
 """
 
@@ -15,18 +15,24 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 
-def quicken(model: nn.Module) -> None:
-    """Turn a model's plain depthwise convolutions into `DepthwiseConv2d`, which has the same weights and outputs."""
+def use_fast_depthwise_gradients(model: nn.Module) -> None:
+    """Turn a model's plain depthwise convolutions into `DepthwiseConv2d`, which has the same weights and outputs.
+
+    Example:
+        >>> model = nn.Sequential(nn.Conv2d(8, 8, 5, padding=2, groups=8))
+        >>> use_fast_depthwise_gradients(model)
+        >>> type(model[0]).__name__
+        'DepthwiseConv2d'
+    """
     for module in model.modules():
         if type(module) is nn.Conv2d and _is_plain_depthwise(module):
             module.__class__ = DepthwiseConv2d
 
 
 class DepthwiseConv2d(nn.Conv2d):
-    """A convolution of each channel by itself; only while it learns, on a processor, does it differ from `Conv2d`."""
+    """A convolution of each channel alone; it differs from `Conv2d` only in training on a CPU."""
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return (batch, channels, height, width)."""
         if self.training and _has_slow_gradient(inputs, self.weight):
             outputs: Tensor = _Depthwise.apply(inputs, self.weight, self.bias, self.stride, self.padding)
             return outputs
@@ -51,25 +57,25 @@ class _Depthwise(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         inputs, weight = ctx.saved_tensors
-        for_inputs, for_weight, for_bias = ctx.needs_input_grad[:3]
-        of_inputs, _, of_bias = torch.ops.aten.convolution_backward(
+        inputs_need, weight_needs, bias_needs = ctx.needs_input_grad[:3]
+        inputs_gradient, _, bias_gradient = torch.ops.aten.convolution_backward(
             gradient, inputs, weight, [len(weight)], ctx.stride, ctx.padding, (1, 1), False, (0, 0), len(weight),
-            (for_inputs, False, for_bias),
+            (inputs_need, False, bias_needs),
         )  # fmt: skip
-        of_weight = _of_weight(inputs, weight, gradient, ctx.stride, ctx.padding) if for_weight else None
-        return of_inputs, of_weight, of_bias, None, None
+        weight_gradient = _weight_gradient(inputs, weight, gradient, ctx.stride, ctx.padding) if weight_needs else None
+        return inputs_gradient, weight_gradient, bias_gradient, None, None
 
 
-def _of_weight(
+def _weight_gradient(
     inputs: Tensor, weight: Tensor, gradient: Tensor, stride: tuple[int, int], padding: tuple[int, int]
 ) -> Tensor:
-    """Correlate each map with its own gradient: a depthwise convolution again, of all items' channels at once."""
+    """Correlate each map with its own gradient: again a depthwise convolution, of all items' channels at once."""
     count, channels = inputs.shape[:2]
     maps = _items_as_channels(inputs).permute(0, 3, 1, 2)
     kernels = _items_as_channels(gradient).permute(3, 0, 1, 2)
-    each = functional.conv2d(maps, kernels, None, 1, padding, stride, groups=count * channels)
-    height, width = weight.shape[-2:]  # a stride may leave rows that no kernel reached
-    return each[..., :height, :width].reshape(count, channels, height, width).sum(0).unsqueeze(1)
+    per_item = functional.conv2d(maps, kernels, None, 1, padding, stride, groups=count * channels)
+    height, width = weight.shape[-2:]  # a stride may leave rows that no kernel reaches
+    return per_item[..., :height, :width].reshape(count, channels, height, width).sum(0).unsqueeze(1)
 
 
 def _items_as_channels(maps: Tensor) -> Tensor:

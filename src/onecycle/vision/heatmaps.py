@@ -1,48 +1,55 @@
-"""Models that find points: a map of where each point is likely to be, and its centre of mass."""
+"""Models that predict points: one map for each point, and the map's centre of mass."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from onecycle.vision.depthwise import quicken
-from onecycle.vision.pyramid import Encoder, LightDecoder, PyramidModel, create_encoder
+from onecycle.registry import register
+from onecycle.vision.pyramid import PyramidModel, create_light_pair
 
 
 class CentreOfMass(nn.Module):
-    """Turns a map a point into coordinates: the mean place under a softmax over all places.
+    """Turns one map per point into coordinates: the mean position, weighted by a softmax over all positions.
 
-    Differentiable, finer than a pixel, and right for any input size ("integral regression", Sun et al. 2017,
-    arXiv:1711.08229).
+    It is differentiable, finer than a pixel, and works for any input size ("integral regression").
+
+    Source: Sun et al. 2017, arXiv:1711.08229.
+    Example:
+        >>> maps = torch.full((1, 1, 5, 5), -100.0)
+        >>> maps[0, 0, 2, 2] = 100.0
+        >>> CentreOfMass()(maps).flatten().tolist()
+        [0.0, 0.0]
     """
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Return x and y from -1 to 1, (batch, points, 2), of maps (batch, points, height, width)."""
+        """Return x and y from -1 to 1, float32, (batch, points, 2), for maps (batch, points, height, width)."""
         height, width = maps.shape[-2:]
-        likely = maps.float().flatten(2).softmax(dim=-1).view(maps.shape)
+        weights = maps.float().flatten(2).softmax(dim=-1).view(maps.shape)
         x = (torch.arange(width, device=maps.device) * 2 + 1) / width - 1
         y = (torch.arange(height, device=maps.device) * 2 + 1) / height - 1
-        return torch.stack([(likely.sum(dim=2) * x).sum(dim=-1), (likely.sum(dim=3) * y).sum(dim=-1)], dim=-1)
+        return torch.stack([(weights.sum(dim=2) * x).sum(dim=-1), (weights.sum(dim=3) * y).sum(dim=-1)], dim=-1)
 
 
+@register("model", "heatmap_model")
 class HeatmapModel(PyramidModel):
-    """An encoder, and a light decoder that gives one map a point.
+    """An encoder, and a light decoder that returns one map for each point.
 
-    On faces it is far better than numbers from a pooled vector, which has forgotten where things are (bench/README.md).
+    On faces it is far more accurate than numbers from a pooled vector, which has lost the positions (bench/README.md).
 
     Args:
         backbone: Name in timm.
-        points: How many.
-        mean: Of the images that the backbone was trained on, a colour each, from 0 to 1.
-        std: Their standard deviation.
+        points: Number of points.
+        mean: Mean of each colour in the backbone's training images, from 0 to 1.
+        std: Standard deviation of each colour in them.
         pretrained: As for `create_backbone`.
     """
 
-    frozen_epochs = 0  # what a frozen encoder knows says little about places
+    kind: ClassVar[str] = "heatmap_model"
 
     def __init__(
         self,
@@ -53,13 +60,6 @@ class HeatmapModel(PyramidModel):
         std: Sequence[float],
         pretrained: bool | str | Path = False,
     ) -> None:
-        super().__init__()
-        self.config: dict[str, Any] = {
-            "kind": "heatmap_model", "backbone": backbone, "points": points, "mean": list(mean), "std": list(std),
-        }  # fmt: skip
-        network = create_encoder(backbone, pretrained)
-        self.body = Encoder(network, mean, std, 1)
-        channels = network.feature_info.channels()  # type: ignore[union-attr,operator]
-        self.head = nn.Sequential(LightDecoder(channels, points), CentreOfMass())
-        self.to(memory_format=torch.channels_last)
-        quicken(self)
+        config = {"kind": self.kind, "backbone": backbone, "points": points, "mean": list(mean), "std": list(std)}
+        encoder, decoder = create_light_pair(backbone, points, mean, std, pretrained)
+        super().__init__(encoder, nn.Sequential(decoder, CentreOfMass()), config)

@@ -1,30 +1,34 @@
-"""Learners for images: one answer an image, or one a pixel."""
+"""Learners for images: one prediction for each image, or one for each pixel."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, Unpack
+from typing import Any, Literal
 
 import timm
-from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
 from onecycle.data.bunch import DataBunch
-from onecycle.data.target import Category, MultiCategory
+from onecycle.data.categories import Category, MultiCategory
+from onecycle.data.target import Target
 from onecycle.errors import ModelError
-from onecycle.train.groups import GroupedModel
-from onecycle.train.learner import Learner, LearnerOptions, seeded_model
+from onecycle.train.layer_groups import FineTuning, GroupedModel, seeded_model
+from onecycle.train.learner import Learner
+from onecycle.train.options import takes_train_options
 from onecycle.vision.heatmaps import HeatmapModel
 from onecycle.vision.model import ImageModel
+from onecycle.vision.normalize import IMAGENET_MEAN, IMAGENET_STD
 from onecycle.vision.points import Points
-from onecycle.vision.segmentation import LIGHT, SegmentationModel
+from onecycle.vision.segmentation import LIGHT_DECODER, SegmentationModel
 from onecycle.vision.weights import DEFAULT_BACKBONE, create_backbone
 
-# What lr="auto" takes for all layers of the default backbone and a light decoder: a sweep would cost half an epoch. By
-# bench/rates.py any rate from 3e-3 to 1e-2 serves, for masks and points, on real data and on drawn.
-USUAL_RATE = 4e-3
+# What lr="auto" uses for all layers of the default backbone and a light decoder: a search would take half an epoch. In
+# bench/rates.py every rate from 3e-3 to 1e-2 works, for masks and points, on real and on generated data.
+DEFAULT_LR = 4e-3
 
 
+@takes_train_options
 def vision_learner(
     bunch: DataBunch,
     backbone: str = DEFAULT_BACKBONE,
@@ -33,77 +37,99 @@ def vision_learner(
     head: Literal["heatmap", "regression"] | None = None,
     hidden: int | None = None,
     dropout: float = 0.5,
-    **options: Unpack[LearnerOptions],
+    **options: Any,
 ) -> Learner:
-    """Return a learner that gives every image a class, tags, numbers or points, frozen up to its head for step one.
+    """Return a learner that predicts a class, tags, numbers or points for each image.
+
+    With pretrained weights, all layers before the head are frozen at first.
 
     Args:
         bunch: The data.
-        backbone: Any name that timm knows. The default's weights come as a package and need no internet.
+        backbone: The name of any timm model. The default's weights come as a package and need no internet.
         pretrained: True, False, or the path of a file with weights.
-        head: For points: "heatmap", the default, finds each on a map of its own; "regression" gives numbers, as for all
-            other labels.
-        hidden: Width of the head's hidden layer; 0 for a linear head; None takes 0 for classes and tags, which ends
-            lower in loss after less time (bench/README.md), and 512 for numbers.
+        head: For points: "heatmap", the default, predicts each on its own map; "regression" predicts numbers, as for
+            all other labels.
+        hidden: Width of the head's hidden layer; 0 for a linear head; None uses 0 for classes and tags, which reaches
+            a lower loss in less time (bench/README.md), and 512 for numbers.
         dropout: In the head.
-        options: As for `Learner`.
     Raises:
-        ModelError: The labels are masks, or the backbone cannot be had.
+        ModelError: The labels are masks, or the backbone is not available.
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import mkdtemp
+        >>> import onecycle as oc
+        >>> from onecycle.demo import make_patterns
+        >>> images = oc.ImageList.from_folder(make_patterns(Path(mkdtemp()), each=4, pixels=32))
+        >>> bunch = images.split_random(0.25).label_from_folder().transform(32).databunch(4, workers=0)
+        >>> learner = oc.vision_learner(bunch, "resnet18", pretrained=False)
+        >>> learner.model.config["outputs"]
+        4
     """
     if bunch.target.kind == "mask":
         raise ModelError(
-            "vision_learner gives an image one answer, but the labels are masks.",
+            "vision_learner makes one prediction for each image, but the labels are masks.",
             "categories, tags, numbers or points.",
             "use unet_learner().",
         )
-
-    points = isinstance(bunch.target, Points)
-    if head not in (None, "heatmap", "regression") or (head == "heatmap" and not points):
+    is_points = isinstance(bunch.target, Points)
+    if head not in (None, "heatmap", "regression") or (head == "heatmap" and not is_points):
         raise ModelError(
             f"head={head!r} for {bunch.target.kind}.",
-            '"heatmap" or "regression" for points, else none.',
-            "leave it out.",
+            '"heatmap" or "regression" for points, else None.',
+            "leave head= out.",
         )
 
     def build() -> GroupedModel:
-        mean, std = image_statistics(backbone)
-        if isinstance(bunch.target, Points) and head != "regression":
-            maps = HeatmapModel(backbone, len(bunch.classes), mean=mean, std=std, pretrained=pretrained)
-            maps.usual_rates = USUAL_RATE if backbone == DEFAULT_BACKBONE and pretrained is True else None
-            return maps
-        network = create_backbone(backbone, pretrained, num_classes=0)
-        # Measured for classes and tags; numbers are further from what a backbone was trained for.
-        named = isinstance(bunch.target, Category | MultiCategory)
-        width = (0 if named else 512) if hidden is None else hidden
-        model = ImageModel(
-            network, bunch.target.outputs, mean=mean, std=std, hidden=width, dropout=dropout, name=backbone
-        )
-        model.fixed_statistics = pretrained is not False
-        model.first_tuned = int(pretrained is not False and named)
-        return model
+        if is_points and head != "regression":
+            return _build_heatmap_model(bunch.target, backbone, pretrained)
+        return _build_image_model(bunch.target, backbone, pretrained, hidden, dropout)
 
     return learner_for(bunch, build, frozen=pretrained is not False, **options)
 
 
+def _build_heatmap_model(target: Target, backbone: str, pretrained: bool | str | Path) -> HeatmapModel:
+    mean, std = image_statistics(backbone)
+    model = HeatmapModel(backbone, len(target.classes), mean=mean, std=std, pretrained=pretrained)
+    if backbone == DEFAULT_BACKBONE and pretrained is True:
+        model.fine_tuning = replace(model.fine_tuning, default_lr=DEFAULT_LR)
+    return model
+
+
+def _build_image_model(
+    target: Target, backbone: str, pretrained: bool | str | Path, hidden: int | None, dropout: float
+) -> ImageModel:
+    mean, std = image_statistics(backbone)
+    network = create_backbone(backbone, pretrained, num_classes=0)
+    # Measured for classes and tags; numbers differ more from what a backbone was trained for.
+    has_classes = isinstance(target, Category | MultiCategory)
+    width = (0 if has_classes else 512) if hidden is None else hidden
+    model = ImageModel(network, target.outputs, mean=mean, std=std, hidden=width, dropout=dropout, name=backbone)
+    known = pretrained is not False
+    model.fine_tuning = FineTuning(freeze_to=int(known and has_classes), freeze_batchnorm_statistics=known)
+    return model
+
+
+@takes_train_options
 def unet_learner(
     bunch: DataBunch,
     backbone: str = DEFAULT_BACKBONE,
     *,
-    decoder: str = LIGHT,
+    decoder: str = LIGHT_DECODER,
     pretrained: bool | str | Path = True,
-    **options: Unpack[LearnerOptions],
+    **options: Any,
 ) -> Learner:
-    """Return a learner that gives every pixel a class, its encoder frozen, so that step one can begin.
+    """Return a learner that predicts a class for every pixel.
+
+    With pretrained weights, the encoder is frozen at first.
 
     Args:
         bunch: The data, labelled with `label_masks`.
-        backbone: Any name that timm knows, with feature maps of several sizes, as encoder.
-        decoder: "light" stops at a quarter of the size, and is several times faster than the classical "unet"; others
-            are "unet++", "fpn", "deeplabv3+", "segformer", see `DECODERS`.
-        pretrained: True, False, or the path of a file with weights of the encoder.
-        options: As for `Learner`.
+        backbone: The name of a timm model with feature maps of several sizes, as encoder.
+        decoder: "light" stops at a quarter of the size, and is several times faster than "unet"; others are "unet++",
+            "fpn", "deeplabv3+", "segformer", see `DECODERS`.
+        pretrained: True, False, or the path of a file with the encoder's weights.
     Raises:
-        ModelError: The bunch has no masks, or backbone and decoder do not fit.
+        ModelError: The labels are not masks, or backbone and decoder do not fit each other.
     """
     if bunch.target.kind != "mask":
         raise ModelError(
@@ -117,24 +143,28 @@ def unet_learner(
         model = SegmentationModel(
             backbone, bunch.target.outputs, decoder=decoder, mean=mean, std=std, pretrained=pretrained
         )
-        known = backbone == DEFAULT_BACKBONE and decoder == LIGHT and pretrained is True
-        model.usual_rates = USUAL_RATE if known else None
+        if backbone == DEFAULT_BACKBONE and decoder == LIGHT_DECODER and pretrained is True:
+            model.fine_tuning = replace(model.fine_tuning, default_lr=DEFAULT_LR)
         return model
 
     return learner_for(bunch, build, frozen=pretrained is not False, **options)
 
 
 def image_statistics(backbone: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and standard deviation of the images that a backbone's weights were trained on, from 0 to 1."""
+    """Return mean and standard deviation of each colour in a backbone's training images, from 0 to 1.
+
+    Example:
+        >>> image_statistics("tf_efficientnet_lite0")
+        ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    """
     config = timm.get_pretrained_cfg(backbone)
-    return (tuple(config.mean), tuple(config.std)) if config else (IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD)
+    return (tuple(config.mean), tuple(config.std)) if config else (IMAGENET_MEAN, IMAGENET_STD)
 
 
-def learner_for(
-    bunch: DataBunch, build: Callable[[], GroupedModel], *, frozen: bool, **options: Unpack[LearnerOptions]
-) -> Learner:
-    """Return a learner whose model is built from the learner's own seed, and leaves the user's generator alone."""
-    learner = Learner(bunch, seeded_model(bunch, build, options.get("seed")), **options)
+def learner_for(bunch: DataBunch, build: Callable[[], GroupedModel], *, frozen: bool, **options: Any) -> Learner:
+    """Return a learner whose model is built with the learner's seed; the global generator is not changed."""
+    seed = options.get("seed")
+    learner = Learner(bunch, seeded_model(build, bunch.options.seed if seed is None else seed), **options)
     if frozen:
         learner.freeze()
     return learner

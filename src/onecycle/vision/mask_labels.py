@@ -1,4 +1,4 @@
-"""From images to their masks: where they are, which classes they hold, and how much each of these counts."""
+"""Labels of masks: which mask belongs to which image, which classes there are, and how much each counts."""
 
 from __future__ import annotations
 
@@ -11,47 +11,27 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from onecycle.data.items import Part
-from onecycle.data.label import Labeller
+from onecycle.data.labellers import Labeller
+from onecycle.data.rows import Rows
 from onecycle.errors import DataError, some, suggest
 from onecycle.vision.decode import is_image
 from onecycle.vision.mask_files import Colour
-from onecycle.vision.masks import MOST_CLASSES, Mask
+from onecycle.vision.masks import MAX_CLASSES, Mask
 
-# How many masks are looked at before training: enough to find foreign values and to weigh the classes.
+# How many masks are read before training: enough to find unknown values and to weight the classes.
 SAMPLE = 200
 
 
 def mask_labeller(masks: str | Path | Callable[[Path], str | Path]) -> Labeller:
-    """Return the function from a part to the paths of its masks, see `label_masks`."""
-    if callable(masks):
-        find = masks
-    elif "{" in str(masks):
-        template = str(masks)
+    """Return the function from items to the paths of their masks, see `label_masks`."""
+    find = _mask_finder(masks)
 
-        def find(image: Path) -> str:
-            return _filled(template, image)
-    else:
-        find = _in_folder(Path(masks))
-
-    def labeller(part: Part) -> list[str]:
-        paths = []
-        for name in part.names():
-            image = Path(part.locate(name))
-            try:
-                paths.append(str(find(image)))
-            except DataError:
-                raise
-            except Exception as error:
-                raise DataError(
-                    f"The mask function failed on {image}: {type(error).__name__}: {error}.",
-                    "the path of a mask for every image.",
-                    "mend the function.",
-                ) from error
-        absent = [path for path in paths if not Path(path).is_file()]
-        if absent:
+    def labeller(rows: Rows) -> list[str]:
+        paths = [_find_mask(find, Path(rows.locate(name))) for name in rows.names()]
+        missing = [path for path in paths if not Path(path).is_file()]
+        if missing:
             raise DataError(
-                f"{len(absent):,} of {len(paths):,} masks are not there: {some(absent, 3)}.",
+                f"{len(missing):,} of {len(paths):,} masks do not exist: {some(missing, 3)}.",
                 "a mask file for every image.",
                 "check masks=, or leave those images out.",
             )
@@ -60,39 +40,61 @@ def mask_labeller(masks: str | Path | Callable[[Path], str | Path]) -> Labeller:
     return labeller
 
 
-def _filled(template: str, image: Path) -> str:
+def _mask_finder(masks: str | Path | Callable[[Path], str | Path]) -> Callable[[Path], str | Path]:
+    if callable(masks):
+        return masks
+    template = str(masks)
+    if "{" in template:
+        return lambda image: _fill_template(template, image)
+    return _folder_finder(Path(masks))
+
+
+def _find_mask(find: Callable[[Path], str | Path], image: Path) -> str:
+    try:
+        return str(find(image))
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(
+            f"The mask function failed for {image}: {type(error).__name__}: {error}.",
+            "the path of a mask for every image.",
+            "fix the function.",
+        ) from error
+
+
+def _fill_template(template: str, image: Path) -> str:
     try:
         return template.format(stem=image.stem, name=image.name, folder=image.parent.name, parent=image.parent)
     except (KeyError, IndexError, ValueError) as error:
         raise DataError(
             f"masks={template!r} cannot be filled in: {error}.",
             "{stem}, {name}, {folder} or {parent} in the path.",
-            'pass such as "labels/{stem}_P.png".',
+            'pass a path such as "labels/{stem}_P.png".',
         ) from error
 
 
-def _in_folder(folder: Path) -> Callable[[Path], str]:
-    """Find masks that are named after their images, all with the same ending, such as `_P`."""
+def _folder_finder(folder: Path) -> Callable[[Path], str]:
+    """Return a function that finds masks named after their images, with or without an ending such as `_P`."""
     if not folder.is_dir():
         raise DataError(f"No such folder: {folder}.", "a folder of masks.", "check masks=.")
     files = sorted((path for path in folder.rglob("*") if path.is_file()), key=lambda path: (path.stem, path))
     stems = [path.stem for path in files]
 
     def find(image: Path) -> str:
-        # The image itself, or notes on it, may lie there too.
-        named = files[bisect_left(stems, image.stem) : bisect_right(stems, image.stem)]
-        near = files[bisect_left(stems, f"{image.stem}_") : bisect_left(stems, f"{image.stem}`")]  # "`" follows "_"
-        found = [path for path in named if path != image] or near
-        found = found if len(found) == 1 else [path for path in found if _is_image(path)]
-        if len(found) != 1:
-            names = some((path.relative_to(folder) for path in found), 3)
-            why = f"{len(found)} files could be it: {names}" if found else "none is named after it"
+        # The folder may also contain the image itself, or a text file of the same name.
+        same_name = files[bisect_left(stems, image.stem) : bisect_right(stems, image.stem)]
+        longer_name = files[bisect_left(stems, f"{image.stem}_") : bisect_left(stems, f"{image.stem}`")]  # "`" is "_"+1
+        matches = [path for path in same_name if path != image] or longer_name
+        matches = matches if len(matches) == 1 else [path for path in matches if _is_image(path)]
+        if len(matches) != 1:
+            names = some((path.relative_to(folder) for path in matches), 3)
+            why = f"{len(matches)} files match: {names}" if matches else "no file is named after it"
             raise DataError(
                 f"There is no mask for {image} in {folder}: {why}.",
                 f"one file such as {image.stem}.png or {image.stem}_P.png.",
                 'pass a path such as masks="labels/{stem}_P.png".',
             )
-        return str(found[0])
+        return str(matches[0])
 
     return find
 
@@ -102,11 +104,11 @@ def _is_image(path: Path) -> bool:
         return is_image(file.read(16))
 
 
-def weights_of(weights: str | Sequence[float], classes: Sequence[str]) -> tuple[float, ...]:
-    """Return class weights as given, a number a class.
+def check_class_weights(weights: str | Sequence[float], classes: Sequence[str]) -> tuple[float, ...]:
+    """Return class weights as a tuple of floats.
 
     Raises:
-        DataError: They are not.
+        DataError: They are not one number of 0 or more for each class.
     """
     if isinstance(weights, str) or len(weights) != len(classes) or not all(w >= 0 for w in weights):
         raise DataError(
@@ -122,53 +124,64 @@ def mask_target(
     ignore: str | int | Sequence[str | int] | None,
     colours: Sequence[Colour] | None,
 ) -> Mask:
-    """Return the target for masks whose value is a place in `classes`, the names or a text file with a name a line.
+    """Return the target for masks whose values are positions in `classes`.
 
+    Args:
+        classes: Names, or a text file with one name a line.
+        ignore: Classes, by name or value, that do not count.
+        colours: The colour of each class, for colour-coded masks.
     Raises:
-        DataError: A name to be ignored is not among the classes, or there are too few or too many.
+        DataError: `ignore` names no class, there are too few or too many classes, or colours do not fit.
     """
-    names = list(classes) if not isinstance(classes, str | Path) else _lines(Path(classes))
-    given = [] if ignore is None else [ignore] if isinstance(ignore, str | int) else list(ignore)
-    unknown = [name for name in given if isinstance(name, str) and name not in names]
-    if unknown:
-        raise DataError(
-            f"ignore= names {some(unknown)}.", f"one of the classes: {some(names, 20)}.",
-            "check it." + suggest(unknown[0], names),
-        )  # fmt: skip
-    ignored = tuple(names.index(one) if isinstance(one, str) else int(one) for one in given)
-    if not all(0 <= value <= 255 for value in ignored):
-        raise DataError(f"ignore={ignore!r}.", "values from 0 to 255, or names of classes.", "check ignore=.")
+    names = list(classes) if not isinstance(classes, str | Path) else _read_lines(Path(classes))
+    ignored = _ignored_values(ignore, names)
     values = tuple(value for value in range(len(names)) if value not in ignored)
-    if len(values) < 2 or len(names) > MOST_CLASSES or len(set(names)) < len(names):
+    if len(values) < 2 or len(names) > MAX_CLASSES or len(set(names)) < len(names):
         raise DataError(
-            f"There are {len(values)} classes to predict, {len(set(names))} different names of {len(names)}.",
-            f"2 to {MOST_CLASSES}, each with its own name.",
+            f"There are {len(values)} classes to predict, and {len(set(names))} different names of {len(names)}.",
+            f"2 to {MAX_CLASSES} classes with different names.",
             "check classes= and ignore=.",
         )
     if colours is not None and len(colours) != len(names):
-        raise DataError(f"{len(colours)} colours for {len(names)} classes.", "one a class.", "check colours=.")
+        raise DataError(
+            f"{len(colours)} colours for {len(names)} classes.", "one colour for each class.", "check colours=."
+        )
     table = None if colours is None else _colour_table(colours)
     return Mask(tuple(names[value] for value in values), values, ignored, table)
 
 
+def _ignored_values(ignore: str | int | Sequence[str | int] | None, names: Sequence[str]) -> tuple[int, ...]:
+    entries = [] if ignore is None else [ignore] if isinstance(ignore, str | int) else list(ignore)
+    unknown = [entry for entry in entries if isinstance(entry, str) and entry not in names]
+    if unknown:
+        raise DataError(
+            f"ignore= names {some(unknown)}.", f"names of classes: {some(names, 20)}.",
+            "check ignore=." + suggest(unknown[0], names),
+        )  # fmt: skip
+    values = tuple(names.index(entry) if isinstance(entry, str) else int(entry) for entry in entries)
+    if not all(0 <= value <= 255 for value in values):
+        raise DataError(f"ignore={ignore!r}.", "values from 0 to 255, or names of classes.", "check ignore=.")
+    return values
+
+
 def _colour_table(colours: Sequence[Colour]) -> tuple[Colour, ...]:
-    table = [tuple(int(part) for part in colour) for colour in colours]
-    wrong = [colour for colour in table if len(colour) != 3 or not all(0 <= part <= 255 for part in colour)]
+    table = [tuple(int(value) for value in colour) for colour in colours]
+    wrong = [colour for colour in table if len(colour) != 3 or not all(0 <= value <= 255 for value in colour)]
     twice = [colour for colour, count in Counter(table).items() if count > 1]
     if wrong or twice:
         raise DataError(
-            f"colours= holds {some(wrong)}." if wrong else f"colours= names {some(twice)} more than once.",
+            f"colours= contains {some(wrong)}." if wrong else f"colours= contains {some(twice)} more than once.",
             "(red, green, blue) of each class, from 0 to 255, all different.",
             "check colours=.",
         )
     return tuple((r, g, b) for r, g, b in table)
 
 
-def look_at(target: Mask, paths: Sequence[str]) -> NDArray[np.int64]:
-    """Read a spread of masks; return how many pixels each class has in them.
+def count_class_pixels(target: Mask, paths: Sequence[str]) -> NDArray[np.int64]:
+    """Return how many pixels each class has in an evenly spread sample of masks, (classes,).
 
     Raises:
-        DataError: Any of them is no mask, or holds values that are no class: which, and in how many.
+        DataError: A mask cannot be read, or contains values that are not classes; it names the first, and how many.
     """
     chosen = [paths[int(i)] for i in np.linspace(0, len(paths) - 1, min(SAMPLE, len(paths)))]
 
@@ -182,8 +195,8 @@ def look_at(target: Mask, paths: Sequence[str]) -> NDArray[np.int64]:
         results = list(pool.map(count, chosen))
     errors = [result for result in results if isinstance(result, DataError)]
     if errors:
-        more = f" So are {len(errors) - 1:,} more of the {len(chosen):,} masks looked at." if len(errors) > 1 else ""
-        raise DataError(errors[0].what + more, errors[0].expected, errors[0].fix)
+        more = f" {len(errors) - 1:,} more of the {len(chosen):,} masks that were checked have errors."
+        raise DataError(errors[0].what + (more if len(errors) > 1 else ""), errors[0].expected, errors[0].fix)
     counts: NDArray[np.int64] = np.sum([one for one in results if not isinstance(one, DataError)], axis=0)
     return counts
 
@@ -191,16 +204,22 @@ def look_at(target: Mask, paths: Sequence[str]) -> NDArray[np.int64]:
 def balanced_weights(counts: NDArray[np.int64]) -> tuple[float, ...]:
     """Return class weights, 1 on average: the inverse square root of each class's share of the pixels.
 
-    The full inverse would let a few pixels of a rare class drown all others.
+    The inverse itself would give a few pixels of a rare class more weight than all others together.
+
+    Example:
+        >>> [round(weight, 2) for weight in balanced_weights(np.array([400, 100]))]
+        [0.67, 1.33]
     """
     share = np.maximum(counts / max(counts.sum(), 1), 1e-4)
     weights = share**-0.5
     return tuple((weights / weights.mean()).tolist())
 
 
-def _lines(path: Path) -> list[str]:
+def _read_lines(path: Path) -> list[str]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"Cannot read {path}: {error}.", "a text file, a class a line.", "check classes=.") from error
+        raise DataError(
+            f"Cannot read {path}: {error}.", "a text file with one class a line.", "check classes=."
+        ) from error
     return [line.strip() for line in text.splitlines() if line.strip()]

@@ -1,7 +1,7 @@
-"""Points in the image: how they follow it, and are led back to pixels of the original.
+"""Points in the image ("key points"): the target, and the conversion between original and resized coordinates.
 
-Whole numbers are the middles of pixels, as OpenCV and matplotlib have it. Within an image that the model sees, points
-run from -1 to 1, x to the right and y down.
+In an original image, whole numbers are the centres of pixels, as in OpenCV and matplotlib. In an image that the model
+sees, coordinates run from -1 to 1, x to the right and y down.
 """
 
 from __future__ import annotations
@@ -16,20 +16,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from onecycle.data.target import WithoutClasses
 from onecycle.errors import DataError, some, suggest
-from onecycle.train.losses import SmoothL1
-from onecycle.vision.decode import Frame
-from onecycle.vision.targets import shown
+from onecycle.losses import SmoothL1
+from onecycle.registry import register
+from onecycle.vision.decode import ImageGeometry
+from onecycle.vision.targets import SpatialTarget, visible_boxes
 
 
+@register("target", "points")
 @dataclass(frozen=True)
-class Points(WithoutClasses):
-    """One point or several in every image; any may be missing ("key points", "landmarks").
+class Points(SpatialTarget):
+    """One point or several in every image; any of them may be missing ("key points", "landmarks").
 
     Attributes:
         classes: The points' names, in order.
-        flip_pairs: Names of points that change places in a mirrored image, such as left and right eye.
+        flip_pairs: Names of points that swap places in a mirrored image, such as left and right eye.
+    Example:
+        >>> import onecycle as oc
+        >>> oc.Points(("nose", "chin")).encode([[10, 20], [11, 40]]).tolist()
+        [[10.0, 20.0], [11.0, 40.0]]
     """
 
     classes: tuple[str, ...]
@@ -37,40 +42,37 @@ class Points(WithoutClasses):
 
     kind: ClassVar[str] = "points"
     default_metrics: ClassVar[tuple[str, ...]] = ("pixel_error",)
-    mixable: ClassVar[bool] = False
-    side_by_side: ClassVar[bool] = False
     label_type: ClassVar[pa.DataType] = pa.list_(pa.list_(pa.float32()))
 
     @property
     def outputs(self) -> int:
-        """Two a point: x and y."""
+        """Return the number of outputs: x and y of each point."""
         return 2 * len(self.classes)
 
     @property
     def summary(self) -> str:
-        """How many, and their names."""
         return f"Points, {len(self.classes)}: {some(self.classes, 12)}"
 
-    # --- from the label to the tensor, and with the image ---
+    # --- from the label to the tensor, and together with the image ---
 
     def encode(self, label: Sequence[Sequence[float]]) -> Tensor:
         """Return x and y in pixels of the original, float32, (points, 2); NaN where a point is missing."""
         return torch.tensor(label, dtype=torch.float32).view(len(self.classes), 2)
 
-    def place(self, label: Any, frame: Frame, size: tuple[int, int]) -> Tensor:
-        """Return x and y from -1 to 1 within the read image; beyond that where it was cropped away."""
-        return self._seen(self.encode(label)[None], torch.tensor([frame]))[0]
+    def crop_and_scale(self, label: Any, geometry: ImageGeometry, size: tuple[int, int]) -> Tensor:
+        """Return x and y from -1 to 1 in the read image, (points, 2); beyond that range where it was cropped."""
+        return _to_resized(self.encode(label)[None], torch.tensor([geometry]))[0]
 
-    def follow(self, placed: Tensor, matrices: Tensor, size: tuple[int, int]) -> Tensor:
-        """Move points as their images' matrices say; mirrored images swap the pairs."""
-        # Matrices say where an output pixel comes from; points go the other way.
-        onwards = torch.linalg.inv(matrices)
-        homogeneous = torch.cat([placed, torch.ones_like(placed[..., :1])], dim=-1) @ onwards.transpose(1, 2)
+    def transform(self, encoded: Tensor, matrices: Tensor, size: tuple[int, int]) -> Tensor:
+        """Return the points, (batch, points, 2), after augmentation; pairs are swapped in mirrored images."""
+        # The matrices map output to input positions; points move in the opposite direction.
+        inverse = torch.linalg.inv(matrices)
+        homogeneous = torch.cat([encoded, torch.ones_like(encoded[..., :1])], dim=-1) @ inverse.transpose(1, 2)
         moved = homogeneous[..., :2] / homogeneous[..., 2:]
         mirrored = torch.linalg.det(matrices[:, :2, :2]) < 0
-        return torch.where(mirrored[:, None, None], moved[:, self._swapped()], moved)
+        return torch.where(mirrored[:, None, None], moved[:, self._mirrored_order()], moved)
 
-    def _swapped(self) -> list[int]:
+    def _mirrored_order(self) -> list[int]:
         order = list(range(len(self.classes)))
         for first, second in self.flip_pairs:
             i, j = self.classes.index(first), self.classes.index(second)
@@ -78,53 +80,42 @@ class Points(WithoutClasses):
         return order
 
     def check_mirroring(self) -> str | None:
-        """Several points change their meaning in a mirrored image, unless it is said which change places."""
         if len(self.classes) == 1 or self.flip_pairs:
             return None
-        return "mirrored images swap left and right points, and flip_pairs= does not say which"
+        return "mirrored images swap left and right points, but flip_pairs= does not name them"
 
-    # --- answers ---
+    # --- predictions ---
 
     def activate(self, outputs: Tensor) -> Tensor:
-        """x and y from -1 to 1 within the input, (batch, points, 2)."""
+        """Return x and y from -1 to 1 in the input, float32, (batch, points, 2)."""
         return outputs.float().reshape(len(outputs), len(self.classes), 2)
 
-    def decode(self, answer: Tensor, frame: Tensor | None = None) -> NDArray[np.float32]:
-        """Return x and y in pixels of the original, float32, (points, 2); without a frame from -1 to 1."""
-        decoded = answer if frame is None else self._original(answer[None], frame[None].to(answer.device))[0]
+    def decode(self, prediction: Tensor, geometry: Tensor | None = None) -> NDArray[np.float32]:
+        """Return x and y in pixels of the original, float32, (points, 2); without geometry from -1 to 1."""
+        decoded = prediction
+        if geometry is not None:
+            decoded = _to_original(prediction[None], geometry[None].to(prediction.device))[0]
         points: NDArray[np.float32] = decoded.float().cpu().numpy()
         return points
 
-    def measured(self, answers: Tensor, targets: Tensor, frames: Tensor | None) -> tuple[Tensor, Tensor]:
-        """In pixels of the original."""
-        if frames is None:
-            return answers, targets
-        return self._original(answers, frames), self._original(targets, frames)
-
-    def _original(self, points: Tensor, frames: Tensor) -> Tensor:
-        boxes = shown(frames)[:, None]
-        return boxes[..., :2] + (points + 1) / 2 * boxes[..., 2:] - 0.5
-
-    def _seen(self, points: Tensor, frames: Tensor) -> Tensor:
-        boxes = shown(frames)[:, None]
-        return (points + 0.5 - boxes[..., :2]) / boxes[..., 2:] * 2 - 1
-
-    def soften(self, targets: Tensor) -> Tensor:
-        """They are floats already."""
-        return targets
+    def metric_inputs(self, predictions: Tensor, targets: Tensor, geometries: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return predictions and targets in pixels of the original."""
+        if geometries is None:
+            return predictions, targets
+        return _to_original(predictions, geometries), _to_original(targets, geometries)
 
     def loss(self, *, smoothing: float = 0.0) -> nn.Module:
-        """Smooth L1 of the points that are known; there is nothing to smooth in a label."""
+        """Return the smooth L1 loss of the points that are known; label smoothing does not apply."""
         return SmoothL1()
 
     # --- tables and pictures ---
 
-    def columns(self, answers: Tensor, decoded: Sequence[NDArray[np.float32]]) -> dict[str, Any]:
-        """The points of each item, a list of x and y."""
+    def columns(self, predictions: Tensor, decoded: Sequence[NDArray[np.float32]]) -> dict[str, Any]:
+        """Return the points of each item, a list of x and y."""
         return {"prediction": pa.array([points.tolist() for points in decoded], self.label_type)}
 
     def cells(self, label: Any) -> dict[str, Any]:
-        """x and y of each point, such as "nose_x" and "nose_y"."""
+        """Return x and y of each point, named such as "nose_x" and "nose_y"."""
         values = np.asarray(label, np.float64).reshape(-1, 2)
         return {
             f"{name}_{axis}": round(float(value), 2)
@@ -133,53 +124,56 @@ class Points(WithoutClasses):
         }
 
     def caption(self, label: Any) -> str:
-        """x and y of the first points."""
+        """Return x and y of the first points."""
         points = np.asarray(label, np.float32).reshape(-1, 2)
         return some((f"({x:.1f}, {y:.1f})" for x, y in points), 4)
 
-    def show(self, axes: Any, truth: Tensor | None, answer: Tensor | None) -> None:
-        """Dots: green where the label is, red where the answer is, and a line from one to the other."""
+    def show(self, axes: Any, target: Tensor | None, prediction: Tensor | None) -> None:
+        """Draw green dots for the label, red dots for the prediction, and a line between each two."""
         height, width = axes.images[0].get_array().shape[:2]
         scale = torch.tensor([width, height]) / 2
-        dots = [None if one is None else ((one.float().cpu() + 1) * scale - 0.5).numpy() for one in (truth, answer)]
+        target_dots, predicted_dots = (
+            None if points is None else ((points.float().cpu() + 1) * scale - 0.5).numpy()
+            for points in (target, prediction)
+        )
+        if target_dots is not None and predicted_dots is not None:
+            for (x, y), (predicted_x, predicted_y) in zip(target_dots, predicted_dots, strict=True):
+                axes.plot([x, predicted_x], [y, predicted_y], color="yellow", linewidth=0.6)
         size = 14 if len(self.classes) <= 5 else 3
-        if dots[0] is not None and dots[1] is not None:
-            for given, said in zip(*dots, strict=True):
-                axes.plot([given[0], said[0]], [given[1], said[1]], color="yellow", linewidth=0.6)
-        for points, colour in zip(dots, ("lime", "red"), strict=True):
-            if points is not None:
-                axes.scatter(points[:, 0], points[:, 1], s=size, color=colour, linewidths=0)
+        for dots, colour in ((target_dots, "lime"), (predicted_dots, "red")):
+            if dots is not None:
+                axes.scatter(dots[:, 0], dots[:, 1], s=size, color=colour, linewidths=0)
         axes.set_xlim(-0.5, width - 0.5)
         axes.set_ylim(height - 0.5, -0.5)
 
     def legend(self, figure: Any) -> None:
-        """Which dot is which."""
-        figure.supxlabel("green: label, red: answer", fontsize=8)
-
-    def to_config(self) -> dict[str, Any]:
-        """Names and pairs."""
-        return {"kind": self.kind, "classes": list(self.classes), "flip_pairs": [list(p) for p in self.flip_pairs]}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Points:
-        """Return the target that `to_config` described."""
-        return cls(tuple(config["classes"]), tuple((first, second) for first, second in config["flip_pairs"]))
+        figure.supxlabel("green: label, red: prediction", fontsize=8)
 
 
 def points_target(names: Sequence[str], flip_pairs: Sequence[tuple[str, str]]) -> Points:
     """Return the target for points called `names`.
 
     Raises:
-        DataError: A pair names a point that is not there, or a point twice.
+        DataError: A pair names a point that does not exist, or a point twice.
     """
     paired = [name for pair in flip_pairs for name in pair]
     unknown = [name for name in paired if name not in names]
     if unknown:
         raise DataError(
-            f"flip_pairs= names {some(unknown)}.", f"one of the points: {some(names, 20)}.",
-            "check it." + suggest(unknown[0], names),
+            f"flip_pairs= names {some(unknown)}.", f"the points' names: {some(names, 20)}.",
+            "check flip_pairs=." + suggest(unknown[0], names),
         )  # fmt: skip
     twice = sorted({name for name in paired if paired.count(name) > 1})
     if twice:
-        raise DataError(f"flip_pairs= names {some(twice)} twice.", "each point once at most.", "check it.")
+        raise DataError(f"flip_pairs= names {some(twice)} twice.", "each point at most once.", "check flip_pairs=.")
     return Points(tuple(names), tuple((first, second) for first, second in flip_pairs))
+
+
+def _to_original(points: Tensor, geometries: Tensor) -> Tensor:
+    boxes = visible_boxes(geometries)[:, None]
+    return boxes[..., :2] + (points + 1) / 2 * boxes[..., 2:] - 0.5
+
+
+def _to_resized(points: Tensor, geometries: Tensor) -> Tensor:
+    boxes = visible_boxes(geometries)[:, None]
+    return (points + 0.5 - boxes[..., :2]) / boxes[..., 2:] * 2 - 1

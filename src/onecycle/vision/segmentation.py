@@ -1,83 +1,84 @@
-"""Models that give a class for every pixel: a timm backbone as encoder, and a decoder on its feature maps."""
+"""Models that predict a class for every pixel: a timm backbone as encoder, and a decoder on its feature maps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from onecycle.errors import ModelError, suggest
-from onecycle.vision.depthwise import quicken
-from onecycle.vision.pyramid import Encoder, LightDecoder, PyramidModel, copy_weights, create_encoder, resized
+from onecycle.registry import register
+from onecycle.vision.pyramid import Encoder, PyramidModel, copy_weights, create_light_pair, resize_maps
 from onecycle.vision.weights import create_backbone
 
-LIGHT = "light"
-# Names of today's decoders, and their classes in segmentation-models-pytorch.
+LIGHT_DECODER = "light"
+# Names of the other decoders, and their classes in segmentation-models-pytorch.
 DECODERS = {
     "unet": "Unet", "unet++": "UnetPlusPlus", "fpn": "FPN", "deeplabv3+": "DeepLabV3Plus", "segformer": "Segformer",
     "linknet": "Linknet", "manet": "MAnet", "pspnet": "PSPNet", "upernet": "UPerNet",
 }  # fmt: skip
 
 
+@register("model", "segmentation_model")
 class SegmentationModel(PyramidModel):
-    """An encoder and a decoder that gives every pixel's classes.
+    """An encoder, and a decoder that predicts the class of every pixel.
 
-    Batch-norm statistics of the encoder are trained with it: unlike for photos of single things, segmentation gained by
-    that (bench/README.md).
+    Batch-norm statistics of the encoder are trained too: unlike classification, segmentation gained from that
+    (bench/README.md).
 
     Args:
         backbone: Name in timm.
-        outputs: Classes.
+        outputs: Number of classes.
         decoder: "light", or one of `DECODERS`.
-        mean: Of the images that the backbone was trained on, a colour each, from 0 to 1.
-        std: Their standard deviation.
+        mean: Mean of each colour in the backbone's training images, from 0 to 1.
+        std: Standard deviation of each colour in them.
         pretrained: As for `create_backbone`.
+    Raises:
+        ModelError: Backbone or decoder are unknown, or do not fit each other.
     """
 
-    frozen_epochs = 0  # with the encoder frozen, an epoch costs nearly as much and teaches far less
+    kind: ClassVar[str] = "segmentation_model"
 
     def __init__(
         self,
         backbone: str,
         outputs: int,
         *,
-        decoder: str = LIGHT,
+        decoder: str = LIGHT_DECODER,
         mean: Sequence[float],
         std: Sequence[float],
         pretrained: bool | str | Path = False,
     ) -> None:
-        super().__init__()
-        self.config: dict[str, Any] = {
-            "kind": "segmentation_model", "backbone": backbone, "outputs": outputs, "decoder": decoder,
-            "mean": list(mean), "std": list(std),
+        config = {
+            "kind": self.kind, "backbone": backbone, "outputs": outputs, "decoder": decoder, "mean": list(mean),
+            "std": list(std),
         }  # fmt: skip
-        if decoder == LIGHT:
-            network = create_encoder(backbone, pretrained)
-            channels = network.feature_info.channels()  # type: ignore[union-attr,operator]
-            self.body = Encoder(network, mean, std, 1)
-            self.head = LightDecoder(channels, outputs)
+        if decoder == LIGHT_DECODER:
+            super().__init__(*create_light_pair(backbone, outputs, mean, std, pretrained), config)
         else:
-            encoder, self.head = _classical(decoder, backbone, outputs, pretrained)
-            self.body = Encoder(encoder, mean, std, 32)
-        self.to(memory_format=torch.channels_last)
-        quicken(self)
+            network, head = _create_smp_pair(decoder, backbone, outputs, pretrained)
+            super().__init__(Encoder(network, mean, std, 32), head, config)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return the outputs of every pixel before the softmax, (batch, classes, height, width)."""
+        """Return logits of every pixel, (batch, classes, height, width)."""
         height, width = inputs.shape[-2:]
         outputs = self.head(self.body(inputs))
-        return resized(outputs, (self.body.filled(height), self.body.filled(width)))[..., :height, :width]
+        padded = resize_maps(outputs, (self.body.padded_length(height), self.body.padded_length(width)))
+        return padded[..., :height, :width]
 
 
-def _classical(decoder: str, backbone: str, outputs: int, pretrained: bool | str | Path) -> tuple[nn.Module, nn.Module]:
+def _create_smp_pair(
+    decoder: str, backbone: str, outputs: int, pretrained: bool | str | Path
+) -> tuple[nn.Module, nn.Module]:
+    """Return encoder and decoder of segmentation-models-pytorch, the encoder with timm's weights."""
     if decoder not in DECODERS:
-        known = [LIGHT, *DECODERS]
+        known = [LIGHT_DECODER, *DECODERS]
         raise ModelError(
-            f"Unknown decoder {decoder!r}.", f"one of: {', '.join(known)}.", "check it." + suggest(decoder, known)
-        )
+            f"Unknown decoder {decoder!r}.", f"one of: {', '.join(known)}.",
+            "check decoder=." + suggest(decoder, known),
+        )  # fmt: skip
     import segmentation_models_pytorch as smp
 
     full = create_backbone(backbone, pretrained)

@@ -1,42 +1,54 @@
-"""What answers that lie in the image have in common: they are read, cut, turned and led back together with it."""
+"""Labels with positions in the image, such as masks and points: they are cropped, scaled and augmented with it."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from abc import abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from onecycle.data.target import Target
-from onecycle.vision.decode import Frame
+from onecycle.vision.decode import ImageGeometry
 
 
-@runtime_checkable
-class SpatialTarget(Target, Protocol):
-    """A target whose labels have a place in the image, such as masks and points."""
+class SpatialTarget(Target):
+    """A target whose labels have positions in the image."""
 
-    def place(self, label: Any, frame: Frame, size: tuple[int, int]) -> Tensor:
-        """Return a label of the original as it lies in a read image.
+    @abstractmethod
+    def crop_and_scale(self, label: Any, geometry: ImageGeometry, size: tuple[int, int]) -> Tensor:
+        """Return a label of the original image, encoded in the coordinates of the image that was read.
 
         Args:
-            label: As it is kept in the column of labels.
-            frame: What the read image shows of the original.
+            label: As in the column of labels.
+            geometry: Which part of the original the read image shows.
             size: (height, width) of the read image.
         """
 
-    def follow(self, placed: Tensor, matrices: Tensor, size: tuple[int, int]) -> Tensor:
-        """Return labels, (batch, ...), after the images have been changed.
+    @abstractmethod
+    def transform(self, encoded: Tensor, matrices: Tensor, size: tuple[int, int]) -> Tensor:
+        """Return encoded labels, (batch, ...), in the coordinates of the augmented images.
 
         Args:
-            placed: Labels as they lie in the read images.
-            matrices: (batch, 3, 3), from the changed images' coordinates to those of the read ones, as in `augment`.
-            size: (height, width) of the changed images.
+            encoded: Labels in the coordinates of the read images.
+            matrices: (batch, 3, 3), from positions in the augmented images to positions in the read ones.
+            size: (height, width) of the augmented images.
         """
 
+    @abstractmethod
     def check_mirroring(self) -> str | None:
-        """Return why labels would be wrong in a mirrored image, or None where they are not."""
+        """Return why labels would be wrong in a mirrored image, or None where they stay right."""
 
 
-def shown(frames: Tensor) -> Tensor:
-    """Return frames, (batch, 6), as (left, top, width, height) of their boxes in pixels of the original, (batch, 4)."""
-    return torch.cat([frames[:, 2:4], frames[:, 4:6] - frames[:, 2:4]], dim=1)
+def visible_boxes(geometries: Tensor) -> Tensor:
+    """Return which box of its original each image shows.
+
+    Args:
+        geometries: `ImageGeometry` of each image as a row, (batch, 6).
+    Returns:
+        (left, top, width, height) in pixels of the original, (batch, 4).
+    Example:
+        >>> visible_boxes(torch.tensor([ImageGeometry(100, 300, 100, 0, 200, 100)])).tolist()
+        [[100, 0, 100, 100]]
+    """
+    return torch.cat([geometries[:, 2:4], geometries[:, 4:6] - geometries[:, 2:4]], dim=1)

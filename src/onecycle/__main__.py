@@ -1,0 +1,5 @@
+"""Runs the command line: `python -m onecycle`."""
+
+from onecycle.cli import main
+
+main()

@@ -1,0 +1,72 @@
+"""The commands put together, and what happens when one of them fails."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+import warnings
+from typing import Annotated, Any
+
+import typer
+
+from onecycle.cli.check import check
+from onecycle.cli.demo import demo
+from onecycle.cli.info import info
+from onecycle.cli.predict import predict
+from onecycle.cli.train import train
+from onecycle.errors import OnecycleError
+
+app = typer.Typer(
+    help="Train models on folders of images or texts, and predict with them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for _command in (train, predict, check, info, demo):
+    app.command()(_command)
+
+
+@app.callback()
+def _global_options(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    context.obj = debug
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit.
+
+    The exit code is 0 after success, 2 for wrong use or bad data, 1 for an internal error and 130 after Ctrl-C.
+
+    Args:
+        arguments: None takes those of this process.
+    """
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _print_warning  # type: ignore[assignment]
+            app(given, prog_name="onecycle", standalone_mode=True)
+    except OnecycleError as error:
+        _print_error(str(error), "--debug" in given)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        _print_error(
+            f"Internal error in onecycle: {type(error).__name__}: {error}\n"
+            "Run onecycle --debug ... to see the traceback.",
+            "--debug" in given,
+        )
+        sys.exit(1)
+
+
+def _print_warning(message: Warning | str, *_: Any) -> None:
+    """Print a warning as one line, without the place in the source code."""
+    typer.echo(f"Note: {message}", err=True)
+
+
+def _print_error(message: str, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    typer.echo(message, err=True)

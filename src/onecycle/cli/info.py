@@ -1,0 +1,70 @@
+"""`onecycle info`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from onecycle.errors import some
+from onecycle.imports import without_collecting
+
+# Longer lists in a description are left out: they are data, such as a vocabulary.
+_LONGEST = 8
+
+
+def info(
+    bundle: Annotated[Path, typer.Argument(metavar="MODEL", help="Model that train or Learner.export wrote.")],
+) -> None:
+    """Show what a model predicts, what it reads, and how it was trained."""
+    with without_collecting():
+        from onecycle.bundle import read_bundle
+
+    tensors, config = read_bundle(bundle, "model")
+    megabytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) / 2**20
+    name = config["model"].get("backbone", config["model"]["kind"])
+    typer.echo(f"{bundle}: {name}, {megabytes:.1f} MB, written by onecycle {config['onecycle']}")
+    for line in describe_target(config["target"]):
+        typer.echo(line)
+    typer.echo(f"reads {describe_config(config['modality'])}")
+    for key, value in config["card"].items():
+        typer.echo(f"{key}: {value}")
+
+
+def describe_target(config: dict[str, Any]) -> list[str]:
+    """Return lines that say what is predicted."""
+    classes = config.get("classes", [])
+    lines = [f"predicts {config['kind']}{': ' if classes else ''}{some(classes, 50)}"]
+    if "threshold" in config:
+        lines.append(f"threshold {config['threshold']:g}")
+    return lines
+
+
+def describe_config(config: dict[str, Any]) -> str:
+    """Return the kind and the plain values of a part of a bundle; nested values are left out.
+
+    Example:
+        >>> describe_config({"kind": "images", "size": [96, 128], "method": "crop", "more": {}})
+        'images, size 96x128, method crop'
+    """
+    items = [str(config["kind"])]
+    for name, value in config.items():
+        if name != "kind" and (text := _plain(value)):
+            items.append(f"{name.replace('_', ' ')} {text}")
+    return ", ".join(items)
+
+
+def _plain(value: Any) -> str:
+    """Return a plain value as text, empty for a nested one."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list) or not 0 < len(value) <= _LONGEST:
+        return ""
+    if all(isinstance(each, int | float) and not isinstance(each, bool) for each in value):
+        return "x".join(map(_plain, value))
+    return " ".join(value) if all(isinstance(each, str) for each in value) else ""

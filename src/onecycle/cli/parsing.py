@@ -1,0 +1,89 @@
+"""Reads the values of options that are more than one word or number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from onecycle.errors import DataError
+from onecycle.recipes.options import BatchSize, Columns, Epochs, Size, Sizes
+from onecycle.train.options import LearningRate
+
+
+def parse_numbers(flag: str, text: str) -> int | list[int]:
+    """Read "3" as a number, and "3,2" as a list."""
+    try:
+        numbers = [int(each) for each in text.split(",")]
+    except ValueError:
+        raise DataError(f"{flag} {text}.", "whole numbers separated by commas.", f"pass {flag} 3 or 3,2.") from None
+    return numbers if len(numbers) > 1 else numbers[0]
+
+
+def parse_sizes(flag: str, text: str) -> list[Size]:
+    """Read "64,128" or "90x120,180x240", height first."""
+    sizes: list[Size] = []
+    for each in text.split(","):
+        sides = [side.strip() for side in each.lower().split("x")]
+        if not all(side.isdecimal() for side in sides) or len(sides) > 2:
+            raise DataError(
+                f"{flag} {text}.", "numbers, or height x width, separated by commas.",
+                f"pass {flag} 64,128 or 180x240.",
+            )  # fmt: skip
+        sizes.append(int(sides[0]) if len(sides) == 1 else (int(sides[0]), int(sides[1])))
+    return sizes
+
+
+def parse_columns(flag: str, text: str) -> str | list[str]:
+    """Read "a" as a name, and "a, b" as a list."""
+    names = [each.strip() for each in text.split(",")]
+    if not all(names):
+        raise DataError(f"{flag} {text}.", "names separated by commas.", f"pass {flag} left_x,left_y.")
+    return names if len(names) > 1 else names[0]
+
+
+def parse_batch_size(flag: str, text: str) -> Any:
+    """Read a whole number or "auto"."""
+    if text == "auto":
+        return text
+    if not text.isdecimal():
+        raise DataError(f"{flag} {text}.", "a whole number or auto.", f"pass {flag} 32.")
+    return int(text)
+
+
+def parse_learning_rate(flag: str, text: str) -> Any:
+    """Read a number or "auto"."""
+    try:
+        return "auto" if text == "auto" else float(text)
+    except ValueError:
+        raise DataError(f"{flag} {text}.", "a number or auto.", f"pass {flag} 0.003.") from None
+
+
+def parse_choice(flag: str, text: str, allowed: Sequence[str]) -> Any:
+    """Read one of several words."""
+    if text not in allowed:
+        raise DataError(f"{flag} {text}.", f"one of: {', '.join(allowed)}.", f"pass {flag} {allowed[0]}.")
+    return text
+
+
+@dataclass(frozen=True)
+class ValueType:
+    """How the values of a type are written on the command line.
+
+    Attributes:
+        metavar: Shown in the help.
+        parse: Reads a value, given the flag and the text.
+    """
+
+    metavar: str
+    parse: Callable[[str, str], Any]
+
+
+# Option types that Typer does not read itself, by type.
+VALUE_TYPES: dict[Any, ValueType] = {
+    Epochs: ValueType("N,...", parse_numbers),
+    Sizes: ValueType("N|HxW,...", parse_sizes),
+    Columns: ValueType("NAME,...", parse_columns),
+    BatchSize: ValueType("N|auto", parse_batch_size),
+    LearningRate: ValueType("RATE|auto", parse_learning_rate),
+}

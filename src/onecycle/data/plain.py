@@ -1,0 +1,197 @@
+"""Plain PyTorch loaders as a bunch, and tensors as inputs and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from onecycle.data.batch import Batch, Reading
+from onecycle.data.bunch import DataBunch, LoaderOptions
+from onecycle.data.check import CheckReport
+from onecycle.data.loader import DataLoader
+from onecycle.data.modality import Description, Modality
+from onecycle.data.nested import join
+from onecycle.data.rows import Rows
+from onecycle.data.target import Target
+from onecycle.errors import DataError
+from onecycle.losses.loss import num_items
+from onecycle.registry import register
+
+if TYPE_CHECKING:
+    from onecycle.figure import Picture
+
+
+@register("modality", "tensors")
+@dataclass(frozen=True)
+class Tensors(Modality):
+    """Inputs that are tensors, or arrays, already."""
+
+    kind: ClassVar[str] = "tensors"
+
+    def read(self, item: Any, *, training: bool) -> Reading:
+        return Reading(torch.as_tensor(item))
+
+    def describe(self) -> Description:
+        return Description("tensors", "no augmentation", "tensors")
+
+
+@register("target", "tensor")
+@dataclass(frozen=True)
+class TensorTarget(Target):
+    """Labels that are tensors already; predictions are the model's outputs."""
+
+    kind: ClassVar[str] = "tensor"
+
+    def encode(self, label: Any) -> Any:
+        return torch.as_tensor(label)
+
+
+class LoaderBunch(DataBunch):
+    """A training and a validation loader of (inputs, targets) as a bunch.
+
+    Args:
+        train: Iterable of (inputs, targets), begun anew each epoch. Where its sampler has `set_epoch`, it is called.
+        valid: The same for validation.
+        target: What the model's outputs mean; None takes them as they are.
+
+    Raises:
+        DataError: A loader is empty, or does not give pairs.
+    """
+
+    def __init__(self, train: Iterable[Any], valid: Iterable[Any], target: Target | None) -> None:
+        self.modality, self.target = Tensors(), target or TensorTarget()
+        self.train: Any = PlainLoader(train, PlainDataset(self.modality, training=True), "train")
+        self.valid: Any = PlainLoader(valid, PlainDataset(self.modality, training=False), "valid")
+        self.test, self.found_batch_size = None, None
+        self.options = LoaderOptions(batch_size=self.train.batch_size)
+
+    @property
+    def random_access(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return f"LoaderBunch: {len(self.train)} training batches, {len(self.valid)} validation batches"
+
+    def __len__(self) -> int:
+        return len(self.train) * self.batch_size
+
+    def with_batch_size(self, batch_size: int) -> DataBunch:
+        raise DataError("Plain loaders have a batch size of their own.", "other loaders.", "make a new learner.")
+
+    def in_order_of(self, items: str | Rows) -> DataLoader:
+        if not isinstance(items, str):
+            raise DataError(
+                "Plain loaders cannot read new items.", '"train" or "valid".', "use learner.predictor().predict_many()."
+            )
+        return self.loader(items)
+
+    def read(self, dataset: Any, rows: Sequence[int]) -> Batch:
+        loader = self.train if dataset is self.train.dataset else self.valid
+        found: dict[int, Batch] = {}
+        for batch in loader.epoch(0):
+            first = int(batch.index[0])
+            inside = [row for row in rows if first <= row < first + len(batch)]
+            found |= {row: batch.take(slice(row - first, row - first + 1)) for row in inside}
+            if len(found) == len(rows):
+                break
+        items = [found[row] for row in rows]
+        inputs, targets = (join([getattr(item, name) for item in items]) for name in ("inputs", "targets"))
+        return Batch(inputs, targets, torch.tensor(rows))
+
+    def prepared(self, dataset: Any, rows: Sequence[int], *, seed: int = 0) -> Batch:
+        return self.read(dataset, rows)
+
+    def resize(self, size: int | tuple[int, int]) -> DataBunch:
+        raise _no_items("resize")
+
+    def train_as(self, modality: Modality) -> DataBunch:
+        raise _no_items("train_as")
+
+    def show_augmentations(self, item: int = 0, count: int = 12) -> Picture:
+        raise _no_items("show_augmentations")
+
+    def explain(self, item: int = 0) -> str:
+        raise _no_items("explain")
+
+    def check(self) -> CheckReport:
+        raise _no_items("check")
+
+
+class PlainDataset:
+    """What is known of the items of a plain loader: their numbers."""
+
+    def __init__(self, modality: Modality, *, training: bool) -> None:
+        self.modality, self.training = modality, training
+        self.count: int | None = None
+        self.count_items: Callable[[], int] = lambda: 0
+
+    def __len__(self) -> int:
+        if self.count is None:
+            self.count = self.count_items()
+        return self.count
+
+    def labels(self) -> None:
+        return None
+
+    def name(self, index: int) -> str:
+        return f"item {index}"
+
+
+class PlainLoader:
+    """An iterable of (inputs, targets) with the interface of `DataLoader`."""
+
+    def __init__(self, loader: Iterable[Any], dataset: PlainDataset, name: str) -> None:
+        self.loader, self.dataset, self.name = loader, dataset, name
+        self.shuffle = dataset.training
+        if not hasattr(loader, "__len__") or isinstance(loader, Iterator):
+            raise DataError(
+                f"The {name} loader, a {type(loader).__name__}, cannot be begun anew.",
+                "a loader that is begun anew each epoch, such as torch.utils.data.DataLoader.",
+                "pass a DataLoader, or a list of batches.",
+            )
+        if not len(self):
+            raise DataError(f"The {name} loader has no batches.", "one batch or more.", "check its dataset.")
+        dataset.count_items = lambda: sum(len(batch) for batch in self.epoch(0))
+        self.batch_size = len(next(self.epoch(0)))
+
+    def __len__(self) -> int:
+        return len(self.loader)  # type: ignore[arg-type]
+
+    def order(self, number: int) -> Tensor:
+        """Return the row numbers of the first batch; more is not known before an epoch is read."""
+        return torch.arange(self.batch_size)
+
+    def epoch(self, number: int, *, rank: int = 0, world: int = 1) -> Iterator[Batch]:
+        """Yield the batches of an epoch."""
+        set_epoch = getattr(getattr(self.loader, "sampler", None), "set_epoch", None)
+        if callable(set_epoch):
+            set_epoch(number)
+        count = 0
+        for pair in self.loader:
+            inputs, targets = self._pair(pair)
+            size = num_items(targets)
+            yield Batch(inputs, targets, torch.arange(count, count + size))
+            count += size
+        self.dataset.count = count
+
+    def _pair(self, pair: Any) -> tuple[Any, Any]:
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise DataError(
+                f"The {self.name} loader gave a {type(pair).__name__}"
+                + (f" of {len(pair)}." if isinstance(pair, tuple | list) else "."),
+                "batches of (inputs, targets).",
+                "wrap the loader so that it yields pairs.",
+            )
+        return pair[0], pair[1]
+
+
+def _no_items(method: str) -> DataError:
+    return DataError(
+        f"{method}() needs single items, and plain loaders give batches.",
+        "a bunch that databunch() made.",
+        "do it in the dataset of the loader.",
+    )

@@ -1,0 +1,53 @@
+"""Old names that still work for one version, each with a warning that says the new name."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def warn_renamed(old: str, new: str, *, stacklevel: int = 3) -> None:
+    """Warn that `old` is now called `new`."""
+    warnings.warn(f"{old} is deprecated, use {new}.", DeprecationWarning, stacklevel=stacklevel)
+
+
+def renamed_arguments(**new_names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Return a decorator that accepts old keyword arguments under their new names.
+
+    Example:
+        >>> @renamed_arguments(part="split")
+        ... def predict_all(split="valid"):
+        ...     return split
+        >>> predict_all(split="test")
+        'test'
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def call(*arguments: P.args, **keywords: P.kwargs) -> R:
+            for old in new_names.keys() & keywords.keys():
+                new = new_names[old]
+                if new in keywords:
+                    raise TypeError(f"{function.__qualname__}() got {old}= and {new}=, which are one argument.")
+                warn_renamed(f"{function.__qualname__}({old}=)", f"{new}=")
+                keywords[new] = keywords.pop(old)
+            return function(*arguments, **keywords)
+
+        return call
+
+    return decorate
+
+
+def renamed_property(old: str, new: str) -> Any:
+    """Return a read-only property called `old` that warns and reads the attribute called `new`."""
+
+    def read(self: Any) -> Any:
+        warn_renamed(f"{type(self).__name__}.{old}", f"{type(self).__name__}.{new}")
+        return getattr(self, new)
+
+    return property(read)

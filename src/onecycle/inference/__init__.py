@@ -1,0 +1,1 @@
+"""The one way from inputs to predictions: validation, prediction and exported models share it."""

@@ -1,0 +1,124 @@
+"""Loss, metrics and predictions over whole sets of items."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import count, tee
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from onecycle.data.loader import DataLoader
+from onecycle.data.nested import move
+from onecycle.data.seeding import seeded
+from onecycle.data.target import Target
+from onecycle.errors import ModelError
+from onecycle.inference.predictions import Predictions, concatenate, predictions_table
+from onecycle.inference.predictor import Output, Predictor, geometries_of
+from onecycle.losses import Loss
+from onecycle.metrics import Metric
+
+CPU = torch.device("cpu")
+
+
+def evaluate(outputs: Iterable[Output], target: Target, loss: Loss, metrics: Sequence[Metric]) -> dict[str, float]:
+    """Return `valid_loss` and every metric over all outputs, the same for any batch size.
+
+    Raises:
+        ModelError: The items have no labels.
+    """
+    meters = {metric.name: metric.meter(target) for metric in metrics}
+    sums: list[Tensor] = []
+    for output in outputs:
+        batch = output.batch
+        if batch.targets is None:
+            raise ModelError("These items have no labels.", "labelled items.", "use add_test(..., labelled=True).")
+        with torch.no_grad():
+            weights = loss.weights(batch.targets)
+            sums.append(torch.stack([loss.means(output.outputs, batch.targets) * weights, weights]))
+            inputs = target.metric_inputs(output.predictions, batch.targets, batch.geometries)
+        for meter in meters.values():
+            meter.update(*inputs)
+    values = {name: float(meter.compute()) for name, meter in meters.items()}
+    return {"valid_loss": _mean_loss(sums), **values}
+
+
+def _mean_loss(sums: Sequence[Tensor]) -> float:
+    """Return the loss of all batches, whose sums of each term and of its weights, (2, terms), are given."""
+    if not sums:
+        return math.nan
+    # In float64: the sum over many small batches must not depend on how many they are.
+    total, weight = torch.stack(list(sums)).cpu().double().sum(0)
+    return float((total / weight.clamp_min(1e-12)).sum())
+
+
+def predict_loader(
+    predictor: Predictor,
+    loader: DataLoader,
+    *,
+    loss: Loss | None = None,
+    augmentations: Sequence[int | None] = (None,),
+    seed: int = 0,
+) -> Predictions:
+    """Return the predictions for all items of a loader, in the order of its dataset.
+
+    Args:
+        predictor: Model, target and precision.
+        loader: Goes over the items once.
+        loss: Gives each item's loss, where the items have labels; None leaves it out.
+        augmentations: Numbers of augmented copies to predict, None for the item itself; their mean is returned, in
+            which augmented copies together weigh one half.
+        seed: Decides the augmentation.
+    Raises:
+        ModelError: Predictions cannot be averaged.
+    """
+    if len(augmentations) > 1 and not predictor.target.mixable:
+        raise ModelError(
+            f"tta() averages predictions of augmented copies, but {predictor.target.kind} move with the image.",
+            "categories, tags or numbers.",
+            "use predict_all().",
+        )
+    dataset, labels = loader.dataset, loader.dataset.labels()
+    parts, order = [], [torch.empty(0, dtype=torch.int64)]
+    # All runs see the same batches, in lockstep: one of them is in memory at a time.
+    copies = tee(loader.epoch(0), len(augmentations))
+    runs = [
+        predictor.run(batches, None if copy is None else _generators(seed, copy), loader.batch_size)
+        for batches, copy in zip(copies, augmentations, strict=True)
+    ]
+    for outputs in zip(*runs, strict=True):
+        batch = outputs[0].batch
+        rows = batch.index.tolist()
+        table = predictions_table(
+            [dataset.name(row) for row in rows],
+            _mean([move(output.predictions, CPU) for output in outputs]),
+            predictor.target,
+            labels=None if labels is None else [labels[row] for row in rows],
+            losses=None if loss is None or batch.targets is None else _mean([item_losses(loss, o) for o in outputs]),
+            geometries=geometries_of(batch),
+        )
+        parts.append(table)
+        order.append(batch.index)
+    joined = concatenate(parts, predictor.target)
+    # Batches may have come in another order, such as by length.
+    return replace(joined, table=joined.table.take(np.asarray(torch.cat(order).argsort())))
+
+
+def _generators(seed: int, copy: int) -> Iterator[torch.Generator]:
+    """Yield the generator of each batch, for augmented copy number `copy`."""
+    return (seeded(seed, copy, number) for number in count())
+
+
+def item_losses(loss: Loss, output: Output) -> Tensor:
+    """Return the loss of each labelled item by itself, float32 on the CPU, (batch,)."""
+    with torch.no_grad():
+        return loss.per_item(output.outputs, output.batch.targets).float().cpu()
+
+
+def _mean(copies: list[Any]) -> Any:
+    plain, augmented = copies[0], copies[1:]
+    return (plain + torch.stack(augmented).mean(0)) / 2 if augmented else plain

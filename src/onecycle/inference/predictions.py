@@ -1,0 +1,156 @@
+"""Predictions of one item, and of many as a table."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from onecycle.data.target import Target
+from onecycle.errors import DataError, some
+
+SHOWN_CLASSES = 3
+
+
+class Prediction(NamedTuple):
+    """The prediction for one item.
+
+    Attributes:
+        label: In the target's terms: a class; a tuple of tags; a mask, uint8, (height, width) of the original; points
+            in pixels of the original, float32, (points, 2); or numbers by name.
+        probabilities: Of each class; of masks each class's share of the image; empty for points and numbers.
+
+    Example:
+        >>> Prediction("cat", {"dog": 0.1, "cat": 0.9})
+        Prediction('cat': cat 90.0%, dog 10.0%)
+    """
+
+    label: Any
+    probabilities: dict[str, float]
+
+    def __repr__(self) -> str:
+        label = f"array of shape {self.label.shape}" if isinstance(self.label, np.ndarray) else repr(self.label)
+        likely = sorted(self.probabilities.items(), key=lambda pair: -pair[1])
+        shown = some((f"{name} {share:.1%}" for name, share in likely), SHOWN_CLASSES)
+        return f"Prediction({label}" + (f": {shown})" if shown else ")")
+
+
+@dataclass(frozen=True, repr=False)
+class Predictions:
+    """Predictions for many items, as an Arrow table; pandas, polars and pyarrow take it as it is.
+
+    Attributes:
+        table: Columns: item, prediction, where known label and loss; for classes confidence and a probability a class.
+        target: What the predictions mean.
+
+    Example:
+        >>> predictions = learner.predict_all()
+        >>> len(predictions), predictions.table.column_names[:4]
+        (6, ['item', 'label', 'prediction', 'confidence'])
+    """
+
+    table: pa.Table
+    target: Target
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self.table.__arrow_c_stream__(requested_schema)
+
+    def __repr__(self) -> str:
+        return f"Predictions: {len(self):,} items, columns {', '.join(self.table.column_names[:5])}, ..."
+
+    @property
+    def probabilities(self) -> Tensor:
+        """(items, classes), float32."""
+        names = [f"p({name})" for name in self.target.classes]
+        if not names or names[0] not in self.table.column_names:
+            raise DataError(
+                f"Predictions of {self.target.kind} are no probabilities.", "categories or tags.", "use table."
+            )
+        columns = [self.table[name].to_numpy() for name in names]
+        return torch.from_numpy(np.stack(columns, axis=1).astype(np.float32))
+
+    def to_csv(
+        self, path: str | Path, *, name: str = "image_name", label: str | None = None, suffix: bool = False
+    ) -> None:
+        """Write a row an item, as competitions ask for: its name and the prediction (tags separated by spaces).
+
+        Args:
+            path: The file.
+            name: Header of the first column.
+            label: Header of the second, where there are two; None takes "label" or "tags".
+            suffix: Keep the file's suffix in its name.
+        """
+        rows = [self.target.cells(prediction) for prediction in self.table["prediction"].to_pylist()]
+        headers = list(rows[0] if rows else self._cells_of_zeros() if self.target.classes else ["label"])
+        if label is not None and len(headers) == 1:
+            headers = [label]
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow([name, *headers])
+            for item, row in zip(self.table["item"].to_pylist(), rows, strict=True):
+                pure = PurePosixPath(item)
+                writer.writerow([pure.name if suffix else pure.stem, *row.values()])
+
+    def _cells_of_zeros(self) -> dict[str, Any]:
+        """Return the cells of any prediction, for the headers of a table without rows."""
+        return self.target.cells(self.target.decode(self.target.activate(torch.zeros(1, self.target.outputs))[0]))
+
+    def save_masks(self, folder: str | Path) -> list[Path]:
+        """Write each mask as a PNG whose values are those of the training masks, named after its image.
+
+        Raises:
+            DataError: These are not masks.
+        """
+        if not pa.types.is_binary(self.table["prediction"].type):
+            raise DataError(f"The predictions are {self.target.kind}.", "masks.", "use to_csv().")
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        paths = []
+        for item, png in zip(self.table["item"].to_pylist(), self.table["prediction"].to_pylist(), strict=True):
+            paths.append(Path(folder) / f"{PurePosixPath(item).stem}.png")
+            paths[-1].write_bytes(png)
+        return paths
+
+    def worst(self, count: int = 12) -> pa.Table:
+        """Return the items with the highest loss, worst first."""
+        if "loss" not in self.table.column_names:
+            raise DataError("These items have no labels.", "labelled items.", "use the validation items.")
+        return self.table.sort_by([("loss", "descending")]).slice(0, count)
+
+
+def predictions_table(
+    names: Sequence[str],
+    predictions: Any,
+    target: Target,
+    *,
+    labels: Sequence[Any] | None = None,
+    losses: Tensor | None = None,
+    geometries: Sequence[Tensor | None] | None = None,
+) -> Predictions:
+    """Put names, predictions and, where known, labels and losses side by side."""
+    places = geometries if geometries is not None else [None] * len(names)
+    decoded = [target.decode(one, geometry) for one, geometry in zip(predictions, places, strict=True)]
+    columns: dict[str, Any] = {"item": pa.array(list(names), pa.string())}
+    if labels is not None:
+        columns["label"] = pa.array(labels, target.label_type)
+    predicted = target.columns(predictions, decoded)
+    columns |= {name: predicted.pop(name) for name in ("prediction", "confidence") if name in predicted}
+    if losses is not None:
+        columns["loss"] = losses.numpy()
+    return Predictions(pa.table(columns | predicted), target)
+
+
+def concatenate(parts: Sequence[Predictions], target: Target) -> Predictions:
+    """Return the predictions of several batches as one table."""
+    if not parts:
+        return predictions_table([], torch.empty(0, target.outputs), target)
+    return Predictions(pa.concat_tables([part.table for part in parts]), target)

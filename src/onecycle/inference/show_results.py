@@ -1,0 +1,44 @@
+"""Pictures of items with their label and prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from onecycle.data.batch import Batch
+from onecycle.data.nested import join, move
+from onecycle.inference.predictor import Predictor
+
+if TYPE_CHECKING:
+    from onecycle.figure import Picture
+
+
+def spread_rows(count: int, wanted: int) -> Sequence[int]:
+    """Return row numbers spread over a whole set, since items often come sorted by class."""
+    return sorted({int(row) for row in torch.linspace(0, count - 1, min(wanted, count))})
+
+
+def show_results(predictor: Predictor, batch: Batch) -> Picture:
+    """Draw the items of a batch as it was read, each with its label and prediction."""
+    from onecycle.figure import grid
+
+    target, cpu = predictor.target, torch.device("cpu")
+    outputs = list(predictor.run([batch]))
+    inputs = join([move(output.batch.inputs, cpu) for output in outputs])
+    predictions = join([move(output.predictions, cpu) for output in outputs])
+    targets = [None] * len(batch)
+    if batch.targets is not None:
+        targets = join([move(output.batch.targets, cpu) for output in outputs])
+    figure, axes = grid(len(batch) * (2 if target.side_by_side else 1), 4, height=2.7)
+    for input, label, prediction in zip(inputs, targets, predictions, strict=True):
+        # Label and prediction on one picture of the input, or each on its own.
+        pairs = [(label, None), (None, prediction)] if target.side_by_side else [(label, prediction)]
+        for shown_label, shown_prediction in pairs:
+            one = next(axes)
+            predictor.modality.show(one, input)
+            target.show(one, shown_label, shown_prediction)
+    target.legend(figure)
+    figure.fit_rows()
+    return figure

@@ -1,0 +1,139 @@
+"""The options of a recipe, each defined once, for `fine_tune`, the command line and the code that is printed.
+
+Like `onecycle.train.options`, this module imports nothing heavy, and the types of its options are types.
+"""
+
+# ruff: noqa: RUF009  option() returns a dataclass field
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from onecycle.errors import DataError, suggest
+from onecycle.train.option_fields import document_fields, option
+from onecycle.train.options import LearningRate, TrainOptions
+
+Task = Literal["auto", "classify", "tag", "segment", "points", "numbers", "text", "sentiment"]
+Precision = Literal["fp32", "bf16", "fp16"]
+Missing = Literal["raise", "drop"]
+OnBadItem = Literal["raise", "skip"]
+Size = int | tuple[int, int]
+Sizes = int | Sequence[Size] | None
+Epochs = int | Sequence[int] | None
+Columns = str | Sequence[str] | None
+BatchSize = int | Literal["auto"] | None
+
+
+@document_fields
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FineTuneOptions(TrainOptions):
+    """All that `fine_tune` takes besides the data.
+
+    Example:
+        >>> FineTuneOptions(task="segment", sizes=[(90, 120)]).task
+        'segment'
+    """
+
+    task: Task = option(
+        "auto",
+        "Kind of labels: classify (one class per item), tag (several per item), segment (a class per pixel), points, "
+        "numbers, or text (classes or tags of texts; sentiment is the same). auto decides by labels and masks.",
+        panel="Data",
+    )
+    labels: str | Path | None = option(
+        None, "CSV file with the names of the items and their labels. Default: folder names are labels.", panel="Data"
+    )
+    column: Columns = option(
+        None,
+        "Column of the CSV file with the labels; for points and numbers, several. Default: found by its name.",
+        panel="Data",
+    )
+    delimiter: str | None = option(
+        None, "Text between the tags of an item. Default: found in the labels.", panel="Data"
+    )
+    masks: str | None = option(
+        None,
+        "Path of the masks inside the data folder, such as labels/{stem}_P.png. Default: a folder with a usual name, "
+        "such as labels or masks.",
+        panel="Data",
+    )
+    codes: str | Path | None = option(
+        None, "Text file with the class names of masks, one per line. Default: codes.txt in the data folder.",
+        panel="Data",
+    )  # fmt: skip
+    ignore: str | None = option(
+        None, "Class of the masks whose pixels do not count. Default: a class called void, if any.", panel="Data"
+    )
+    group: str | None = option(
+        None,
+        "Regular expression, such as '(.+)_[0-9]+'. Items for which it finds the same text are never divided between "
+        "the training and the validation set.",
+        panel="Data",
+    )
+    missing: Missing = option(
+        "raise", "For rows of the CSV file whose image does not exist: raise stops, drop leaves them out.", panel="Data"
+    )
+    seed: int = option(42, "Seed of the split and of everything else that is random.", panel="Data")
+    backbone: str | None = option(
+        None,
+        "Name of a timm model; for texts, of a Hugging Face encoder. Default: a model whose weights are installed as a "
+        "package.",
+        panel="Model",
+    )
+    sizes: Sizes = option(
+        None,
+        "Image sizes in pixels, smaller first: training begins with the first and goes on with the next. A size is a "
+        "number for a square, or height and width. For texts, the largest number of tokens. Default: by task.",
+        panel="Model",
+    )
+    augment: str = option(
+        "default", "Augmentation of training images: default, satellite, document or none.", panel="Model"
+    )
+    epochs: Epochs = option(
+        None, "Epochs after the head alone was trained: one number, or one for each size. Default: by task."
+    )
+    freeze_to: int | None = option(
+        None,
+        "Layer groups before this one stay frozen after the head was trained; 0 trains all layers. Default: by model.",
+        formerly="first_tuned",
+    )
+    lr: LearningRate = option("auto", "Learning rate of the head, or auto to find one.")
+    metric: str | None = option(
+        None,
+        "Metric to report and to choose the best epoch by, such as accuracy, f1, f2 or auroc. Default: by task.",
+    )
+    on_bad_item: OnBadItem = option(
+        "raise", "For files that cannot be read: raise stops, skip leaves them out with a warning."
+    )
+    batch_size: BatchSize = option(
+        None, "Items per batch, or auto for the largest batch that fits into memory. Default: by task.", panel="Memory"
+    )
+    precision: Precision | None = option(
+        None, "fp32, or bf16 or fp16 for mixed precision. Default: by task, bf16 for texts.", panel="Memory"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value is not None or field.default is not None:
+                _check_choice(field.name, value, choices(field.type))
+        if self.sizes is not None and not isinstance(self.sizes, int) and not self.sizes:
+            raise DataError("sizes= is empty.", "at least one size.", "pass sizes=[128].")
+
+
+def choices(option_type: Any) -> tuple[str, ...]:
+    """Return the words that an option of this type accepts; empty for a type that accepts other values too."""
+    if get_origin(option_type) is Literal:
+        return get_args(option_type)
+    members = [each for each in get_args(option_type) if each is not type(None)]
+    return choices(members[0]) if len(members) == 1 else ()
+
+
+def _check_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:
+    if allowed and value not in allowed:
+        raise DataError(
+            f"{name}={value!r}.", f"one of: {', '.join(allowed)}.",
+            f"check the spelling.{suggest(str(value), allowed)}",
+        )  # fmt: skip

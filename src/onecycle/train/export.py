@@ -1,0 +1,147 @@
+"""Exporting a model for use: a bundle that needs neither the data nor the training code."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from onecycle.bundle import write_bundle
+from onecycle.errors import BundleError, ModelError, OnecycleError
+from onecycle.registry import lookup, registered_name
+from onecycle.train.state import TrainState
+
+PACKAGES = ("torch", "timm", "safetensors")
+
+
+def export_model(state: TrainState, path: str | Path) -> Path:
+    """Write the model for use, once it has been proved that it can be built again from what is written.
+
+    Args:
+        state: Model, data and history.
+        path: A name with a suffix, such as planet.onecycle, becomes one file; a name without one a folder.
+    Raises:
+        ModelError: The model, the target or the modality is not registered.
+        BundleError: One of them cannot be built again from its config, or the file cannot be written.
+    """
+    model = model_to_config(state.model)
+    parts = {"target": state.target.to_config(), "modality": state.data.modality.to_config()}
+    classes = {"target": type(state.target), "modality": type(state.data.modality)}
+    for kind, config in parts.items():
+        _check_registered(kind, classes[kind], config["kind"])
+        _check_rebuilt(kind, config)
+    _check_model_rebuilt(model, state.model)
+    config = {
+        "kind": "model",
+        "onecycle": importlib.metadata.version("onecycle"),
+        "model": model,
+        **parts,
+        "modules": {kind: cls.__module__ for kind, cls in {**classes, "model": type(state.model)}.items()},
+        "precision": state.precision.mode,
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "card": training_card(state),
+    }
+    return write_bundle(path, state.model.state_dict(), config)
+
+
+def training_card(state: TrainState) -> dict[str, Any]:
+    """Return what a user of the model should know of its training, as JSON: its numbers are of the exported weights."""
+    record = state.weights_record
+    return {
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+        "machine": f"{platform.system()} {platform.machine()}, {state.device.type}",
+        "training_items": len(state.data.train.dataset),
+        "validation_items": len(state.data.valid.dataset),
+        "epochs": len(state.history),
+        "epoch": record.epoch if record else None,
+        "seconds": round(sum(record.seconds for record in state.history), 1),
+        "seed": state.seed,
+        "valid_loss": record.valid_loss if record else None,
+        "metrics": record.metrics if record else {},
+        "notes": state.history.notes,
+    }
+
+
+def model_to_config(model: nn.Module) -> dict[str, Any]:
+    """Return how to build a registered model: its own `to_config()`, or its `config`, the arguments it was made with.
+
+    Raises:
+        ModelError: The model's class is not registered.
+    """
+    name = registered_name("model", type(model))
+    if name is None:
+        cls = type(model).__name__
+        raise ModelError(
+            f"A {cls} is not registered, so what is exported could not be loaded.",
+            "a registered class.",
+            f'write @onecycle.register("model", "my_model") above `class {cls}`, or use save().',
+        )
+    to_config = getattr(model, "to_config", None)
+    config = to_config() if callable(to_config) else {"kind": name, **dict(getattr(model, "config", {}))}
+    return {**config, "kind": name}
+
+
+def build_model(config: dict[str, Any], *, hint_module: str | None = None) -> nn.Module:
+    """Return the model that `model_to_config` described, with random weights."""
+    cls = lookup("model", config["kind"], hint_module=hint_module)
+    if hasattr(cls, "from_config"):
+        model: nn.Module = cls.from_config(config)
+        return model
+    made: nn.Module = cls(**{name: value for name, value in config.items() if name != "kind"})
+    return made
+
+
+def _check_registered(kind: str, cls: type, name: str) -> None:
+    if registered_name(kind, cls) != name:
+        raise ModelError(
+            f"The {kind} {cls.__name__} is not registered as {name!r}, so what is exported could not be loaded.",
+            "a registered class, whose `kind` is the name it is registered under.",
+            f'write @onecycle.register("{kind}", "{name}") above `class {cls.__name__}`.',
+        )
+
+
+def _check_rebuilt(kind: str, config: dict[str, Any]) -> None:
+    """Check that a target or modality comes back from its config as it was written."""
+    try:
+        written = json.loads(json.dumps(config))
+        again = json.loads(json.dumps(lookup(kind, config["kind"]).from_config(written).to_config()))
+    except OnecycleError:
+        raise
+    except Exception as error:
+        raise _not_rebuilt(kind, error) from error
+    if again != written:
+        raise _not_rebuilt(kind, ValueError("from_config() gives another config back"))
+
+
+def _check_model_rebuilt(config: dict[str, Any], model: nn.Module) -> None:
+    """Check that the config builds a model that takes these weights; without memory for a second copy of them."""
+    try:
+        written = json.loads(json.dumps(config))
+        with torch.random.fork_rng(devices=[]):
+            try:
+                with torch.device("meta"):
+                    again = build_model(written)
+            except Exception:  # a constructor that computes with its weights
+                again = build_model(written)
+        own, other = model.state_dict(), again.state_dict()
+    except OnecycleError:
+        raise
+    except Exception as error:
+        raise _not_rebuilt("model", error) from error
+    differ = sorted(own.keys() ^ other.keys()) or [name for name in own if own[name].shape != other[name].shape]
+    if differ:
+        raise _not_rebuilt("model", ValueError(f"{len(differ)} tensors differ, such as {differ[0]}"))
+
+
+def _not_rebuilt(kind: str, error: Exception) -> BundleError:
+    return BundleError(
+        f"The {kind} cannot be built again from its config: {type(error).__name__}: {error}.",
+        "a config in JSON that holds every argument of the constructor.",
+        f"set self.config = {{...}} in the {kind}'s constructor, or define to_config() and from_config().",
+    )

@@ -1,0 +1,193 @@
+"""All that training knows, in one object: the loop, callbacks, checkpoints and the finder work on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from onecycle.data.batch import Batch
+from onecycle.data.bunch import DataBunch
+from onecycle.data.seeding import seeded
+from onecycle.data.target import Target, same_labels
+from onecycle.errors import ModelError
+from onecycle.inference.precision import Mode, Precision
+from onecycle.inference.predictor import Predictor
+from onecycle.losses import Loss, as_loss
+from onecycle.metrics import resolve_metrics
+from onecycle.train.cached_features import CachedFeatures
+from onecycle.train.ema import ExponentialMovingAverage
+from onecycle.train.history import EpochRecord, History
+from onecycle.train.layer_groups import fine_tuning_of, layer_groups, trained_layers
+from onecycle.train.loss_scaling import LossScaler
+from onecycle.train.lr_curve import LRFinderResult
+from onecycle.train.options import TrainOptions
+from onecycle.train.schedule import Schedule
+
+
+@dataclass
+class Fit:
+    """A fit under way: all that is needed to go on with it after an interruption.
+
+    Attributes:
+        epochs: How many in all.
+        lrs: Peak learning rate of each layer group.
+        schedule: Rate and momentum by progress.
+        passes: Passes over cached features an epoch; 0 trains on the items themselves.
+        copies: Copies of the training items whose features are cached, the plain one and augmented ones.
+        done: Finished epochs.
+        optimizer: The optimizer, whose state is saved with the weights.
+        ema: The weights' moving average, or None.
+    """
+
+    epochs: int
+    lrs: list[float]
+    schedule: Schedule
+    passes: int = 0
+    copies: int = 0
+    done: int = 0
+    optimizer: Any = None
+    ema: ExponentialMovingAverage | None = None
+
+
+class TrainState:
+    """Model, data and everything that training has found out so far.
+
+    Args:
+        data: The data.
+        model: The model; it is moved to the accelerator's device.
+        options: How to train.
+
+    Attributes:
+        accelerator: Device and processes.
+        loss: Between outputs and encoded labels.
+        metrics: What is reported of every epoch.
+        seed: Decides everything random.
+        precision: How passes are computed.
+        scaler: Scales the loss in fp16.
+        num_microbatches: In how many parts each batch is computed, since memory ran out.
+        history: What happened so far.
+        lr_finder_results: What lr="auto" found, each time.
+        frozen_lr: The rate that the head was last trained with while the body was frozen, or None.
+        weights_record: The epoch whose weights the model has now, or None where no epoch has ended.
+        fit: The fit under way, or None.
+        cached_features: Outputs of the frozen body, or None.
+        head_steps: Steps that a head has taken on the features of the frozen body as it is.
+    """
+
+    def __init__(self, data: DataBunch, model: nn.Module, options: TrainOptions) -> None:
+        self.options = options
+        self.accelerator = options.accelerator or Accelerator()
+        self.model = model.to(self.device)
+        self.data = data
+        smoothing = options.label_smoothing
+        self.loss: Loss = as_loss(options.loss or data.target.loss(smoothing=smoothing)).to(self.device)
+        self.metrics = resolve_metrics(options.metrics, data.target)
+        self.seed = data.options.seed if options.seed is None else options.seed
+        self.precision, self.num_microbatches = Precision("fp32", self.device), 1
+        self.scaler = LossScaler(self.precision)
+        self.history = History()
+        self.lr_finder_results: list[LRFinderResult] = []
+        self.frozen_lr: float | None = None
+        self.weights_record: EpochRecord | None = None
+        self.fit: Fit | None = None
+        self.cached_features: CachedFeatures | None = None
+        self.head_steps = 0
+
+    def __repr__(self) -> str:
+        lines = [
+            f"{type(self.model).__name__} on {self.device}, {self.precision.mode}, "
+            f"{len(layer_groups(self.model))} layer groups, training {trained_layers(self.model)}, "
+            f"{len(self.history)} epochs done",
+            *repr(self.data).splitlines(),
+        ]
+        return "\n  ".join(lines)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        device: torch.device = self.accelerator.device
+        return device
+
+    @property
+    def target(self) -> Target:
+        """What is predicted."""
+        return self.data.target
+
+    def use_data(self, bunch: DataBunch) -> None:
+        """Go on with another bunch of the same labels; the target stays, with the threshold that was found.
+
+        Raises:
+            ModelError: The bunch has other labels or classes.
+        """
+        if not same_labels(bunch.target, self.target):
+            raise ModelError(
+                f"The new bunch has other labels or classes: {bunch.target.summary}.",
+                f"the learner's: {self.target.summary}.",
+                "make a new learner, or label the new bunch as the old one.",
+            )
+        self.data = bunch.with_target(self.target)
+        self.forget_features()
+
+    def use_precision(self, mode: Mode) -> None:
+        """Compute passes in another precision from now on."""
+        self.precision = Precision(mode, self.device)
+        self.scaler = LossScaler(self.precision)
+        self.cached_features = None
+
+    def forget_features(self) -> None:
+        """Drop cached features: the body or the data are about to change."""
+        self.cached_features, self.head_steps = None, 0
+
+    def predictor(self) -> Predictor:
+        """Return the model with all it needs to predict."""
+        return Predictor(self.model, self.data.modality, self.target, self.device, self.precision.mode)
+
+    def train_batches(self, epoch: int) -> Iterator[Batch]:
+        """Yield the batches of an epoch, augmented and mixed, each a pure function of the seed and its number."""
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        modality, mix = self.data.train.dataset.modality, self.options.mix
+        for number, batch in enumerate(self.data.train.epoch(epoch, rank=rank, world=world)):
+            generator = seeded(self.seed, epoch, number, rank)
+            batch = modality.prepare(batch.to(self.device), self.target, generator)
+            yield mix(batch, self.target, generator) if mix else batch
+
+    @contextmanager
+    def randomness(self, *numbers: int) -> Iterator[None]:
+        """Make everything random depend on the seed and `numbers` alone, and leave the user's generators alone."""
+        with torch.random.fork_rng():
+            torch.manual_seed(seeded(self.seed, *numbers).initial_seed())
+            yield
+
+    # --- weights ---
+
+    def copy_weights(self) -> dict[str, Tensor]:
+        """Return a copy of all weights."""
+        return {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+
+    def load_weights(self, weights: dict[str, Tensor]) -> None:
+        """Bring back what `copy_weights` returned."""
+        held = self.model.state_dict()
+        if any(name.startswith("body.") and not torch.equal(held[name], weights[name].to(held[name])) for name in held):
+            self.forget_features()  # another body gives other features
+        self.model.load_state_dict(weights)
+
+    def averaged_weights(self) -> AbstractContextManager[None]:
+        """Put the moving average of the weights in their place while the context lasts, where a fit has one."""
+        ema = self.fit.ema if self.fit else None
+        return ema.in_place() if ema else nullcontext()
+
+    def uses_adamw(self) -> bool:
+        """Tell whether the optimizer is AdamW, for which suitable learning rates are known."""
+        parameter = nn.Parameter(torch.zeros(1, device=self.device))
+        made = self.options.optimizer([{"params": [parameter], "lr": 1e-3, "weight_decay": 0.0}])
+        return isinstance(made, torch.optim.AdamW)
+
+    def default_lr(self) -> float | slice | None:
+        """Return the learning rate that suits model and optimizer from experience, if one is known."""
+        return fine_tuning_of(self.model).default_lr if self.uses_adamw() else None

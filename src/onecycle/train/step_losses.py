@@ -1,0 +1,50 @@
+"""The losses of an epoch's steps."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+
+@dataclass
+class StepLosses:
+    """Losses of an epoch. Each is read one step late, so that an accelerator need not wait for it.
+
+    Attributes:
+        values: The losses so far.
+        skip_not_finite: Leave out losses that are not finite: in fp16 their steps are skipped.
+        pending: The loss that has not been read.
+        count: How many were read, those left out too.
+    """
+
+    values: list[float] = field(default_factory=list)
+    skip_not_finite: bool = False
+    pending: Tensor | None = None
+    count: int = 0
+
+    def add(self, loss: Tensor) -> None:
+        """Take the loss of the step just made, and read the one before it."""
+        self.flush()
+        self.pending = loss
+
+    def flush(self) -> None:
+        """Read the last loss.
+
+        Raises:
+            FloatingPointError: It is not finite; holds the number of the step, counted from 1.
+        """
+        if self.pending is None:
+            return
+        value, self.pending = float(self.pending), None
+        self.count += 1
+        if math.isfinite(value):
+            self.values.append(value)
+        elif not self.skip_not_finite:
+            raise FloatingPointError(self.count)
+
+    @property
+    def mean(self) -> float:
+        """Mean of those that were finite; NaN where none was."""
+        return sum(self.values) / len(self.values) if self.values else math.nan

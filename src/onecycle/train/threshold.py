@@ -1,0 +1,50 @@
+"""The threshold above which a tag is predicted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from onecycle.data.categories import MultiCategory
+from onecycle.errors import ModelError
+from onecycle.inference.predictions import Predictions
+from onecycle.metrics import MetricLike, resolve_metrics
+from onecycle.train.state import TrainState
+
+
+def tune_threshold(state: TrainState, predictions: Predictions, metric: MetricLike | None = None) -> float:
+    """Find the threshold for tags that is best on labelled predictions, and keep it with the model.
+
+    Args:
+        state: Its target gets the threshold, and its record the metrics at that threshold.
+        predictions: Of the validation items.
+        metric: What to be best at; None takes the first that is reported.
+    Returns:
+        The threshold, 0.02 to 0.98.
+    """
+    target = state.target
+    if not isinstance(target, MultiCategory):
+        raise ModelError("Only tags have a threshold.", "a MultiCategory target.", "leave it out.")
+    chosen = resolve_metrics([metric or state.metrics[0]], target)[0]
+    encoded = torch.stack([target.encode(label) for label in predictions.table["label"].to_pylist()])
+    probabilities, sign = predictions.probabilities, 1 if chosen.higher_is_better else -1
+
+    def score(threshold: float) -> float:
+        meter = chosen.meter(replace(target, threshold=threshold))
+        meter.update(probabilities, encoded)
+        return sign * float(meter.compute())
+
+    scores = {step / 100: score(step / 100) for step in range(2, 99)}
+    top = max(scores.values())
+    # Of the many that may be equally good, the middle one is the least likely to be luck.
+    best = [threshold for threshold, value in scores.items() if value >= top - 1e-9]
+    tuned = replace(target, threshold=best[len(best) // 2])
+    state.data = state.data.with_target(tuned)
+    if state.weights_record is not None:
+        meters = {one.name: one.meter(tuned) for one in state.metrics}
+        for meter in meters.values():
+            meter.update(probabilities, encoded)
+        metrics = {name: float(meter.compute()) for name, meter in meters.items()}
+        state.weights_record = replace(state.weights_record, metrics=metrics)
+    return tuned.threshold

@@ -1,0 +1,53 @@
+"""Changes to whole batches of pixels on their device: one interpolation for geometry, one product for colour."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def sample_pixels(images: Tensor, matrices: Tensor, size: tuple[int, int], *, nearest: bool = False) -> Tensor:
+    """Interpolate each image once, at the positions given by its matrix; outside the image it is reflected.
+
+    Args:
+        images: float, (batch, channels, any height, any width).
+        matrices: (batch, 3, 3), from output to input coordinates, both from -1 to 1, x to the right and y down.
+        size: Output (height, width).
+        nearest: Use the nearest pixel instead of interpolation, as masks need.
+    Returns:
+        float, (batch, channels, height, width).
+    Example:
+        >>> import torch
+        >>> mirror = torch.diag(torch.tensor([-1.0, 1.0, 1.0]))[None]
+        >>> sample_pixels(torch.tensor([[[[1.0, 2.0, 3.0]]]]), mirror, (1, 3)).flatten().tolist()
+        [3.0, 2.0, 1.0]
+    """
+    height, width = size
+    # Centres of the output pixels, each (x, y, 1).
+    x = (torch.arange(width, device=images.device) * 2 + 1) / width - 1
+    y = (torch.arange(height, device=images.device) * 2 + 1) / height - 1
+    centres = torch.stack([x.expand(height, width), y[:, None].expand(height, width), x.new_ones(height, width)], -1)
+    points = centres.view(1, -1, 3) @ matrices.transpose(1, 2)
+    grid = (points[..., :2] / points[..., 2:]).view(-1, height, width, 2).to(images.dtype)
+    mode = "nearest" if nearest else "bilinear"
+    return functional.grid_sample(images, grid, mode, padding_mode="reflection", align_corners=False)
+
+
+def change_colour(images: Tensor, matrices: Tensor) -> Tensor:
+    """Multiply the colours of each image by its matrix.
+
+    Args:
+        images: float from 0 to 255, (batch, 3, height, width).
+        matrices: (batch, 4, 4), applied to (red, green, blue, 1) on a scale from 0 to 1.
+    Returns:
+        float from 0 to 255, of the shape of `images`.
+    Example:
+        >>> import torch
+        >>> half_as_bright = torch.diag(torch.tensor([0.5, 0.5, 0.5, 1.0]))[None]
+        >>> change_colour(torch.full((1, 3, 1, 1), 200.0), half_as_bright).flatten().tolist()
+        [100.0, 100.0, 100.0]
+    """
+    flat = images.flatten(2)
+    changed = torch.baddbmm(matrices[:, :3, 3:] * 255, matrices[:, :3, :3], flat)
+    return changed.clamp_(0, 255).view_as(images)

@@ -1,0 +1,182 @@
+"""Finds image files in folders, and matches the rows of tables with image files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from onecycle.data.items import Skipped
+from onecycle.data.rows import ITEM
+from onecycle.data.tables import slices
+from onecycle.errors import DataError, some, suggest
+from onecycle.vision.decode import is_image
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp"})
+
+
+def find_images(root: Path, include: Sequence[str] | None = None) -> tuple[list[str], list[Skipped]]:
+    """Find all image files below a folder by their content, whatever their names.
+
+    Args:
+        root: The folder.
+        include: Names of the folders directly below it to search; None searches everywhere.
+    Returns:
+        The images' names, relative to `root` with forward slashes and sorted; and the files that were skipped.
+    Raises:
+        DataError: There is no such folder, or no image in it.
+    """
+    if not root.is_dir():
+        what = f"{root} is a file." if root.exists() else f"No such folder: {root}."
+        raise DataError(what, "a folder with images in it.", "check the path.")
+    missing = [name for name in include or () if not (root / name).is_dir()]
+    if missing:
+        present = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
+        raise DataError(
+            f"include= names folders that are not in {root}: {some(missing)}.",
+            f"one of: {some(present, 12) or 'it has no folders'}.",
+            "check include=." + suggest(missing[0], present),
+        )
+    skipped: list[Skipped] = []
+    names = sorted(_image_names(root, skipped, [""] if include is None else list(dict.fromkeys(include))))
+    if not names:
+        kinds = sorted({Path(entry.path).suffix or "no suffix" for entry in skipped})
+        raise DataError(
+            f"No images in {root}: " + (f"found {some(kinds)}." if kinds else "the folder is empty."),
+            "at least one JPEG, PNG, GIF, BMP, TIFF or WebP file in it or its folders.",
+            "check the path.",
+        )
+    return names, skipped
+
+
+def _image_names(root: Path, skipped: list[Skipped], pending: list[str]) -> Iterator[str]:
+    """Yield the images in and below the folders `pending`, and add all other files to `skipped`.
+
+    Linked folders are followed; loops are not.
+    """
+    visited = {os.path.realpath(root / folder) for folder in pending}
+    while pending:
+        folder = pending.pop()
+        try:
+            entries = sorted(os.scandir(root / folder), key=lambda entry: entry.name)
+        except PermissionError:
+            skipped.append(Skipped(folder, "unreadable"))
+            continue
+        for entry in entries:
+            name = f"{folder}/{entry.name}" if folder else entry.name
+            if reason := _reason_to_skip(name, entry):
+                skipped.append(Skipped(name if _is_utf8(name) else ascii(name), reason))
+            elif not entry.is_dir():
+                yield name
+            elif (real := os.path.realpath(entry.path)) not in visited:
+                visited.add(real)
+                pending.append(name)
+
+
+def _reason_to_skip(name: str, entry: os.DirEntry[str]) -> str | None:
+    if entry.name.startswith(".") or entry.name == "__MACOSX":
+        return "hidden"
+    if not _is_utf8(name):
+        return "names that are not UTF-8"
+    if entry.is_dir():
+        return None
+    if not entry.is_file():
+        return "unreadable"  # a broken link, or a pipe, which would block
+    return _reason_not_an_image(entry.path)
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _reason_not_an_image(path: str) -> str | None:
+    try:
+        with open(path, "rb") as file:
+            head = file.read(16)
+    except OSError:
+        return "unreadable"
+    if is_image(head):
+        return None
+    if os.path.splitext(path)[1].lower() not in IMAGE_SUFFIXES:
+        return "other files"
+    return "images with a damaged header" if head else "empty images"
+
+
+def item_names(column: pa.ChunkedArray, suffix: str) -> pa.ChunkedArray:
+    """Return a column's values with `suffix` added, as text; a column of text is not copied without a suffix."""
+    if column.type == pa.string() and not suffix and not column.null_count:
+        return column
+    named = [pa.array([f"{name}{suffix}" for name in names], pa.string()) for names in slices(column)]
+    return pa.chunked_array(named, pa.string())
+
+
+def drop_repeated_rows(rows: pa.Table, column: str) -> tuple[pa.Table, list[Skipped]]:
+    """Drop rows that repeat another row exactly.
+
+    Args:
+        rows: A table whose column `ITEM` names images.
+        column: The user's column that names them.
+    Raises:
+        DataError: Two rows name the same image with different values.
+    """
+    if all(len(set(names)) == len(names) for _, _, names in _by_folder(rows[ITEM])):
+        return rows, []
+    names = rows[column].to_pylist()
+    first: dict[str, dict[str, Any]] = {}
+    keep: list[bool] = []
+    conflicts: list[str] = []
+    for name, row in zip(names, rows.to_pylist(), strict=True):
+        keep.append(name not in first)
+        if first.setdefault(name, row) != row:
+            conflicts.append(name)
+    if conflicts:
+        raise DataError(
+            f"{len(conflicts):,} images are named twice, with different values: {some(dict.fromkeys(conflicts))}.",
+            "one row for each image.",
+            "decide which row is right, and remove the other.",
+        )
+    repeated = [Skipped(name, "repeated rows") for name, kept in zip(names, keep, strict=True) if not kept]
+    return rows.filter(pa.array(keep)), repeated
+
+
+def find_existing(root: Path, names: pa.ChunkedArray) -> NDArray[np.bool_]:
+    """Return which files exist, (names,); each folder is listed once instead of checking every file."""
+    exists = np.zeros(len(names), bool)
+    for folder, rows, inside in _by_folder(names):
+        path = root / folder
+        listed = frozenset(os.listdir(path)) if path.is_dir() else frozenset()
+        exists[rows] = [name[len(folder) :] in listed for name in inside]
+    return exists
+
+
+def missing_files(root: Path, missing: Sequence[str], total: int, column: str, suffix: str) -> DataError:
+    """Return the error for rows whose image does not exist; it notices a suffix that was left out."""
+    near = [f"{missing[0]}{end}" for end in sorted(IMAGE_SUFFIXES) if (root / f"{missing[0]}{end}").is_file()]
+    return DataError(
+        f"{len(missing):,} of {total:,} images are not in {root}: {some(missing)}.",
+        f"a file for every row, named by column {column!r}.",
+        f"pass suffix={Path(near[0]).suffix!r}."
+        if near and not suffix
+        else "check folder= and suffix=, or pass missing='drop' to leave those rows out.",
+    )
+
+
+def _by_folder(names: pa.ChunkedArray) -> Iterator[tuple[str, NDArray[np.int64], list[str]]]:
+    """Yield each folder with its rows and their names; only one folder's names are Python objects at a time."""
+    folders = pc.replace_substring_regex(names, "[^/]*$", "").dictionary_encode().combine_chunks()
+    codes = folders.indices.to_numpy()
+    order = np.argsort(codes, kind="stable")
+    grouped, start = names.take(pa.array(order)), 0
+    for folder, count in zip(folders.dictionary.to_pylist(), np.bincount(codes).tolist(), strict=True):
+        yield folder, order[start : start + count], grouped.slice(start, count).to_pylist()
+        start += count

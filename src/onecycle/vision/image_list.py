@@ -1,0 +1,210 @@
+"""The first stages for images: where they are, and how they are split and labelled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from onecycle.data.items import ItemList, Skipped
+from onecycle.data.label import SplitList
+from onecycle.data.labellers import Labeller
+from onecycle.data.rows import ITEM, Rows
+from onecycle.data.tables import as_table, missing_column, read_csv
+from onecycle.data.target import Target
+from onecycle.errors import DataError
+from onecycle.vision.image_files import drop_repeated_rows, find_existing, find_images, item_names, missing_files
+from onecycle.vision.images import Images
+from onecycle.vision.labelled_images import LabelledImages
+from onecycle.vision.mask_files import Colour
+from onecycle.vision.mask_labels import (
+    balanced_weights,
+    check_class_weights,
+    count_class_pixels,
+    mask_labeller,
+    mask_target,
+)
+from onecycle.vision.point_labels import check_points, labelled_paths, point_names, points_labeller
+from onecycle.vision.points import points_target
+
+
+@dataclass(frozen=True, repr=False)
+class SplitImages(SplitList[LabelledImages]):
+    """Images, split."""
+
+    def _labelled(
+        self, train: Rows, valid: Rows, test: Rows | None, target: Target, labeller: Labeller
+    ) -> LabelledImages:
+        return LabelledImages(train, valid, test, target, self.modality, labeller)
+
+    def label_masks(
+        self,
+        masks: str | Path | Callable[[Path], str | Path],
+        *,
+        classes: Sequence[str] | str | Path,
+        ignore: str | int | Sequence[str | int] | None = None,
+        colours: Sequence[Colour] | None = None,
+        class_weights: Literal["balanced"] | Sequence[float] | None = "balanced",
+    ) -> LabelledImages:
+        """Label with masks: images of the same size whose values are the classes of the pixels.
+
+        Args:
+            masks: A path in which `{stem}`, `{name}`, `{folder}` and `{parent}` are replaced by parts of the image's
+                path, such as "camvid/labels/{stem}_P.png"; a folder of masks named after their images; or a function
+                from the image's path to the mask's path.
+            classes: Names in the order of the masks' values, or a text file with one name a line (`codes.txt`).
+            ignore: Classes, by name or value, whose pixels count neither in the loss nor in metrics, such as "Void".
+            colours: (red, green, blue) of each class for colour-coded masks; None uses the values in the files.
+            class_weights: "balanced" weights classes by the inverse square root of their share of the pixels, counted
+                in up to 200 training masks; None weights all classes equally; or one weight for each class.
+        Raises:
+            DataError: Masks are missing or lossily compressed, or contain values that are not classes.
+        """
+        target = mask_target(classes, ignore, colours)
+        labeller = mask_labeller(masks)
+        train, valid = labeller(self.train), labeller(self.valid)
+        counts = count_class_pixels(target, train)
+        count_class_pixels(target, valid)  # to find masks that cannot be used before training
+        if isinstance(class_weights, str) and class_weights == "balanced":
+            target = replace(target, class_weights=balanced_weights(counts))
+        elif class_weights is not None:
+            target = replace(target, class_weights=check_class_weights(class_weights, target.classes))
+        return self._label(labeller, target, train, valid)
+
+    def label_points(
+        self,
+        points: Callable[[Path], Any] | Sequence[str] | Literal["all"],
+        *,
+        names: Sequence[str] | None = None,
+        flip_pairs: Sequence[tuple[str, str]] = (),
+    ) -> LabelledImages:
+        """Label with points, in pixels of the original image; the centre of its first pixel is (0, 0).
+
+        Missing points (an empty value, NaN) count neither in the loss nor in metrics. Points outside the image are
+        kept, with a warning.
+
+        Args:
+            points: A function from the image's path to a list of (x, y), or columns x, y, x, y, ...; "all" uses every
+                column after the first.
+            names: The points' names; None uses the columns' names, or numbers.
+            flip_pairs: Names of points that swap places in a mirrored image, such as [("left eye", "right eye")].
+        Raises:
+            DataError: A label is not a list of points, or items have different numbers of points.
+        """
+        labeller = points_labeller(points, self.train)
+        train, valid = labeller(self.train), labeller(self.valid)
+        target = points_target(point_names(points, names, self.train, len(train[0])), flip_pairs)
+        check_points([*labelled_paths(self.train, train), *labelled_paths(self.valid, valid)])
+        return self._label(labeller, target, train, valid)
+
+
+@dataclass(frozen=True, repr=False)
+class ImageList(ItemList[SplitImages]):
+    """Images that were found, not yet split.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import mkdtemp
+        >>> import onecycle as oc
+        >>> from onecycle.demo import make_patterns
+        >>> folder = make_patterns(Path(mkdtemp()), each=4, pixels=32)
+        >>> images = oc.ImageList.from_folder(folder)
+        >>> len(images)
+        16
+        >>> images.split_random(0.25).label_from_folder().transform(32).target.classes
+        ('checks', 'dots', 'rings', 'stripes')
+    """
+
+    def _split(self, train: Rows, valid: Rows, test: Rows | None) -> SplitImages:
+        return SplitImages(train, valid, test, self.modality)
+
+    @classmethod
+    def from_folder(cls, folder: str | Path, *, include: Sequence[str] | None = None) -> ImageList:
+        """Find all images below a folder by their content, whatever their names.
+
+        Hidden files, empty files and files that are not images are listed in `skipped`.
+
+        Args:
+            folder: The folder.
+            include: Names of the folders directly below it to search; None searches everywhere.
+        Raises:
+            DataError: There is no such folder, or no image in it.
+        """
+        root = Path(folder)
+        names, skipped = find_images(root, include)
+        return cls(Rows(pa.table({ITEM: pa.array(names, pa.string())}), root), Images(), tuple(skipped))
+
+    @classmethod
+    def from_paths(cls, paths: Sequence[str | PurePath]) -> ImageList:
+        """Use these files.
+
+        Raises:
+            DataError: There is none, or `paths` is a single text.
+        """
+        if not paths or isinstance(paths, str):
+            raise DataError(f"paths={paths!r}.", "a list of at least one path.", "pass [path], or use from_folder().")
+        return cls(Rows(pa.table({ITEM: pa.array([str(path) for path in paths])}), Path()), Images())
+
+    @classmethod
+    def from_csv(
+        cls,
+        path: str | Path,
+        *,
+        folder: str | Path | None = None,
+        column: str | None = None,
+        suffix: str = "",
+        separator: str = ",",
+        missing: str = "raise",
+    ) -> ImageList:
+        """Use the images named in a CSV file; all its columns are available for splitting and labelling.
+
+        Args:
+            path: The CSV file, with a header line.
+            folder: Where the images are; None uses the CSV file's own folder.
+            column: Which column names the images; None uses the first.
+            suffix: Added to each name, such as ".jpg".
+            separator: Separates the CSV's fields.
+            missing: "raise" refuses rows whose image does not exist, "drop" lists them in `skipped`.
+        Raises:
+            DataError: A column or image is missing, or an image is named twice with different values.
+        """
+        root = Path(path).parent if folder is None else Path(folder)
+        return cls.from_table(
+            read_csv(path, separator=separator), folder=root, column=column, suffix=suffix, missing=missing
+        )
+
+    @classmethod
+    def from_table(
+        cls,
+        table: Any,
+        *,
+        folder: str | Path = ".",
+        column: str | None = None,
+        suffix: str = "",
+        missing: str = "raise",
+    ) -> ImageList:
+        """Use the images named in a table: pandas, polars, Arrow, or any other that exports the Arrow C stream.
+
+        The arguments are those of `from_csv`.
+        """
+        if missing not in ("raise", "drop"):
+            raise DataError(f"missing={missing!r}.", '"raise" or "drop".', "pass one of them.")
+        rows, root = as_table(table), Path(folder)
+        column = next(iter(rows.column_names), "") if column is None else column
+        if column not in rows.column_names:
+            raise missing_column(column, rows.column_names)
+        if not rows.num_rows:
+            raise DataError(
+                "The table has no rows.", "one row for each image.", "check the file, or how rows were filtered."
+            )
+        rows, skipped = drop_repeated_rows(rows.append_column(ITEM, item_names(rows[column], suffix)), column)
+        exists = find_existing(root, rows[ITEM])
+        absent = rows[ITEM].filter(pa.array(~exists)).to_pylist()
+        if absent and (missing == "raise" or not exists.any()):
+            raise missing_files(root, absent, len(exists), column, suffix)
+        skipped += [Skipped(name, "missing") for name in absent]
+        rows = rows.filter(pa.array(exists)) if absent else rows
+        return cls(Rows(rows, root), Images(), tuple(skipped))

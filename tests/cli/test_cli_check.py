@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+
+def test_good_data(shell: Any, photos: Path) -> None:
+    done = shell("check", photos)
+    assert done.code == 0, done.err
+    assert "30 items read, 0 broken." in done.out
+    assert "blue, green, red" in done.out
+
+
+def test_broken_files_are_listed(shell: Any, photos: Path, tmp_path: Path) -> None:
+    shutil.copytree(photos, data := tmp_path / "data")
+    broken = data / "red" / "red_3.jpg"
+    broken.write_bytes(broken.read_bytes()[:300])
+    shutil.copy(data / "blue" / "blue_0.jpg", data / "blue" / "again.jpg")
+    done = shell("check", data)
+    assert done.code == 2
+    assert "31 items read, 1 broken." in done.out
+    assert "red/red_3.jpg" in done.out
+    assert "1 groups of exact duplicates" in done.out
+
+
+def test_labels_from_a_csv_file(shell: Any, tagged: Path) -> None:
+    done = shell("check", tagged, "--labels", tagged / "labels.csv")
+    assert done.code == 0, done.err
+    assert "24 items read, 0 broken." in done.out
+
+
+def test_texts(shell: Any, reviews: Path) -> None:
+    done = shell("check", reviews, "--task", "text")
+    assert done.code == 0, done.err
+    assert "32 items read, 0 broken." in done.out

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from onecycle.cli.info import describe_config, describe_target
+
+
+def test_info_shows_what_a_model_is(shell: Any, bundle: Path) -> None:
+    done = shell("info", bundle)
+    assert done.code == 0
+    lines = done.out.splitlines()
+    assert lines[0].startswith(f"{bundle}: test_efficientnet, 0.4 MB, written by onecycle ")
+    assert lines[1:3] == ["predicts multi_category: blue, green, red", "threshold 0.5"]
+    assert lines[3].startswith("reads images, size 32x32, method ")
+    assert "training_items: 20" in lines or "training_items: 19" in lines
+
+
+@pytest.mark.parametrize(
+    ("config", "text"),
+    [
+        ({"kind": "images", "size": [96, 128], "method": "crop"}, "images, size 96x128, method crop"),
+        (
+            {"kind": "texts", "max_length": 48, "beginning": 0.75, "rules": ["html", "spaces"], "tokenizer": {"a": 1}},
+            "texts, max length 48, beginning 0.75, rules html spaces",
+        ),
+        ({"kind": "sound", "mono": True, "mel": False, "none": None}, "sound, mono yes, mel no"),
+        ({"kind": "words", "vocabulary": ["a"] * 100, "empty": [], "nested": [[1, 2]], "mixed": [1, "a"]}, "words"),
+        ({"kind": "flags", "values": [True, False]}, "flags"),
+    ],
+)
+def test_a_description_has_the_plain_values(config: dict[str, Any], text: str) -> None:
+    assert describe_config(config) == text
+
+
+def test_what_is_predicted() -> None:
+    assert describe_target({"kind": "next_token"}) == ["predicts next_token"]
+    assert describe_target({"kind": "category", "classes": ["a", "b"]}) == ["predicts category: a, b"]
+    many = describe_target({"kind": "category", "classes": [str(number) for number in range(60)]})[0]
+    assert many.endswith("48, 49 and 10 more")

@@ -1,0 +1,85 @@
+"""Every item is read once, and what is broken or there twice is reported."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import onecycle as oc
+from noisy_photos import draw
+from onecycle.data.bunch import DataBunch
+from onecycle.vision import decode
+from onecycle.vision.labelled_images import LabelledImages
+
+
+@pytest.fixture
+def labelled(photos: Path) -> LabelledImages:
+    split = oc.ImageList.from_folder(photos).split_random(0.2, seed=1, stratify="folder")
+    return split.label_from_folder().transform(16)
+
+
+@pytest.fixture
+def bunch(labelled: LabelledImages, photos: Path) -> DataBunch:
+    return labelled.add_test(oc.ImageList.from_folder(photos / "red")).databunch(8)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A folder that a test may spoil: two classes of four."""
+    for name, colour in (("cats", (90, 60, 30)), ("dogs", (30, 60, 90))):
+        for number in range(4):
+            draw(tmp_path / name / f"{number}.jpg", colour, seed=number + (name == "dogs") * 10)
+    return tmp_path
+
+
+def split_of(folder: Path, valid: list[int] | None = None) -> LabelledImages:
+    split = oc.ImageList.from_folder(folder).split_by_index(valid or [3, 7])
+    return split.label_from_folder().transform(16, augment=oc.augment.none())
+
+
+def test_check_finds_nothing_wrong_with_good_data(bunch: DataBunch) -> None:
+    report = bunch.labelled.databunch(8).check()
+    assert (report.count, report.broken) == (40, ())
+    assert len(report.duplicates) == 10, "the test set repeats the red photos"
+
+
+def test_check_finds_broken_files_and_leaks(own: Path) -> None:
+    (own / "dogs" / "3.jpg").write_bytes((own / "cats" / "0.jpg").read_bytes())  # 3 and 7 are held back
+    (own / "cats" / "2.jpg").write_bytes((own / "cats" / "1.jpg").read_bytes())
+    bunch = split_of(own).databunch(2, cache=None)
+    path = own / "dogs" / "1.jpg"
+    path.write_bytes(path.read_bytes()[:300])
+    (own / "dogs" / "0.jpg").write_bytes(b"")
+
+    report = bunch.check()
+    assert report.count == 8
+    assert sorted((split, name) for split, name, _ in report.broken) == [
+        ("train", "dogs/0.jpg"),
+        ("train", "dogs/1.jpg"),
+    ]
+    assert report.leaks == ((("train", "cats/0.jpg"), ("valid", "dogs/3.jpg")),)
+    assert set(report.duplicates) == {*report.leaks, (("train", "cats/1.jpg"), ("train", "cats/2.jpg"))}
+    text = repr(report)
+    assert text.startswith("8 items read, 2 broken.\n")
+    assert f"broken, train: dogs/0.jpg: {own / 'dogs' / '0.jpg'} is empty (0 bytes)." in text
+    assert "2 groups of exact duplicates, 1 of them in both splits" in text
+    assert "train:cats/0.jpg = valid:dogs/3.jpg" in text
+
+
+def test_check_goes_on_after_an_unreadable_file(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bunch = split_of(own).databunch(2, cache=None)
+    locked = own / "cats" / "1.jpg"
+
+    def locked_out(opened: Callable[..., Any]) -> Callable[..., Any]:
+        def maybe(path: Any, *args: Any) -> Any:
+            if Path(path) == locked:
+                raise PermissionError(13, "Permission denied")
+            return opened(path, *args)
+
+        return maybe
+
+    # Tests may run as root, whom no mode of a file hinders.
+    monkeypatch.setattr(decode.Image, "open", locked_out(decode.Image.open))
+    monkeypatch.setattr(Path, "read_bytes", locked_out(Path.read_bytes))
+    assert bunch.check().broken == (("train", "cats/1.jpg", f"{locked} cannot be read: permission denied."),)
