@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from onecycle.ship.model import load_model as load_model
     from onecycle.text.attribution import attribute as attribute
     from onecycle.text.language_model_learner import language_model_learner as language_model_learner
-    from onecycle.text.text_learner import text_learner as text_learner
+    from onecycle.text.learner import text_learner as text_learner
     from onecycle.text.text_list import TextList as TextList
     from onecycle.text.tokenizer import Tokenizer as Tokenizer
     from onecycle.train.callbacks import Checkpoint as Checkpoint
@@ -118,7 +118,7 @@ _HOMES = {
     "metrics": "onecycle.metrics",
     "predict_tiled": "onecycle.vision.tiles",
     "register": "onecycle.registry",
-    "text_learner": "onecycle.text.text_learner",
+    "text_learner": "onecycle.text.learner",
     "unet_learner": "onecycle.vision.learner",
     "vision_learner": "onecycle.vision.learner",
 }

@@ -38,7 +38,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "image_model": "onecycle.vision.model",
         "heatmap_model": "onecycle.vision.heatmaps",
         "segmentation_model": "onecycle.vision.segmentation",
-        "text_model": "onecycle.text.text_model",
+        "text_model": "onecycle.text.model",
         "awd_lstm_classifier": "onecycle.text.awd_lstm_classifier",
         "awd_lstm_language_model": "onecycle.text.language_model",
         "masked_model": "onecycle.text.masked_model",

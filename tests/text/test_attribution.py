@@ -13,7 +13,7 @@ from onecycle.text.attribution import Attribution, attribute, visible_words
 from onecycle.text.awd_lstm import Dropouts
 from onecycle.text.awd_lstm_classifier import AwdLstmClassifier
 from onecycle.text.language_model_learner import language_model_learner
-from onecycle.text.text_learner import text_learner
+from onecycle.text.learner import text_learner
 from onecycle.train.learner import Learner
 
 

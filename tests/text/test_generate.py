@@ -13,8 +13,8 @@ from tiny_texts import device_of, language_bunch, review_bunch, save_encoder
 from onecycle.errors import DataError, ModelError
 from onecycle.text.generate import generate, sample_token
 from onecycle.text.language_model_learner import LanguageModelLearner, language_model_learner
+from onecycle.text.learner import text_learner
 from onecycle.text.special_tokens import SPECIAL_TOKENS
-from onecycle.text.text_learner import text_learner
 from onecycle.text.tokenizer import Tokenizer
 
 SMALL: dict[str, Any] = {"width": 16, "hidden": 24, "layers": 2, "progress": False}

@@ -14,8 +14,8 @@ from onecycle.errors import ModelError
 from onecycle.text.awd_lstm import Dropouts
 from onecycle.text.awd_lstm_classifier import AwdLstmClassifier
 from onecycle.text.language_model_learner import LanguageModelLearner, language_model_learner
-from onecycle.text.text_learner import text_learner
-from onecycle.text.text_model import TextModel
+from onecycle.text.learner import text_learner
+from onecycle.text.model import TextModel
 from onecycle.train.layer_groups import body_is_frozen
 from onecycle.train.learner import Learner
 

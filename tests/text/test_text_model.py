@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from onecycle.errors import ModelError
-from onecycle.text.text_model import TextModel, pool
+from onecycle.text.model import TextModel, pool
 from onecycle.text.transformer import build_encoder
 from onecycle.train.layer_groups import freeze_to, layer_groups
 

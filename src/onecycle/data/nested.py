@@ -62,6 +62,13 @@ def join(values: list[Any]) -> Any:
     raise TypeError(f"Cannot join {type(first).__name__}; a batch holds tensors, lists, dicts and tuples.")
 
 
+def to_float32(value: Any) -> Any:
+    """Return `value` with its floating-point tensors in 32 bits."""
+    if isinstance(value, Tensor):
+        return value.float() if value.is_floating_point() else value
+    return _rebuilt(value, to_float32)
+
+
 def detach(value: Any) -> Any:
     """Return `value` without its history of gradients."""
     return value.detach() if isinstance(value, Tensor) else _rebuilt(value, detach)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from onecycle.data.batch import Batch, Sample, even_slices
 from onecycle.data.modality import Modality, collate
-from onecycle.data.nested import join, move
+from onecycle.data.nested import join, move, to_float32
 from onecycle.data.target import Target
 from onecycle.errors import DataError
 from onecycle.inference.carried_state import CarriedState
@@ -49,7 +49,8 @@ def run_model(
         precision: How passes are computed.
         most_items: Compute larger batches in parts of so many items; None computes them as the model asks for.
     """
-    model.eval()
+    if model.training:  # to visit all layers takes longer than to read an image
+        model.eval()
     carried = CarriedState(model, contiguous=target.contiguous)
     for batch in batches:
         parts = even_slices(len(batch), -(-len(batch) // (most_items or len(batch))))
@@ -59,6 +60,7 @@ def run_model(
             # The contexts end before `yield`: they must not reach into the caller's code.
             with torch.no_grad(), precision.autocast():
                 outputs = state.forward(partial(_call, model), part.inputs, rows)
+            outputs = to_float32(outputs)  # losses and metrics compute in 32 bits
             yield Output(part, outputs, target.activate(outputs))
         carried.finish(state)
 

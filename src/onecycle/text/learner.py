@@ -16,7 +16,7 @@ from onecycle.text.encoders import DEFAULT_ENCODER
 from onecycle.text.language_model import LanguageModel
 from onecycle.text.language_targets import LANGUAGE_TARGETS
 from onecycle.text.masked_model import MaskedModel
-from onecycle.text.text_model import Pooling, TextModel
+from onecycle.text.model import Pooling, TextModel
 from onecycle.text.tokenizer import Tokenizer
 from onecycle.text.tokenizer_matching import get_tokenizer, load_matching_encoder, retokenize
 from onecycle.train.layer_groups import GroupedModel, seeded_model
