@@ -166,7 +166,7 @@ def _write_folder(path: Path, members: Mapping[str, bytes]) -> None:
 
 
 def _refuse_other_folder(path: Path) -> None:
-    """A folder is replaced as a whole, so whatever else lies in it would be lost."""
+    """A folder is replaced as a whole, so any other file in it would be lost."""
     others = sorted(entry.name for entry in path.iterdir() if entry.name not in _MEMBERS) if path.is_dir() else []
     if others:
         raise BundleError(

@@ -1,1 +1,1 @@
-"""From a pile of files to loaders: where are the inputs, how to split, how to label. Knows no images, no text."""
+"""From files to loaders: where are the inputs, how to split, how to label? Nothing here is specific to images or texts."""

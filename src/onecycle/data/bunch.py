@@ -238,7 +238,7 @@ class DataBunch:
         return figure
 
     def explain(self, item: int = 0) -> str:
-        """Walk one training item through every stage; print and return what came in and what went out."""
+        """Follow one training item through every stage; print and return what came in and what went out."""
         text = explain_item(self.train.dataset, item, self.batch_size)
         print(text)
         return text

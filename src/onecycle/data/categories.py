@@ -139,7 +139,7 @@ class Category(ClassTarget):
         return f" {float(prediction.max()):.0%}"
 
     def to_config(self) -> dict[str, Any]:
-        """The classes; weights matter to training alone."""
+        """The classes; weights are only needed in training."""
         return {"kind": self.kind, "classes": list(self.classes)}
 
 
@@ -210,7 +210,7 @@ class MultiCategory(ClassTarget):
         return " ".join(label) or "–"
 
     def to_config(self) -> dict[str, Any]:
-        """The tags and the threshold; weights matter to training alone."""
+        """The tags and the threshold; weights are only needed in training."""
         return {"kind": self.kind, "classes": list(self.classes), "threshold": self.threshold}
 
 

@@ -1,4 +1,4 @@
-"""Items by index, read by the modality and labelled by the target."""
+"""Items by index: inputs read by the modality, labels encoded by the target."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Dataset:
 
     @property
     def holds_contents(self) -> bool:
-        """Tell whether items need no reading, since their contents are at hand."""
+        """Return whether items need no reading, since their contents are in the table."""
         return self._contents is not None
 
     def item(self, index: int) -> Any:

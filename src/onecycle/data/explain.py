@@ -1,4 +1,4 @@
-"""Walks one item through every stage, and tells what came in and what went out."""
+"""Follows one item through every stage, and reports what came in and what went out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The seam between the library and a kind of input: what a modality must know so that the rest need not."""
+"""The interface between the library and a kind of input."""
 
 from __future__ import annotations
 

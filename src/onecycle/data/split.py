@@ -78,7 +78,7 @@ def by_folder(
 
 
 def by_value(values: Sequence[object], column: str, valid: object, test: object) -> Split:
-    """Split by equality with a value; text and typed values compare alike ("True", "true" and "1" equal True)."""
+    """Split by equality with a value; text and typed values compare as equal ("True", "true" and "1" equal True)."""
     texts = [_plain(value) for value in values]
     is_valid = np.array([text == _plain(valid) for text in texts])
     is_test = np.array([test is not None and text == _plain(test) for text in texts])

@@ -1,4 +1,4 @@
-"""What is predicted: the seam between the library and a kind of label."""
+"""What is predicted: the interface between the library and a kind of label."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def no_balance(kind: str) -> DataError:
 
 
 def same_labels(first: Target, second: Target) -> bool:
-    """Tell whether two targets encode labels alike, so that a model of one suits data of the other."""
+    """Return whether two targets encode labels in the same way, so that a model of one fits data of the other."""
     return same_label_configs(first.to_config(), second.to_config())
 
 

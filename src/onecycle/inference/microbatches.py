@@ -33,5 +33,5 @@ def in_microbatches(model: nn.Module, inputs: Any, size: int | None) -> Any:
 
 
 def learns_statistics(model: nn.Module) -> bool:
-    """Tell whether a batch norm of `model` is in training mode."""
+    """Return whether a batch norm of `model` is in training mode."""
     return any(isinstance(module, _BatchNorm) and module.training for module in model.modules())

@@ -65,6 +65,6 @@ def relative_cost(model: nn.Module, inputs: Any, precision: Precision) -> float:
 
 
 def _cpu_has_bf16() -> bool:
-    """Tell whether the processor multiplies matrices in bf16 (AVX-512 BF16 or AMX)."""
+    """Return whether the processor multiplies matrices in bf16 (AVX-512 BF16 or AMX)."""
     checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(bool(getattr(torch.cpu, name, lambda: False)()) for name in checks)

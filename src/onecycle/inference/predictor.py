@@ -72,7 +72,7 @@ def _call(model: nn.Module, inputs: Any, *state: Any) -> Any:
 
 
 class Predictor:
-    """A model with all it needs to predict: how inputs are read, and what its outputs mean.
+    """A model with what it needs to predict: how inputs are read, and what its outputs mean.
 
     Predictors may be used from several threads at once.
 

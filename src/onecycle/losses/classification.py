@@ -154,7 +154,7 @@ class Dice(ClassLoss):
     """One minus the Dice coefficient of each class that an item's target shows; the mean over them, then over items.
 
     The coefficient is 2 sum(p t) / (sum(p) + sum(t)) over the item's elements, p being probabilities and t 1 where the
-    class is. Classes weigh alike however few pixels they have, so that small objects count. Sums are taken over each
+    class is. Classes count equally however few pixels they have, so that small objects count. Sums are taken over each
     item by itself, not over the batch (as in MONAI's `DiceLoss(batch=False)`), so that the loss does not depend on how
     a batch is cut into parts. Items of which no element counts are left out.
 

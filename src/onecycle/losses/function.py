@@ -153,7 +153,7 @@ def as_loss(loss: Loss | nn.Module | Callable[..., Any] | str) -> Loss:
 
 
 def _is_torchs(loss: nn.Module) -> bool:
-    """Tell whether a module computes what torch's does; a subclass may compute something else."""
+    """Return whether a module computes what torch's does; a subclass may compute something else."""
     kinds = CLASS_LOSSES + ELEMENT_LOSSES
     return any(isinstance(loss, kind) and type(loss).forward is kind.forward for kind in kinds)
 

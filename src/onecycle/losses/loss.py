@@ -1,4 +1,4 @@
-"""What a loss is: a mean over what counts, which knows what it was divided by.
+"""What a loss is: a mean over what counts, with the weight that it was divided by.
 
 A batch may be cut into parts (microbatches, accumulated batches, processes). With `means` and `weights` of each part,
 

@@ -1,4 +1,4 @@
-"""What is watched while training: metrics by name, as functions, or of your own. They never change what is learnt.
+"""Metrics: by name, as functions, or of your own. They never change what is learned.
 
 Metrics of masks, points and tokens live beside these; each is imported when it is first used.
 """

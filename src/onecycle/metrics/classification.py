@@ -69,7 +69,7 @@ def fbeta(beta: float = 1.0, *, threshold: float | None = None, average: Average
     """F-beta score: recall counts `beta` times as much as precision. 0 where nothing is true and nothing predicted.
 
     Args:
-        beta: 1 weighs both alike, 2 favours recall (Planet's measure).
+        beta: 1 weights both equally, 2 favours recall (Planet's measure).
         threshold: For tags: above it a tag counts as predicted; None takes the target's own.
         average: "samples" over items (the competitions' way, the default for tags), "micro" over all decisions,
             "macro" over classes (the default for one class an item).

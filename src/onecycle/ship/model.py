@@ -50,7 +50,7 @@ def load_model(path: str | Path, *, device: str | torch.device | None = None, fu
         fuse: Fuse batch norms into the convolutions before them: less time for each image, and predictions that differ
             from the learner's in the last digits (by up to 1e-4 of the largest output). Without it they are the same.
     Raises:
-        BundleError: It is damaged, edited, of a newer schema, or names parts that this version does not know.
+        BundleError: It is damaged, edited, of a newer schema, or names parts that are not registered.
     """
     tensors, config = read_bundle(path, "model")
     try:

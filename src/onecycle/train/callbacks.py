@@ -18,7 +18,7 @@ from onecycle.train.state import TrainState
 
 
 class _Monitor(Callback):
-    """Follows one number and knows when it is the best so far."""
+    """Follows one number and reports when it is the best so far."""
 
     def __init__(self, monitor: str = "valid_loss") -> None:
         self.monitor = monitor
@@ -29,7 +29,7 @@ class _Monitor(Callback):
         self._sign(state)
 
     def improved(self, state: TrainState, record: EpochRecord) -> bool:
-        """Tell whether `record` is the best so far, and remember it if so."""
+        """Return whether `record` is the best so far, and remember it if so."""
         value = self._sign(state) * record.value(self.monitor)
         if record.inputs != self.inputs:  # numbers at another image size are not comparable
             self.best, self.inputs = None, record.inputs

@@ -89,7 +89,7 @@ class GroupedModel(nn.Module):
 
 
 def layer_groups(model: nn.Module) -> list[list[str]]:
-    """Return the parameter names of `model` in groups; a model that knows none is one group."""
+    """Return the parameter names of `model` in groups; a model without layer groups is one group."""
     if isinstance(model, GroupedModel):
         return model.layer_groups()
     return [[name for name, _ in model.named_parameters()]]
@@ -150,7 +150,7 @@ def set_training_mode(model: nn.Module) -> None:
 
 
 def body_is_frozen(model: nn.Module) -> bool:
-    """Tell whether only the head of a `GroupedModel` learns."""
+    """Return whether only the head of a `GroupedModel` learns."""
     return isinstance(model, GroupedModel) and not any(p.requires_grad for p in model.body.parameters())
 
 

@@ -60,7 +60,7 @@ class Learner(DeprecatedNames):
         options: See `TrainOptions`.
 
     Attributes:
-        state: All that training knows.
+        state: The state of training.
         history: What happened so far.
         lr_finder_results: What lr="auto" found, each time.
         precision: How passes are computed, see `to_bf16`.

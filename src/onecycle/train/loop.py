@@ -32,8 +32,8 @@ class Loop:
     """Trains the fit under way to its end.
 
     Args:
-        state: All that training knows; its `fit` says what to do.
-        callbacks: Are told of every event.
+        state: The state of training; its `fit` says what to do.
+        callbacks: Called at every event.
     """
 
     def __init__(self, state: TrainState, callbacks: Sequence[Callback]) -> None:
@@ -72,7 +72,7 @@ class Loop:
             self._finish(started, error)
 
     def epoch(self) -> None:
-        """Train on every item once, validate, and tell the callbacks."""
+        """Train on every item once, validate, and call the callbacks."""
         start, state = time.perf_counter(), self.state
         for callback in self.callbacks:
             callback.on_epoch_start(state, events.EpochStart(self.fit.done))
@@ -142,7 +142,7 @@ class Loop:
             callback.on_backward_end(self.state, events.BackwardEnd(step))
 
     def _tell_epoch_end(self, record: EpochRecord) -> None:
-        """Tell every callback, also when one of them ends the fit."""
+        """Call every callback, also when one of them ends the fit."""
         stop: StopTraining | None = None
         for callback in self.callbacks:
             try:
@@ -200,7 +200,7 @@ def prepare(accelerator: Accelerator, module: nn.Module, optimizer: Any) -> tupl
 
 
 def release(accelerator: Accelerator) -> None:
-    """Let go of what `prepare` wrapped."""
+    """Release what `prepare` wrapped."""
     if not _needs_no_wrapper(accelerator):
         accelerator.free_memory()
 
@@ -212,7 +212,7 @@ def in_groups(batches: Iterator[Batch], count: int) -> Iterator[list[Batch]]:
 
 
 def _needs_no_wrapper(accelerator: Accelerator) -> bool:
-    """Tell whether there is one process, without an accelerator's own precision or compiler."""
+    """Return whether there is one process, without an accelerator's own precision or compiler."""
     return bool(
         accelerator.distributed_type == DistributedType.NO
         and accelerator.mixed_precision == "no"

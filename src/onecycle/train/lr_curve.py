@@ -128,7 +128,7 @@ def find_lr(
 
 
 def smooth(values: Curve, bandwidth: float) -> Curve:
-    """Average with a bell curve whose standard deviation is `bandwidth` steps; the ends lean on what is there."""
+    """Average with a bell curve whose standard deviation is `bandwidth` steps, over the steps that exist."""
     steps = np.arange(len(values))
     weights = np.exp(-0.5 * ((steps[:, None] - steps) / bandwidth) ** 2)
     smoothed: Curve = (weights @ values) / weights.sum(axis=1)

@@ -117,7 +117,7 @@ def free_memory(device: torch.device) -> int:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error says that a device has no memory left."""
+    """Return whether an error says that a device has no memory left."""
     text = str(error)
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         isinstance(error, RuntimeError)

@@ -15,7 +15,7 @@ def allowing_single_values(model: nn.Module, items: int) -> Iterator[None]:
     """Let batch norms that learn take a batch of one item while the context lasts.
 
     A batch norm that would get a single value a channel normalises by its running statistics instead, and does not
-    learn from the item; one that gets a whole map of a single item has values enough.
+    learn from the item; one that gets several values a channel normalises as usual.
 
     Args:
         model: The model, in training mode.

@@ -1,4 +1,4 @@
-"""All that training knows, in one object: the loop, callbacks, checkpoints and the finder work on it."""
+"""The state of training in one object, on which the loop, callbacks, checkpoints and the rate finder work."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ class TrainState:
         return ema.in_place() if ema else nullcontext()
 
     def uses_adamw(self) -> bool:
-        """Tell whether the optimizer is AdamW, for which suitable learning rates are known."""
+        """Return whether the optimizer is AdamW, for which suitable learning rates are known."""
         parameter = nn.Parameter(torch.zeros(1, device=self.device))
         made = self.options.optimizer([{"params": [parameter], "lr": 1e-3, "weight_decay": 0.0}])
         return isinstance(made, torch.optim.AdamW)
