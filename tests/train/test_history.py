@@ -90,7 +90,7 @@ def test_head_steps_on_cached_features_are_called_what_they_are(history: History
     assert cached[1].trained == "all"
     assert cached.cached_steps == 2
     _, _, rates = cached.plot().axes
-    assert [text.get_text() for text in rates.get_legend().get_texts()] == ["2 head steps on cached features"]
+    assert [text.get_text() for text in rates.texts] == ["shaded: 2 head steps on cached features"]
     assert history.plot().axes[2].get_legend() is None
 
 

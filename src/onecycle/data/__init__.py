@@ -1,1 +1,1 @@
-"""From files to loaders: where are the inputs, how to split, how to label? Nothing here is specific to images or texts."""
+"""From files to loaders: where are the inputs, how to split, how to label? Nothing here is specific to one modality."""

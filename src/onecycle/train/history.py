@@ -127,11 +127,13 @@ class History:
         metrics.set(title="metrics on the validation items", xlabel="epoch")
         rates.plot([rate for _, rate in self.steps], color="tab:green")
         if cached := self.cached_steps:
-            rates.axvspan(0, min(cached, len(self.steps)), color="0.9", label=f"{cached} head steps on cached features")
+            rates.axvspan(0, min(cached, len(self.steps)), color="0.9")
+            rates.text(
+                0.02, 0.03, f"shaded: {cached} head steps on cached features", fontsize=8, transform=rates.transAxes
+            )
         rates.set(title="highest learning rate", xlabel="step")
         for axes in (losses, metrics):
             axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-        for axes in (losses, metrics, rates):
             if axes.get_legend_handles_labels()[0]:
                 axes.legend(frameon=False, fontsize=8)
         return figure
