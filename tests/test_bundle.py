@@ -93,7 +93,7 @@ class TestRefused:
         whole = file.read_bytes()
         for length in (0, 1, 30, 100, len(whole) // 2, len(whole) - 30, len(whole) - 1):
             file.write_bytes(whole[:length])
-            with pytest.raises(BundleError, match=r"is no bundle, or was cut short[\s\S]*copy or export it again"):
+            with pytest.raises(BundleError, match=r"is not a bundle, or was cut short[\s\S]*copy or export it again"):
                 read_bundle(file, "model")
 
     def test_a_byte_changed_anywhere_is_refused_or_harmless(self, file: Path) -> None:
@@ -171,7 +171,7 @@ class TestRefused:
 
     def test_a_bare_pickle(self, tmp_path: Path) -> None:
         (tmp_path / "model.onecycle").write_bytes(pickle.dumps({"a": 1}))
-        with pytest.raises(BundleError, match="is no bundle, or was cut short"):
+        with pytest.raises(BundleError, match="is not a bundle, or was cut short"):
             read_bundle(tmp_path / "model.onecycle", "model")
 
     def test_anything_unexpected_inside(self, path: Path) -> None:

@@ -205,7 +205,10 @@ class TestPredicting:
             assert_boxes_close(predictions, expected)
 
     def test_predictions_of_augmented_copies_cannot_be_averaged(self, trained: Learner) -> None:
-        with pytest.raises(ModelError, match=r"tta\(\) averages predictions"):
+        with pytest.raises(
+            ModelError,
+            match=r"tta\(\) averages predictions, and those of a [\s\S]*categories, tags or numbers[\s\S]*predict_all",
+        ):
             trained.tta()
 
     def test_new_items_have_predictions_and_no_labels(self, trained: Learner, series: Path) -> None:

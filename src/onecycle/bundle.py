@@ -144,7 +144,7 @@ def _read_zip(path: Path) -> dict[str, bytes]:
         raise
     except _UNREADABLE as error:
         raise BundleError(
-            f"{path} is no bundle, or was cut short: {error}.", "a whole bundle.", "copy or export it again."
+            f"{path} is not a bundle, or was cut short: {error}.", "a whole bundle.", "copy or export it again."
         ) from error
 
 

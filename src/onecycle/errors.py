@@ -42,7 +42,7 @@ class TrainingError(OnecycleError, RuntimeError):
 class StopTraining(Exception):  # noqa: N818  it is a signal, not an error
     """Raise this in a callback to end training now; the reason is kept in the history."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str = "stopped by a callback") -> None:
         super().__init__(reason)
         self.reason = reason
 

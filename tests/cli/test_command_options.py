@@ -27,8 +27,9 @@ class TestHelp:
     def test_train_shows_every_option_with_its_text(self, shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         text = help_of(shell, "train", monkeypatch)
         for field in FIELDS:
-            assert re.search(rf"(^| ){flag_of(field.name)} ", text), field.name
-            assert field.metadata["help"] in text
+            turned_off = field.default is True
+            assert re.search(rf"(^| ){flag_of(f'no_{field.name}' if turned_off else field.name)} ", text), field.name
+            assert field.metadata["help"][turned_off:] in text
         for panel in ("Data", "Model", "Training", "Memory"):
             assert f" {panel} " in text
 

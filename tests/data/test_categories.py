@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from onecycle.data.categories import Category, MultiCategory, in_natural_order
 from onecycle.data.target import Target, same_label_configs
-from onecycle.errors import DataError
+from onecycle.errors import DataError, ModelError
 
 names = st.lists(st.text("abc019 _é", min_size=1, max_size=4), min_size=2, max_size=8, unique=True).map(tuple)
 few = settings(max_examples=50, deadline=None)
@@ -149,3 +149,11 @@ def test_class_weights_balance_the_loss() -> None:
     target = Category(("a", "b")).weighted(labels)
     assert target.class_weights == pytest.approx((10 / (2 * 9), 10 / (2 * 1)))
     assert target.loss().class_weights.tolist() == pytest.approx(target.class_weights)
+
+
+@pytest.mark.parametrize("target", [Category(("a", "b", "c")), MultiCategory(("a", "b", "c"))])
+@pytest.mark.parametrize("outputs", [torch.zeros(2, 4), torch.zeros(2), (torch.zeros(2, 3),), None])
+def test_outputs_that_are_not_one_a_class_are_refused(target: Target, outputs: object) -> None:
+    with pytest.raises(ModelError, match=r"for 3 classes\.\nExpected a tensor \(batch, 3\)[\s\S]*head 3 outputs"):
+        target.activate(outputs)
+    assert target.activate(torch.zeros(2, 3)).shape == (2, 3)

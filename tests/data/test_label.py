@@ -5,13 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import onecycle as oc
 from noisy_photos import draw
 from onecycle.data.categories import Category, MultiCategory
-from onecycle.errors import DataError
+from onecycle.errors import DataError, ModelError
 from onecycle.vision.image_list import SplitImages
 from onecycle.vision.labelled_images import LabelledImages
 from toy_parts import Boxes
@@ -300,3 +301,14 @@ def test_items_without_a_label_are_refused_by_name(photos: Path) -> None:
     )
     with pytest.raises(DataError, match=message):
         split.label_from_function(lambda path: None if path.parent.name == "green" else [[1.0] * 4], target=Boxes())
+
+
+def test_the_target_of_a_label_function_is_an_instance(photos: Path, split: SplitImages) -> None:
+    for target in (Boxes, "boxes"):
+        with pytest.raises(ModelError, match=r"target=[\s\S]*derives from onecycle\.Target"):
+            split.label_from_function(lambda path: 1.0, target=target)  # type: ignore[arg-type]
+
+
+def test_a_label_function_may_return_arrays(split: SplitImages) -> None:
+    labelled = split.label_from_function(lambda path: np.full((1, 4), len(path.name)), target=Boxes())
+    assert labels_of(labelled)[0] == [[float(len(Path(labelled.train.names()[0]).name))] * 4]

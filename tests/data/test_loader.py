@@ -93,9 +93,11 @@ def test_without_shuffling_items_come_in_their_order() -> None:
         (5, 2, [3, 2]),
         (1, 2, [1]),
         (3, 64, [3]),
-        (95, 64, [95]),
+        (95, 64, [48, 47]),
         (97, 64, [49, 48]),
         (200, 64, [67, 67, 66]),
+        (23, 16, [12, 11]),
+        (53, 4, [5] * 10 + [3]),
     ],
 )
 def test_shuffled_batches_have_nearly_one_size(count: int, size: int, expected: list[int]) -> None:

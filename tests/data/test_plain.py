@@ -129,8 +129,8 @@ def test_a_loader_without_a_length_is_refused() -> None:
     with pytest.raises(DataError) as error:
         LoaderBunch((pair for pair in batches(8)), batches(8), TARGET)
     assert str(error.value) == (
-        "The train loader, a generator, cannot be begun anew.\n"
-        "Expected a loader that is begun anew each epoch, such as torch.utils.data.DataLoader.\n"
+        "The train loader, a generator, can be iterated only once.\n"
+        "Expected a loader with a length that can be iterated every epoch, such as torch.utils.data.DataLoader.\n"
         "Fix: pass a DataLoader, or a list of batches."
     )
 

@@ -111,3 +111,12 @@ def test_a_dataclass_comes_back_from_its_config() -> None:
 def test_targets_are_the_same_where_they_encode_alike(one: Target, other: Target, same: bool) -> None:
     assert same_labels(one, other) == same
     assert same_label_configs(one.to_config(), other.to_config()) == same
+
+
+@pytest.mark.parametrize(
+    ("encoded", "what"),
+    [([torch.zeros(2), torch.zeros(3)], r"shapes \(2,\), \(3,\)"), ([{"a": torch.zeros(1)}], "one is of type dict")],
+)
+def test_labels_that_cannot_be_stacked_are_refused(encoded: list[Any], what: str) -> None:
+    with pytest.raises(ModelError, match=rf"encoded by Sign, cannot be stacked: {what}[\s\S]*define collate"):
+        Sign().collate(encoded)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 import onecycle as oc
 from learners import Break, photo_bunch, plain_model, tag_bunch, tiny
@@ -156,3 +157,21 @@ def test_a_loss_of_many_small_batches_keeps_its_digits() -> None:
 
 def test_the_loss_of_no_items_is_not_a_number() -> None:
     assert np.isnan(evaluate([], Numbers(("x",), (0.0,), (1.0,)), as_loss(torch.nn.MSELoss()), [])["valid_loss"])
+
+
+def test_a_loss_with_more_than_one_number_an_item_is_refused(photos: Path) -> None:
+    class PerTag(oc.losses.BinaryCrossEntropy):
+        def per_item(self, outputs: Any, targets: Any) -> Tensor:
+            return self.elements(outputs, torch.nn.functional.one_hot(targets, 3).float())
+
+        def forward(self, outputs: Any, targets: Any) -> Tensor:
+            return self.per_item(outputs, targets).mean()
+
+    with pytest.raises(ModelError, match=r"per_item\(\) of PerTag returned shape \(6, 3\) for 6 items"):
+        tiny(photo_bunch(photos), loss=PerTag()).predict_all()
+
+
+@pytest.mark.parametrize("augmentations", [-1, 1.5])
+def test_what_is_no_number_of_copies_is_refused(learner: Learner, augmentations: Any) -> None:
+    with pytest.raises(ModelError, match=r"augmentations=[\s\S]*0 or more"):
+        learner.tta(augmentations=augmentations)

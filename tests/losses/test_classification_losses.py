@@ -270,3 +270,8 @@ class TestBinaryCrossEntropy:
             ModelError, match=r"has 2 weights for 3 tags\.\nExpected one weight a tag\.\nFix: give as many weights"
         ):
             losses.BinaryCrossEntropy((1, 2))(torch.zeros(4, 3), torch.zeros(4, 3))
+
+
+def test_what_is_no_tensor_is_refused_by_its_type() -> None:
+    with pytest.raises(ModelError, match=r"CrossEntropy got a model's output of type tuple[\s\S]*forward\(\)"):
+        losses.CrossEntropy()((torch.zeros(1, 2),), torch.tensor([0]))

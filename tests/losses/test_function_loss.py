@@ -171,3 +171,29 @@ def test_a_registered_loss_is_found_by_its_name() -> None:
     assert float(as_loss("halved")(outputs, targets)) == 2.5
     with pytest.raises(ModelError, match=r"Unknown loss 'halve'\..*\n[\s\S]*Did you mean 'halved'\?"):
         as_loss("halve")
+
+
+@pytest.mark.parametrize("loss", [F.mse_loss, F.l1_loss, lambda outputs, targets: F.mse_loss(outputs, targets)])
+def test_a_function_that_would_broadcast_is_refused(loss: Any) -> None:
+    """torch makes (batch, batch) of (batch, 1) and (batch,), and only warns."""
+    outputs, targets = torch.zeros(3, 1), torch.zeros(3)
+    with pytest.raises(ModelError, match=r"failed on outputs of shape \(3, 1\) and targets of shape \(3,\)"):
+        as_loss(loss)(outputs, targets)
+    as_loss(loss)(outputs, targets[:, None])
+
+
+def test_a_function_that_fails_is_named_with_the_shapes() -> None:
+    with pytest.raises(
+        ModelError, match=r"cross_entropy failed on outputs of shape \(3, 1\)[\s\S]*one output for each"
+    ):
+        as_loss(F.cross_entropy)(torch.zeros(3, 1), torch.tensor([0, 1, 0]))
+    as_loss(F.cross_entropy)(torch.zeros(3, 2), torch.tensor([0, 1, 0]))
+
+
+def test_a_function_that_runs_out_of_memory_says_so_as_it_did() -> None:
+    def greedy(outputs: Tensor, targets: Tensor) -> Tensor:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    with pytest.raises(RuntimeError, match="can't allocate memory") as caught:
+        as_loss(greedy)(OUTPUTS, TARGETS)
+    assert not isinstance(caught.value, ModelError)

@@ -265,3 +265,8 @@ class TestOpaqueTargets:
             r"entry an item, or a dict or tuple of these\.\nFix: return one of them from the target",
         ):
             num_items(targets)
+
+
+def test_losses_in_a_list_are_summed() -> None:
+    outputs, targets = torch.tensor([2.0, 4.0]), torch.zeros(2)
+    assert float(sum([losses.L1(), losses.MSE()])(outputs, targets)) == 13  # type: ignore[operator]

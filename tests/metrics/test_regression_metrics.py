@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import onecycle.metrics as metrics
+from onecycle.errors import ModelError
 from onecycle.metrics import Metric
 
 NAN = float("nan")
@@ -91,3 +92,18 @@ def test_unknown_numbers_count_as_if_they_were_not_there(seed: int) -> None:
             for rows in (slice(None), known)
         )
         assert everything == pytest.approx(rest)
+
+
+@pytest.mark.parametrize("make", [metrics.mae, metrics.rmse, metrics.r2])
+def test_shapes_that_would_be_broadcast_are_refused(make: Any) -> None:
+    """(batch, 1) less (batch,) is (batch, batch): a wrong number that looks right."""
+    predictions, targets = torch.tensor([[1.0], [2], [3]]), torch.tensor([1.0, 2, 4])
+
+    def measure(targets: torch.Tensor) -> float:
+        meter = make().meter(NUMBERS)
+        meter.update(predictions, targets)
+        return float(meter.compute())
+
+    with pytest.raises(ModelError, match=r"predictions \(3, 1\) for targets \(3,\)[\s\S]*targets\[:, None\]"):
+        measure(targets)
+    assert math.isfinite(measure(targets[:, None]))

@@ -82,3 +82,16 @@ def test_an_object_that_is_not_a_callback_is_refused() -> None:
         ModelError, match=r"<function print> is not a callback|<built-in function print> is not a callback"
     ):
         checked(print)
+
+
+def test_an_event_of_fastai_is_refused() -> None:
+    class Other(Callback):
+        def after_epoch(self) -> None: ...
+
+    with pytest.raises(ModelError, match=r"Other\.after_epoch would never be called: that is an event of fastai"):
+        checked(Other())
+
+    class Renamed(Callback):
+        def _after_epoch(self) -> None: ...
+
+    assert checked(Renamed())

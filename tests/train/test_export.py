@@ -19,6 +19,7 @@ from onecycle.data.bunch import DataBunch
 from onecycle.data.categories import Category
 from onecycle.data.plain import Tensors
 from onecycle.errors import BundleError, ModelError
+from onecycle.train import export
 from onecycle.train.export import build_model, export_model, model_to_config, training_card
 from onecycle.train.learner import Learner
 
@@ -257,3 +258,33 @@ class TestCard:
         renamed = replace(bunch.target, classes=("one", "two", "three"))  # type: ignore[type-var]
         learner.state.data = bunch.with_target(renamed)
         assert oc.load_model(learner.export(tmp_path / "mine.onecycle")).classes == ("one", "two", "three")
+
+
+@oc.register("model", "test_forgets_what_it_computes")
+class ForgetsWhatItComputes(WithConfig):
+    """The argument that its config lacks changes no weight's shape."""
+
+    def __init__(self, outputs: int, width: int = 4, scale: float = 1.0) -> None:
+        super().__init__(outputs, width)
+        self.scale = scale
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return super().forward(pixels) * self.scale
+
+
+def test_a_model_that_would_compute_something_else_is_refused(
+    bunch: DataBunch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(BundleError, match=r"its outputs differ by up to [\s\S]*every argument of the constructor"):
+        Learner(bunch, ForgetsWhatItComputes(3, scale=3.0), progress=False).export(tmp_path / "mine.onecycle")
+    assert not list(tmp_path.iterdir())
+    Learner(bunch, ForgetsWhatItComputes(3), progress=False).export(tmp_path / "mine.onecycle")
+
+
+@pytest.mark.parametrize("make", MODELS, ids=["config", "no arguments", "from_config", "computes"])
+def test_of_a_large_model_the_weights_names_and_shapes_are_compared(
+    bunch: DataBunch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[], nn.Module]
+) -> None:
+    monkeypatch.setattr(export, "LARGEST_COPY", 0)
+    learner = Learner(bunch, make(), progress=False)
+    assert_same(oc.load_model(learner.export(tmp_path / "mine.onecycle")).model.state_dict(), weights_of(learner))

@@ -54,9 +54,8 @@ class TestStages:
         found = stages_of(bunch, grouped(**fine_tuning), epochs, **{**ASKED, **options})
         assert [(stage.kind, stage.epochs, stage.freeze_to) for stage in found] == stages
 
-    def test_a_plain_model_is_tuned_as_any_other(self, bunch: DataBunch) -> None:
-        found = stages_of(bunch, plain_model(), 2, **ASKED)
-        assert found == [Stage("frozen", 1, -1), Stage("main", 2, 0)]
+    def test_a_plain_model_has_no_head_to_train_alone(self, bunch: DataBunch) -> None:
+        assert stages_of(bunch, plain_model(), 2, **ASKED) == [Stage("main", 2, 0)]
 
     def test_each_size_has_its_stages(self, bunch: DataBunch) -> None:
         found = stages_of(bunch, grouped(smaller_epochs=1), [1, 0], **{**ASKED, "sizes": [24, (32, 40)]})

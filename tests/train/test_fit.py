@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,17 +44,32 @@ def test_a_fit_of_a_frozen_body_knows_its_passes_and_copies(bunch: DataBunch) ->
     assert len(state.cached_features.copies) == 2
 
 
-@pytest.mark.parametrize("epochs", [0, -1])
-def test_no_epochs_are_refused(bunch: DataBunch, epochs: int) -> None:
+@pytest.mark.parametrize("epochs", [0, -1, 1.5, [1], True])
+def test_what_is_no_number_of_epochs_is_refused(bunch: DataBunch, epochs: Any) -> None:
     with pytest.raises(ModelError) as caught:
         tiny(bunch).fit(epochs, 1e-3)
-    assert str(caught.value) == f"epochs={epochs}.\nExpected 1 or more.\nFix: pass epochs=1."
+    assert str(caught.value) == f"epochs={epochs}.\nExpected a whole number of 1 or more.\nFix: pass epochs=1."
 
 
 def test_resume_without_a_fit_is_refused(bunch: DataBunch) -> None:
     with pytest.raises(ModelError) as caught:
         tiny(bunch).resume()
     assert str(caught.value) == (
-        "There is no fit to go on with.\nExpected a checkpoint that was saved during a fit, with the Checkpoint "
+        "There is no fit to resume.\nExpected a checkpoint that was saved during a fit, with the Checkpoint "
         "callback.\nFix: load one, or call fit()."
     )
+
+
+@pytest.mark.parametrize("schedule", [OneCycle, lambda: 1.0, lambda progress, more: 1.0, "cosine"])
+def test_what_is_no_schedule_is_refused_before_a_rate_is_searched_for(bunch: DataBunch, schedule: Any) -> None:
+    learner = tiny(bunch)
+    with pytest.raises(ModelError, match=r"a function of progress[\s\S]*pass OneCycle\(\), Cosine\(\)"):
+        learner.fit(1, "auto", schedule=schedule)
+    assert not learner.lr_finder_results
+    learner.fit(1, 1e-3, schedule=OneCycle())
+
+
+@pytest.mark.parametrize("rate", [-1.0, float("nan"), float("inf"), "fast"])
+def test_a_schedule_without_a_rate_is_refused(bunch: DataBunch, rate: Any) -> None:
+    with pytest.raises(ModelError, match=r"The schedule returned .*\nExpected the learning rate as a fraction"):
+        tiny(bunch).fit(1, 1e-3, schedule=lambda progress: rate)

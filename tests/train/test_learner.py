@@ -204,7 +204,7 @@ class TestLoadersOfPyTorch:
             ([], "The train loader has no batches.\nExpected one batch or more.\nFix: check its dataset."),
             (
                 (pair for pair in ()),
-                "The train loader, a generator, cannot be begun anew.\nExpected a loader that is begun anew",
+                "The train loader, a generator, can be iterated only once.\nExpected a loader with a length",
             ),
             ([torch.zeros(3)], "The train loader gave a Tensor.\nExpected batches of (inputs, targets)."),
             ([(1, 2, 3)], "The train loader gave a tuple of 3.\nExpected batches of (inputs, targets)."),
@@ -216,3 +216,39 @@ class TestLoadersOfPyTorch:
         with pytest.raises(DataError) as caught:
             Learner.from_loaders(loader, valid, nn.Linear(3, 1), loss=nn.MSELoss(), progress=False)
         assert str(caught.value).startswith(message)
+
+
+class TestWhatIsRefused:
+    def test_what_is_no_bunch(self, bunch: DataBunch) -> None:
+        for make in (Learner, oc.vision_learner, oc.unet_learner, oc.text_learner, oc.language_model_learner):
+            for data in (plain_model(), [1], DataBunch):
+                with pytest.raises(ModelError, match=rf"{make.__name__}\(\) got [\s\S]*a DataBunch"):
+                    make(data, bunch)  # type: ignore[arg-type, operator]
+
+    @pytest.mark.parametrize("model", [nn.Linear, torch.relu, "resnet18"])
+    def test_what_is_no_model(self, bunch: DataBunch, model: Any) -> None:
+        with pytest.raises(ModelError, match=r"The model of a learner is [\s\S]*an instance of torch\.nn\.Module"):
+            Learner(bunch, model)
+
+    def test_a_model_that_cannot_learn(self, bunch: DataBunch) -> None:
+        model = plain_model().requires_grad_(False)
+        with pytest.raises(ModelError, match="has no parameters that can be trained"):
+            Learner(bunch, model)
+        Learner(bunch, model.requires_grad_(True))
+
+    def test_a_bunch_as_a_loader(self, bunch: DataBunch) -> None:
+        with pytest.raises(DataError, match="The train loader is a DataBunch"):
+            Learner.from_loaders(bunch, bunch, plain_model(), loss=nn.CrossEntropyLoss())  # type: ignore[arg-type]
+
+    def test_a_module_as_a_backbone(self, bunch: DataBunch) -> None:
+        with pytest.raises(ModelError, match=r"The backbone is a Sequential[\s\S]*Learner\(bunch, module\)"):
+            oc.vision_learner(bunch, plain_model())  # type: ignore[arg-type]
+
+
+def test_a_plain_module_has_nothing_to_freeze(bunch: DataBunch) -> None:
+    learner = Learner(bunch, plain_model(), progress=False)
+    with pytest.warns(UserWarning, match="has one layer group: all of it learns") as caught:
+        learner.freeze()
+    assert caught[0].filename == __file__
+    learner.fine_tune(2, 1e-3)
+    assert len(learner.history) == 2

@@ -44,7 +44,7 @@ def test_a_default_rate_moves_the_suggestion_half_way_towards_it() -> None:
     lr, low, high, reason = read_curve(RATES, valley(1e-2), 0.01, None, default=9e-3)
     assert lr == pytest.approx(3e-3, rel=0.1)  # between 1e-3 and 9e-3 by their ratio
     assert low < 3e-3 < high
-    assert reason.endswith("a tenth of that, half way to the default 0.009")
+    assert reason.endswith("a tenth of that, and the geometric mean of it and the usual 0.009")
 
 
 def test_a_slope_without_an_end_suggests_the_highest_safe_rate() -> None:

@@ -118,7 +118,7 @@ def test_only_adamw_has_a_default_rate_for_heads(bunch: DataBunch) -> None:
     def sgd(parameters: list[dict[str, Any]]) -> torch.optim.Optimizer:
         return torch.optim.SGD(parameters, momentum=0.9)
 
-    assert "half way to the default 0.005" in tiny(bunch).lr_find(start=1e-4, steps=20).reason
+    assert "the geometric mean of it and the usual 0.005" in tiny(bunch).lr_find(start=1e-4, steps=20).reason
     assert "default" not in tiny(bunch, optimizer=sgd).lr_find(start=1e-4, steps=20).reason
 
 
@@ -152,7 +152,10 @@ def test_adamw_with_other_betas_is_still_adamw(bunch: DataBunch) -> None:
         learner.model.fine_tuning = FineTuning(default_lr=2e-3)  # type: ignore[assignment]
         assert learner.state.uses_adamw()
         assert resolve_lr(learner.state, "auto") == [2e-3] * len(layer_groups(learner.model))
-        assert "half way to the default" in tiny(bunch, optimizer=optimizer).lr_find(start=1e-4, steps=20).reason
+        assert (
+            "the geometric mean of it and the usual"
+            in tiny(bunch, optimizer=optimizer).lr_find(start=1e-4, steps=20).reason
+        )
     learner = tiny(bunch, frozen=False, optimizer=partial(torch.optim.SGD, momentum=0.9))
     assert not learner.state.uses_adamw()
     assert learner.state.default_lr() is None

@@ -220,7 +220,7 @@ def test_an_automatic_batch_size_is_the_largest_that_fits(photos: Path, monkeypa
     monkeypatch.setattr(memory, "free_memory", lambda device: room * 2**20)
     learner = tiny(bunch)
     assert learner.data.batch_size == 4
-    assert learner.history.notes == ["batches of 4 fit into memory"]
+    assert learner.history.notes == ['batch_size="auto" chose 4, by free memory and the number of items']
     assert [p.requires_grad for p in learner.model.body.parameters()] == [False] * len(  # type: ignore[union-attr]
         list(learner.model.body.parameters())  # type: ignore[union-attr]
     )

@@ -3,10 +3,13 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+from functools import partial
 from typing import Any
 
 import pytest
+import torch
 
+import onecycle as oc
 from onecycle.errors import ModelError
 from onecycle.train.options import TrainOptions, adamw
 
@@ -30,7 +33,7 @@ class TestFields:
         TrainOptions(**{field.name: field.default})
         rule = field.metadata["rule"]
         if rule is not None and "(" not in rule.example:
-            TrainOptions(**{field.name: eval(rule.example)})
+            TrainOptions(**{field.name: eval(rule.example, {"torch": torch})})
 
     def test_options_cannot_be_changed(self) -> None:
         with pytest.raises(dataclasses.FrozenInstanceError):
@@ -125,3 +128,25 @@ class TestFromKeywords:
     def test_an_option_called_caller_is_unknown_like_any_other(self) -> None:
         with pytest.raises(ModelError, match=r"^Learner\(\) has no option caller="):
             TrainOptions.from_keywords("Learner", caller=1)
+
+
+@pytest.mark.parametrize(
+    "optimizer", ["sgd", torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1), partial(torch.optim.SGD, lr=1.0),
+                  partial(torch.optim.AdamW, weight_decay=0.1)]
+)  # fmt: skip
+def test_an_optimizer_whose_rates_would_not_be_the_learners_is_refused(optimizer: Any) -> None:
+    with pytest.raises(ModelError, match=r"without lr and weight_decay[\s\S]*optimizer=torch\.optim\.SGD"):
+        TrainOptions(optimizer=optimizer)
+    TrainOptions(optimizer=partial(torch.optim.SGD, momentum=0.9))
+
+
+def test_a_mix_is_an_instance() -> None:
+    with pytest.raises(ModelError, match=r"mix=[\s\S]*an instance[\s\S]*Mixup\(\)"):
+        TrainOptions(mix=oc.Mixup)  # type: ignore[arg-type]
+    TrainOptions(mix=oc.Mixup())
+
+
+def test_label_smoothing_beside_a_loss_of_ones_own_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"label_smoothing=0\.1 with a loss=[\s\S]*CrossEntropy\(smoothing=0\.1\)"):
+        TrainOptions(label_smoothing=0.1, loss=oc.losses.CrossEntropy())
+    TrainOptions(loss=oc.losses.CrossEntropy(smoothing=0.1))

@@ -64,24 +64,35 @@ def read_options(options_class: type[OptionsT], passed: dict[str, Any]) -> Optio
         if old and passed.get(old) is not None:
             typer.echo(f"Note: {flag_of(old)} is now called {flag_of(field.name)}.", err=True)
             values[field.name] = _parsed(field, passed[old])
+        elif _can_be_turned_off(field):
+            values[field.name] = not passed.get(f"no_{field.name}", False)
         elif field.name in passed:
             values[field.name] = _parsed(field, passed[field.name])
     return options_class(**values)
 
 
 def _parameter(field: dataclasses.Field[Any]) -> inspect.Parameter:
+    name, help_text, default = field.name, field.metadata["help"], field.default
+    if _can_be_turned_off(field):
+        name, help_text, default = f"no_{name}", f"Do not {help_text[0].lower()}{help_text[1:]}", False
     option = typer.Option(
-        flag_of(field.name) if field.type is not bool else f"{flag_of(field.name)}/{flag_of(f'no_{field.name}')}",
-        help=field.metadata["help"],
+        flag_of(name),
+        help=help_text,
         rich_help_panel=field.metadata["panel"],
         metavar=_metavar(field),
     )
-    return _keyword(field.name, Annotated[_shell_type(field), option], field.default)
+    return _keyword(name, Annotated[_shell_type(field), option], default)
+
+
+def _can_be_turned_off(field: dataclasses.Field[Any]) -> bool:
+    """Return whether the command line has `--no-` and the name: the option is on by default."""
+    return field.type is bool and field.default is True
 
 
 def _old_parameter(field: dataclasses.Field[Any]) -> inspect.Parameter:
     old = field.metadata["formerly"]
-    return _keyword(old, Annotated[_shell_type(field) | None, typer.Option(flag_of(old), hidden=True)], None)
+    flag = f"{flag_of(old)}/{flag_of(f'no_{old}')}" if field.type is bool else flag_of(old)
+    return _keyword(old, Annotated[_shell_type(field) | None, typer.Option(flag, hidden=True)], None)
 
 
 def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:

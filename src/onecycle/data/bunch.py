@@ -19,13 +19,27 @@ from onecycle.data.rows import Rows
 from onecycle.data.seeding import seeded
 from onecycle.data.target import Target
 from onecycle.deprecation import renamed_arguments
-from onecycle.errors import DataError
+from onecycle.errors import DataError, ModelError
 
 if TYPE_CHECKING:
     from onecycle.figure import Picture
 
 Balance = Literal["sampling", "loss"] | None
 VALID_STREAMS = 64
+
+
+def check_bunch(data: Any, caller: str) -> None:
+    """Refuse what is not a bunch.
+
+    Raises:
+        ModelError: It is not.
+    """
+    if not isinstance(data, DataBunch):
+        raise ModelError(
+            f"{caller}() got {data if isinstance(data, type) else f'a {type(data).__name__}'} as its data.",
+            "a DataBunch, as databunch() makes, as the first argument.",
+            "call databunch() on the labelled items; for plain PyTorch loaders, use Learner.from_loaders().",
+        )
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from onecycle.data.target import Target, show_captions
-from onecycle.errors import DataError, some
+from onecycle.errors import DataError, ModelError, some
 from onecycle.losses import BinaryCrossEntropy, CrossEntropy
+from onecycle.losses.loss import described
 from onecycle.registry import register
 
 
@@ -45,6 +46,19 @@ class ClassTarget(Target):
                 "check the label.",
             )
         return self.position[label]
+
+    def check_outputs(self, outputs: Any) -> None:
+        """Refuse a model's outputs that are not one number a class.
+
+        Raises:
+            ModelError: They are not.
+        """
+        if not isinstance(outputs, Tensor) or outputs.ndim != 2 or outputs.shape[1] != self.outputs:
+            raise ModelError(
+                f"The model returned {described(outputs)} for {self.outputs} classes.",
+                f"a tensor (batch, {self.outputs}).",
+                f"give the model's head {self.outputs} outputs, and return its logits alone.",
+            )
 
     def scores(self, prediction: Tensor) -> dict[str, float]:
         return dict(zip(self.classes, prediction.tolist(), strict=True))
@@ -106,6 +120,7 @@ class Category(ClassTarget):
 
     def activate(self, outputs: Tensor) -> Tensor:
         """Return softmax probabilities, float32, (batch, classes)."""
+        self.check_outputs(outputs)
         return outputs.float().softmax(dim=-1)
 
     def decode(self, prediction: Tensor, geometry: Tensor | None = None) -> str:
@@ -176,6 +191,7 @@ class MultiCategory(ClassTarget):
 
     def activate(self, outputs: Tensor) -> Tensor:
         """Return sigmoid probabilities, float32, (batch, tags): tags do not compete."""
+        self.check_outputs(outputs)
         return outputs.float().sigmoid()
 
     def decode(self, prediction: Tensor, geometry: Tensor | None = None) -> tuple[str, ...]:

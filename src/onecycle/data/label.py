@@ -23,6 +23,7 @@ from onecycle.data.numbers import Numbers, numbers_from
 from onecycle.data.rows import Rows
 from onecycle.data.split import matches
 from onecycle.data.target import Target
+from onecycle.errors import ModelError
 
 LabelledT = TypeVar("LabelledT", bound="LabelledList")
 
@@ -94,6 +95,11 @@ class SplitList(ABC, Generic[LabelledT]):
             classes: As for `label_from_column`.
             target: What the labels mean; None makes a `Category` of strings, a `MultiCategory` of lists of strings.
         """
+        if target is not None and not isinstance(target, Target):
+            raise ModelError(
+                f"target={target!r}.", "an instance of a class that derives from onecycle.Target.",
+                f"write {target.__name__}(...)." if isinstance(target, type) else "derive its class from it.",
+            )  # fmt: skip
         train, valid = labeller(self.train), labeller(self.valid)
         if target is None:
             both = in_natural_order(labellers.distinct(train + valid)) if classes == "all" else classes
@@ -170,7 +176,8 @@ class LabelledList(LabelledItems):
         """Make a loader of each split; reads a few items at once, so that mistakes show now.
 
         Args:
-            batch_size: Items a batch; "auto" lets the learner find the largest that fits into memory.
+            batch_size: Items a batch; "auto" lets the learner find the largest that fits into memory. Training batches
+                have a number near it that makes all of them equally large: at most an eighth, or one item, more.
             workers: Processes that read items; None chooses for this machine.
             seed: Decides the order of items and every random augmentation.
             cache: "memory" or "disk" keep read items; "auto" keeps them in memory where they take little of it.

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+import numpy as np
+
 from onecycle.data.categories import Category, MultiCategory, in_natural_order
 from onecycle.data.rows import Rows
 from onecycle.data.tables import slices
@@ -92,6 +94,7 @@ def from_function(
                 "a label for every item.",
                 "fix the function, or leave the item out.",
             ) from error
+        label = label.tolist() if isinstance(label, np.ndarray | np.generic) else label  # as a column can hold it
         labels.append(label if check is None else check(label, path, labels))
     return labels
 

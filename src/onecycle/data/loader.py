@@ -181,11 +181,14 @@ class _Plan:
 def even_size(count: int, size: int) -> int:
     """Return the number of items a batch, near `size`, that cuts `count` items into batches of one size.
 
+    At most an eighth, or one item, more than `size`, for the sake of memory; else the next smaller one.
+
     Example:
-        >>> even_size(130, 64)
-        65
+        >>> even_size(130, 64), even_size(95, 64)
+        (65, 48)
     """
-    return -(-count // max(1, round(count / size)))
+    larger = -(-count // max(1, round(count / size)))
+    return larger if larger <= max(size + 1, size * 1.125) else -(-count // -(-count // size))
 
 
 def length_bucketed(order: Tensor, lengths: Tensor, size: int, generator: torch.Generator | None) -> Sequence[Tensor]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from onecycle.data.batch import Batch, Reading
 from onecycle.data.bunch import DataBunch, LoaderOptions
@@ -54,7 +54,7 @@ class LoaderBunch(DataBunch):
     """A training and a validation loader of (inputs, targets) as a bunch.
 
     Args:
-        train: Iterable of (inputs, targets), begun anew each epoch. Where its sampler has `set_epoch`, it is called.
+        train: Iterable of (inputs, targets), iterated once an epoch. Where its sampler has `set_epoch`, it is called.
         valid: The same for validation.
         target: What the model's outputs mean; None takes them as they are.
 
@@ -147,10 +147,15 @@ class PlainLoader:
     def __init__(self, loader: Iterable[Any], dataset: PlainDataset, name: str) -> None:
         self.loader, self.dataset, self.name = loader, dataset, name
         self.shuffle = dataset.training
+        if isinstance(loader, DataBunch | nn.Module):
+            raise DataError(
+                f"The {name} loader is a {type(loader).__name__}.", "an iterable of (inputs, targets).",
+                "use Learner(bunch, model) for a bunch; from_loaders() takes the two loaders first.",
+            )  # fmt: skip
         if not hasattr(loader, "__len__") or isinstance(loader, Iterator):
             raise DataError(
-                f"The {name} loader, a {type(loader).__name__}, cannot be begun anew.",
-                "a loader that is begun anew each epoch, such as torch.utils.data.DataLoader.",
+                f"The {name} loader, a {type(loader).__name__}, can be iterated only once.",
+                "a loader with a length that can be iterated every epoch, such as torch.utils.data.DataLoader.",
                 "pass a DataLoader, or a list of batches.",
             )
         if not len(self):

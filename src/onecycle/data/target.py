@@ -89,6 +89,14 @@ class Target(ABC):
 
     def collate(self, encoded: Sequence[Any]) -> Any:
         """Return the encoded labels of a batch as what `Batch.targets` holds."""
+        shapes = sorted({tuple(one.shape) for one in encoded if isinstance(one, Tensor)})
+        if len(shapes) != 1 or not all(isinstance(one, Tensor) for one in encoded):
+            raise ModelError(
+                f"The labels of a batch, encoded by {type(self).__name__}, cannot be stacked: "
+                + (f"shapes {some(shapes)}." if len(shapes) > 1 else f"one is of type {type(encoded[0]).__name__}."),
+                "tensors of one shape.",
+                "define collate(encoded) in the target, for example to return list(encoded).",
+            )
         return torch.stack(list(encoded))
 
     def loss(self, *, smoothing: float = 0.0) -> nn.Module:

@@ -78,7 +78,7 @@ def predict_loader(
     """
     if len(augmentations) > 1 and not predictor.target.mixable:
         raise ModelError(
-            f"tta() averages predictions of augmented copies, but {predictor.target.kind} move with the image.",
+            f"tta() averages predictions, and those of a {predictor.target.kind} target cannot be averaged.",
             "categories, tags or numbers.",
             "use predict_all().",
         )
@@ -116,7 +116,14 @@ def _generators(seed: int, copy: int) -> Iterator[torch.Generator]:
 def item_losses(loss: Loss, output: Output) -> Tensor:
     """Return the loss of each labelled item by itself, float32 on the CPU, (batch,)."""
     with torch.no_grad():
-        return loss.per_item(output.outputs, output.batch.targets).float().cpu()
+        losses = loss.per_item(output.outputs, output.batch.targets)
+    if tuple(losses.shape) != (len(output.batch),):
+        raise ModelError(
+            f"per_item() of {type(loss).__name__} returned shape {tuple(losses.shape)} for {len(output.batch)} items.",
+            "one loss an item, (batch,).",
+            "take the mean over the other dimensions.",
+        )
+    return losses.float().cpu()
 
 
 def _mean(copies: list[Any]) -> Any:

@@ -49,7 +49,14 @@ class ClassLoss(MeanLoss):
         return class_shares(targets, self.class_weights, self.ignore_index)
 
     def _check(self, outputs: Tensor, targets: Tensor, *, probabilities: bool = False) -> None:
-        name, shape = type(self).__name__, tuple(outputs.shape)
+        name = type(self).__name__
+        if not isinstance(outputs, Tensor):
+            raise ModelError(
+                f"{name} got a model's output of type {type(outputs).__name__}.",
+                "a tensor (batch, classes, ...).",
+                "return the logits from the model's forward(), and nothing else.",
+            )
+        shape = tuple(outputs.shape)
         if len(shape) < 2 or tuple(targets.shape) != (shape if probabilities else (shape[0], *shape[2:])):
             raise ModelError(
                 f"{name} got outputs {shape} for targets {tuple(targets.shape)}.",

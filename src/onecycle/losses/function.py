@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from onecycle.errors import ModelError
+from onecycle.errors import ModelError, OnecycleError
 from onecycle.losses.classification import class_shares
 from onecycle.losses.loss import Loss, MeanLoss, described, num_items
 from onecycle.registry import lookup
@@ -47,6 +48,7 @@ class FunctionLoss(Loss):
     def __init__(self, function: LossFunction) -> None:
         super().__init__()
         self.function = function  # a module's parameters become those of the loss
+        self.called = False
 
     def forward(self, outputs: Any, targets: Any) -> Tensor:
         return self._value(outputs, targets).mean()
@@ -57,7 +59,7 @@ class FunctionLoss(Loss):
 
     def _value(self, outputs: Any, targets: Any) -> Tensor:
         """Return what the function returns, float32, () or (batch,)."""
-        value, items = self.function(outputs, targets), num_items(targets)
+        value, items = self._call(outputs, targets), num_items(targets)
         if isinstance(value, Tensor) and value.ndim > 1 and getattr(self.function, "reduction", None) == "none":
             value = value.flatten(1).mean(dim=1)
         if not isinstance(value, Tensor) or tuple(value.shape) not in ((), (items,)):
@@ -67,6 +69,29 @@ class FunctionLoss(Loss):
                 "return such a tensor: take the mean over other dimensions, and do not call item().",
             )
         return value.float()
+
+    def _call(self, outputs: Any, targets: Any) -> Any:
+        if self.called:
+            return self._checked_call(outputs, targets)
+        with warnings.catch_warnings():
+            # torch only warns where it broadcasts: (batch, 1) and (batch,) make (batch, batch).
+            warnings.filterwarnings("error", "Using a target size", UserWarning)
+            value = self._checked_call(outputs, targets)
+        self.called = True
+        return value
+
+    def _checked_call(self, outputs: Any, targets: Any) -> Any:
+        try:
+            return self.function(outputs, targets)
+        except (IndexError, RuntimeError, ValueError, UserWarning) as error:
+            if isinstance(error, OnecycleError) or "memory" in str(error):
+                raise
+            raise ModelError(
+                f"The loss {_name(self.function)} failed on outputs of {described(outputs)} and targets of "
+                f"{described(targets)}: {type(error).__name__}: {error}",
+                "a loss that takes what the model returns and the target encodes.",
+                "change the loss, or let the model return one output for each number or class of the target.",
+            ) from error
 
 
 class TorchLoss(MeanLoss):

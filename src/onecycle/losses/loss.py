@@ -69,6 +69,9 @@ class Loss(nn.Module):
 
     __rmul__ = __mul__
 
+    def __radd__(self, other: object) -> Loss:
+        return self if other == 0 else NotImplemented  # sum() begins with 0
+
 
 class SumLoss(Loss):
     """Several losses, added. Each keeps its own weight.

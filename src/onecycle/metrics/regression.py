@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from onecycle.errors import ModelError
 from onecycle.metrics.meters import CountMeter, StoredValues, as_float64, fraction, sum_and_count
 from onecycle.metrics.metric import Metric, fits
 from onecycle.registry import register
@@ -55,10 +56,22 @@ def _squared_errors(predictions: Tensor, targets: Tensor) -> Tensor:
 
 
 def _known_errors(predictions: Tensor, targets: Tensor) -> Tensor:
+    _check_shapes(predictions, targets)
     return (as_float64(predictions) - as_float64(targets))[~targets.isnan()]
 
 
+def _check_shapes(predictions: Tensor, targets: Tensor) -> None:
+    """Refuse what would be broadcast: (batch, 1) less (batch,) is (batch, batch)."""
+    if predictions.shape != targets.shape:
+        raise ModelError(
+            f"A metric of numbers got predictions {tuple(predictions.shape)} for targets {tuple(targets.shape)}.",
+            "predictions and targets of the same shape, (batch, columns).",
+            "reshape one of them, for example the targets of the loader with targets[:, None].",
+        )
+
+
 def _r2(predictions: Tensor, targets: Tensor) -> Tensor:
+    _check_shapes(predictions, targets)
     known = ~targets.isnan()
     errors = torch.where(known, predictions - targets, 0).square().sum(0)
     spread = torch.where(known, targets - targets.nanmean(0), 0).square().sum(0)

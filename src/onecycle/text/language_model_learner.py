@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from onecycle.data.bunch import DataBunch
+from onecycle.data.bunch import DataBunch, check_bunch
 from onecycle.errors import ModelError
 from onecycle.text.awd_lstm import AwdLstm, Dropouts
 from onecycle.text.generate import generate
@@ -60,6 +60,7 @@ def language_model_learner(
         dropouts: Its five dropouts; None means the defaults.
         ar: Factor of its activation regularisation.
         tar: Factor of its temporal activation regularisation.
+        options: See `TrainOptions`.
     Raises:
         ModelError: The bunch is not labelled for this kind of language model, or was not tokenized with the encoder's
             tokenizer.
@@ -73,6 +74,7 @@ def language_model_learner(
         >>> len(learner.generate("a", words=2, seed=0).split())
         3
     """
+    check_bunch(bunch, "language_model_learner")
     _check_labels(bunch, encoder)
     tokenizer = get_tokenizer(bunch)
 
@@ -87,7 +89,7 @@ def language_model_learner(
         )  # fmt: skip
 
     if encoder is None and options.get("loss") is None:
-        options["loss"] = RegularisedTokenLoss(ar, tar, options.get("label_smoothing", 0.0))
+        options["loss"] = RegularisedTokenLoss(ar, tar, options.pop("label_smoothing", 0.0))
     seed = options.get("seed")
     return LanguageModelLearner(bunch, seeded_model(build, bunch.options.seed if seed is None else seed), **options)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from onecycle.data.bunch import DataBunch
+from onecycle.data.bunch import DataBunch, check_bunch
 from onecycle.errors import ModelError
 from onecycle.text.awd_lstm import AwdLstm, Dropouts
 from onecycle.text.awd_lstm_classifier import CLASSIFIER_DROPOUTS, AwdLstmClassifier
@@ -50,6 +50,7 @@ def text_learner(
         hidden: Size of the head's hidden layer; 0 for a linear head; None means 0 for transformers, otherwise 50.
         dropout: Dropout of the head.
         dropouts: For an AWD-LSTM: its own five dropouts.
+        options: See `TrainOptions`.
     Raises:
         ModelError: The bunch is for a language model, was tokenized with another tokenizer, or the encoder is not
             available.
@@ -61,6 +62,7 @@ def text_learner(
         >>> text_learner(bunch, progress=False).model.config["pooling"]
         'mean'
     """
+    check_bunch(bunch, "text_learner")
     _check_labels(bunch)
     original = bunch
     if isinstance(encoder, Learner):

@@ -45,7 +45,7 @@ class _Monitor(Callback):
             raise ModelError(
                 f"{type(self).__name__} cannot watch {self.monitor!r}.",
                 f"one of: {', '.join(better)}.",
-                f"name one of them, or add the metric to the state.{suggest(self.monitor, better)}",
+                f"name one of them, or add the metric to the learner's metrics=.{suggest(self.monitor, better)}",
             )
         return 1 if better[self.monitor] else -1
 

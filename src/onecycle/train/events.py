@@ -126,6 +126,12 @@ def checked(callback: object) -> Callback:
                 f"one of: {', '.join(EVENTS)}.",
                 f"rename it.{suggest(name, EVENTS)}",
             )
+        if name.startswith(("after_", "before_")) and callable(getattr(callback, name)):
+            raise ModelError(
+                f"{type(callback).__name__}.{name} would never be called: that is an event of fastai.",
+                f"one of: {', '.join(EVENTS)}.",
+                "rename it, or begin its name with an underscore if it is a method of your own.",
+            )
     for name in EVENTS:
         try:
             inspect.signature(getattr(callback, name)).bind("state", "event")

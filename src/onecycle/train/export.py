@@ -13,11 +13,15 @@ import torch
 from torch import nn
 
 from onecycle.bundle import write_bundle
+from onecycle.data.nested import tensors_in
 from onecycle.errors import BundleError, ModelError, OnecycleError
+from onecycle.inference.predictor import run_model
 from onecycle.registry import lookup, registered_name
 from onecycle.train.state import TrainState
 
 PACKAGES = ("torch", "timm", "safetensors")
+LARGEST_COPY = 2 * 10**9
+"""Bytes of weights of which export makes a second copy, to compare outputs."""
 
 
 def export_model(state: TrainState, path: str | Path) -> Path:
@@ -36,7 +40,7 @@ def export_model(state: TrainState, path: str | Path) -> Path:
     for kind, config in parts.items():
         _check_registered(kind, classes[kind], config["kind"])
         _check_rebuilt(kind, config)
-    _check_model_rebuilt(model, state.model)
+    _check_model_rebuilt(model, state)
     config = {
         "kind": "model",
         "onecycle": importlib.metadata.version("onecycle"),
@@ -119,17 +123,18 @@ def _check_rebuilt(kind: str, config: dict[str, Any]) -> None:
         raise _not_rebuilt(kind, ValueError("from_config() gives another config back"))
 
 
-def _check_model_rebuilt(config: dict[str, Any], model: nn.Module) -> None:
-    """Check that the config builds a model that takes these weights; without memory for a second copy of them."""
+def _check_model_rebuilt(config: dict[str, Any], state: TrainState) -> None:
+    """Check that the config builds a model that takes these weights and predicts the same.
+
+    Of a large model only names and shapes of the weights are compared, without memory for a second copy of them.
+    """
+    own = state.model.state_dict()
+    small = sum(tensor.nbytes for tensor in own.values()) <= LARGEST_COPY
     try:
         written = json.loads(json.dumps(config))
         with torch.random.fork_rng(devices=[]):
-            try:
-                with torch.device("meta"):
-                    again = build_model(written)
-            except Exception:  # a constructor that computes with its weights
-                again = build_model(written)
-        own, other = model.state_dict(), again.state_dict()
+            again = build_model(written) if small else _built_without_memory(written)
+        other = again.state_dict()
     except OnecycleError:
         raise
     except Exception as error:
@@ -137,6 +142,30 @@ def _check_model_rebuilt(config: dict[str, Any], model: nn.Module) -> None:
     differ = sorted(own.keys() ^ other.keys()) or [name for name in own if own[name].shape != other[name].shape]
     if differ:
         raise _not_rebuilt("model", ValueError(f"{len(differ)} tensors differ, such as {differ[0]}"))
+    if small:
+        again.load_state_dict(own)
+        _check_same_outputs(state, again.to(state.device).eval())
+
+
+def _built_without_memory(config: dict[str, Any]) -> nn.Module:
+    try:
+        with torch.device("meta"):
+            return build_model(config)
+    except Exception:  # a constructor that computes with its weights
+        return build_model(config)
+
+
+def _check_same_outputs(state: TrainState, again: nn.Module) -> None:
+    """Check on two validation items: an argument that the config lacks need not change any weight's shape."""
+    dataset = state.data.valid.dataset
+    batch = state.data.prepared(dataset, range(min(2, len(dataset)))).to(state.device)
+    pairs = [
+        tensors_in(next(run_model(model, [batch], state.target, state.precision)).outputs)
+        for model in (state.model, again)
+    ]
+    for one, other in zip(*pairs, strict=True):
+        if not torch.allclose(one, other, rtol=1e-3, atol=1e-4, equal_nan=True):
+            raise _not_rebuilt("model", ValueError(f"its outputs differ by up to {(one - other).abs().max():.2g}"))
 
 
 def _not_rebuilt(kind: str, error: Exception) -> BundleError:

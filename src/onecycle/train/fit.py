@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+
 from onecycle.errors import ModelError
 from onecycle.train.layer_groups import body_is_frozen
 from onecycle.train.lr_find import features_for, resolve_lr
+from onecycle.train.option_fields import is_whole
 from onecycle.train.options import LearningRate
-from onecycle.train.schedule import Schedule
+from onecycle.train.schedule import Schedule, as_values
 from onecycle.train.state import Fit, TrainState
 
 
@@ -16,14 +19,9 @@ def begin_fit(state: TrainState, epochs: int, lr: LearningRate, schedule: Schedu
     Raises:
         ModelError: There are no epochs, `lr` is not a learning rate, or `schedule` not a schedule.
     """
-    if epochs < 1:
-        raise ModelError(f"epochs={epochs}.", "1 or more.", "pass epochs=1.")
-    if not callable(schedule):
-        raise ModelError(
-            f"schedule={schedule!r}, a {type(schedule).__name__}.",
-            "a function of progress from 0 to 1, such as OneCycle().",
-            "pass OneCycle(), Cosine(), or a function of your own.",
-        )
+    if not is_whole(epochs) or epochs < 1:
+        raise ModelError(f"epochs={epochs!r}.", "a whole number of 1 or more.", "pass epochs=1.")
+    _check_schedule(schedule)
     lrs = resolve_lr(state, lr)
     if body_is_frozen(state.model):
         state.frozen_lr = lrs[-1]
@@ -31,6 +29,21 @@ def begin_fit(state: TrainState, epochs: int, lr: LearningRate, schedule: Schedu
     if features := features_for(state, epochs):
         state.fit.passes = features.passes(epochs, state.options.head_steps, state.head_steps)
         state.fit.copies = len(features.copies)
+
+
+def _check_schedule(schedule: Schedule) -> None:
+    """Refuse what is no schedule now, not once the learning rate is found."""
+    try:
+        if isinstance(schedule, type):
+            raise TypeError
+        inspect.signature(schedule).bind(0.0)
+    except TypeError:
+        raise ModelError(
+            f"schedule={schedule!r}, of type {type(schedule).__name__}.",
+            "a function of progress from 0 to 1, such as OneCycle().",
+            "pass OneCycle(), Cosine(), or a function of your own.",
+        ) from None
+    as_values(schedule(0.0))
 
 
 def continue_fit(state: TrainState) -> None:
@@ -41,7 +54,7 @@ def continue_fit(state: TrainState) -> None:
     """
     if state.fit is None:
         raise ModelError(
-            "There is no fit to go on with.",
+            "There is no fit to resume.",
             "a checkpoint that was saved during a fit, with the Checkpoint callback.",
             "load one, or call fit().",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -104,6 +105,12 @@ def freeze_to(model: nn.Module, group: int) -> None:
             f"a number from {-len(groups)} to {len(groups) - 1}.",
             "freeze() trains the head alone, unfreeze() trains all.",
         )
+    if group == -1 and len(groups) == 1:
+        warnings.warn(
+            f"A {type(model).__name__} has one layer group: all of it learns, nothing is frozen. "
+            "A GroupedModel has a body and a head.",
+            stacklevel=4,
+        )
     parameters = dict(model.named_parameters())
     first = group % len(groups)
     for number, names in enumerate(groups):
@@ -112,8 +119,8 @@ def freeze_to(model: nn.Module, group: int) -> None:
 
 
 def fine_tuning_of(model: nn.Module) -> FineTuning:
-    """Return how a model is best fine-tuned; a plain module as any other."""
-    return model.fine_tuning if isinstance(model, GroupedModel) else FineTuning()
+    """Return how a model is best fine-tuned; a plain module has no head that could be trained alone."""
+    return model.fine_tuning if isinstance(model, GroupedModel) else FineTuning(frozen_epochs=0)
 
 
 def checkpoint_activations(model: nn.Module) -> None:

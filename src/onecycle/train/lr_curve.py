@@ -161,7 +161,7 @@ def read_curve(
             # A single curve varies by a factor of three between rates that work equally well; the mean of two estimates
             # varies less.
             lr = math.sqrt(lr * default)
-            why += f", half way to the default {default:g}"
+            why += f", and the geometric mean of it and the usual {default:g}"
         reason = f"the loss falls from {before:.2g} to {losses[lowest]:.2g}, lowest around {at:.1e}; {why}"
         return _rounded(lr), lr / 3, lr * 3, reason
     turn = _turn(rates, losses, noise)

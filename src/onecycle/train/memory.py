@@ -91,7 +91,8 @@ def use_data(state: TrainState, bunch: DataBunch) -> None:
     state.use_data(bunch)
     if bunch.options.batch_size == "auto" and bunch.found_batch_size is None:
         state.data = state.data.with_batch_size(largest_batch(state))
-        state.history.notes.append(f"batches of {state.data.batch_size} fit into memory")
+        found = state.data.batch_size
+        state.history.notes.append(f'batch_size="auto" chose {found}, by free memory and the number of items')
 
 
 def largest_batch(state: TrainState) -> int:

@@ -7,6 +7,7 @@ not import `annotations` from `__future__` either: the types of the options that
 # ruff: noqa: RUF009  option() returns a dataclass field
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
@@ -36,6 +37,12 @@ def adamw(parameters: list[dict[str, Any]]) -> "torch.optim.Optimizer":
     return torch.optim.AdamW(parameters, fused=device in ("cuda", "cpu", "mps"))
 
 
+def makes_optimizer(value: Any) -> bool:
+    """Return whether `value` can make an optimizer whose rates and weight decay are the learner's."""
+    fixed = value.keywords if isinstance(value, functools.partial) else {}
+    return callable(value) and not fixed.keys() & {"lr", "weight_decay"}
+
+
 @document_fields
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainOptions:
@@ -61,8 +68,19 @@ class TrainOptions:
         "Share of each label's probability that is spread evenly over all classes.",
         rule=Rule(lambda value: is_number(value) and 0 <= value < 1, "a number from 0 to below 1.", "0.1"),
     )
-    optimizer: OptimizerMaker = option(adamw, "Function that makes an optimizer from parameter groups.", shell=False)
-    mix: "Mix | None" = option(None, "`Mixup()` or `CutMix()`, to mix training items. Default: no mixing.", shell=False)
+    optimizer: OptimizerMaker = option(
+        adamw,
+        "Function or class that makes an optimizer from parameter groups, which hold the rates and the weight decay.",
+        rule=Rule(makes_optimizer, "a function or class that makes one, without lr and weight_decay, which are options "
+                  "of their own.", "torch.optim.SGD"),
+        shell=False,
+    )  # fmt: skip
+    mix: "Mix | None" = option(
+        None,
+        "`Mixup()` or `CutMix()`, to mix training items. Default: no mixing.",
+        rule=Rule(lambda value: callable(value) and not isinstance(value, type), "an instance.", "Mixup()"),
+        shell=False,
+    )
     weight_decay: float = option(
         0.01,
         "Weight decay of all parameters except biases and normalization layers.",
@@ -112,6 +130,12 @@ class TrainOptions:
 
     def __post_init__(self) -> None:
         check_values(self)
+        if self.label_smoothing and self.loss is not None:
+            raise ModelError(
+                f"label_smoothing={self.label_smoothing} with a loss= of your own, which does not know of it.",
+                "one of them.",
+                "smooth in the loss, for example losses.CrossEntropy(smoothing=0.1), and leave label_smoothing= out.",
+            )
 
     @classmethod
     def from_keywords(cls, caller: str, /, **keywords: Any) -> Self:

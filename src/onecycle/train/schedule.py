@@ -141,17 +141,16 @@ def as_values(returned: ScheduleValues | float) -> ScheduleValues:
     """Return what a schedule returned; a plain number is the learning rate as a fraction of its peak.
 
     Raises:
-        ModelError: It is neither.
+        ModelError: It is neither, or the rate is negative or not finite.
     """
-    if isinstance(returned, ScheduleValues):
-        return returned
-    if not isinstance(returned, int | float):
+    values = returned if isinstance(returned, ScheduleValues) else ScheduleValues(returned)
+    if not isinstance(values.lr, int | float) or not 0 <= values.lr < math.inf:
         raise ModelError(
-            f"The schedule returned {returned!r}, a {type(returned).__name__}.",
-            "the learning rate as a fraction of its peak, or ScheduleValues.",
+            f"The schedule returned {returned!r}, of type {type(returned).__name__}.",
+            "the learning rate as a fraction of its peak, 0 or more, or ScheduleValues.",
             "return a number, such as 1 - progress.",
         )
-    return ScheduleValues(float(returned))
+    return values
 
 
 def set_schedule_values(optimizer: torch.optim.Optimizer, values: ScheduleValues) -> float:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import timm
 
-from onecycle.data.bunch import DataBunch
+from onecycle.data.bunch import DataBunch, check_bunch
 from onecycle.data.categories import Category, MultiCategory
 from onecycle.data.target import Target
 from onecycle.errors import ModelError
@@ -21,7 +21,7 @@ from onecycle.vision.model import ImageModel
 from onecycle.vision.normalize import IMAGENET_MEAN, IMAGENET_STD
 from onecycle.vision.points import Points
 from onecycle.vision.segmentation import LIGHT_DECODER, SegmentationModel
-from onecycle.vision.weights import DEFAULT_BACKBONE, create_backbone
+from onecycle.vision.weights import DEFAULT_BACKBONE, check_name, create_backbone
 
 # What lr="auto" uses for all layers of the default backbone and a light decoder: a search would take half an epoch. In
 # bench/rates.py every rate from 3e-3 to 1e-2 works, for masks and points, on real and on generated data.
@@ -52,6 +52,7 @@ def vision_learner(
         hidden: Width of the head's hidden layer; 0 for a linear head; None uses 0 for classes and tags, which reaches
             a lower loss in less time (bench/README.md), and 512 for numbers.
         dropout: In the head.
+        options: See `TrainOptions`.
     Raises:
         ModelError: The labels are masks, or the backbone is not available.
     Example:
@@ -65,6 +66,7 @@ def vision_learner(
         >>> learner.model.config["outputs"]
         4
     """
+    check_bunch(bunch, "vision_learner")
     if bunch.target.kind == "mask":
         raise ModelError(
             "vision_learner makes one prediction for each image, but the labels are masks.",
@@ -128,9 +130,11 @@ def unet_learner(
         decoder: "light" stops at a quarter of the size, and is several times faster than "unet"; others are "unet++",
             "fpn", "deeplabv3+", "segformer", see `DECODERS`.
         pretrained: True, False, or the path of a file with the encoder's weights.
+        options: See `TrainOptions`.
     Raises:
         ModelError: The labels are not masks, or backbone and decoder do not fit each other.
     """
+    check_bunch(bunch, "unet_learner")
     if bunch.target.kind != "mask":
         raise ModelError(
             f"unet_learner predicts masks, but the labels are {bunch.target.kind}.",
@@ -157,6 +161,7 @@ def image_statistics(backbone: str) -> tuple[tuple[float, ...], tuple[float, ...
         >>> image_statistics("tf_efficientnet_lite0")
         ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     """
+    check_name(backbone)
     config = timm.get_pretrained_cfg(backbone)
     return (tuple(config.mean), tuple(config.std)) if config else (IMAGENET_MEAN, IMAGENET_STD)
 

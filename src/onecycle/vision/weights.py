@@ -45,6 +45,20 @@ PACKAGES = (
 )
 
 
+def check_name(backbone: object) -> None:
+    """Refuse a backbone that is not a name.
+
+    Raises:
+        ModelError: It is a module, or anything else.
+    """
+    if not isinstance(backbone, str):
+        raise ModelError(
+            f"The backbone is a {type(backbone).__name__}.",
+            "the name of a timm model.",
+            "pass its name; for a module of your own, use Learner(bunch, module).",
+        )
+
+
 def create_backbone(name: str, pretrained: bool | str | Path = True, **options: Any) -> nn.Module:
     """Build a timm model, with pretrained weights if asked for.
 
@@ -59,6 +73,7 @@ def create_backbone(name: str, pretrained: bool | str | Path = True, **options: 
         >>> create_backbone("resnet18", pretrained=False, num_classes=0).num_features
         512
     """
+    check_name(name)
     if not timm.is_model(name):
         known = timm.list_models()
         raise ModelError(
