@@ -108,6 +108,20 @@ def predict_loader(
     return replace(joined, table=joined.table.take(np.asarray(torch.cat(order).argsort())))
 
 
+def augmented_copies(count: int) -> list[int | None]:
+    """Return the `augmentations` of an item itself and of `count` augmented copies.
+
+    Raises:
+        ModelError: `count` is negative, or not a whole number.
+    Example:
+        >>> augmented_copies(2)
+        [None, 1, 2]
+    """
+    if not isinstance(count, int) or count < 0:
+        raise ModelError(f"augmentations={count!r}.", "a whole number of 0 or more.", "pass augmentations=4.")
+    return [None, *range(1, count + 1)]
+
+
 def _generators(seed: int, copy: int) -> Iterator[torch.Generator]:
     """Yield the generator of each batch, for augmented copy number `copy`."""
     return (seeded(seed, copy, number) for number in count())

@@ -89,6 +89,26 @@ class GroupedModel(nn.Module):
         )
 
 
+def check_model(model: Any) -> None:
+    """Refuse what is not a module that can learn.
+
+    Raises:
+        ModelError: It is not.
+    """
+    if not isinstance(model, nn.Module):
+        raise ModelError(
+            f"The model of a learner is {model!r}.",
+            "an instance of torch.nn.Module.",
+            f"write {model.__name__}()." if isinstance(model, type) else "pass a module.",
+        )
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ModelError(
+            f"{type(model).__name__} has no parameters that can be trained.",
+            "a model with a parameter whose requires_grad is True.",
+            "call model.requires_grad_(True), or use another model.",
+        )
+
+
 def layer_groups(model: nn.Module) -> list[list[str]]:
     """Return the parameter names of `model` in groups; a model without layer groups is one group."""
     if isinstance(model, GroupedModel):

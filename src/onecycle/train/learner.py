@@ -42,7 +42,6 @@ from onecycle.train.from_state import FromState
 from onecycle.train.history import History
 from onecycle.train.loop import Loop
 from onecycle.train.lr_curve import LRFinderResult
-from onecycle.train.option_fields import is_whole
 from onecycle.train.options import LearningRate, TrainOptions, takes_train_options
 from onecycle.train.schedule import Constant, OneCycle, Schedule
 from onecycle.train.state import TrainState
@@ -90,7 +89,8 @@ class Learner(DeprecatedNames):
 
     @takes_train_options
     def __init__(self, data: DataBunch, model: nn.Module, **options: Any) -> None:
-        _check_parts(data, model, type(self).__name__)
+        check_bunch(data, type(self).__name__)
+        layer_groups.check_model(model)
         chosen = TrainOptions.from_keywords(type(self).__name__, **options)
         if chosen.mix is not None and not data.target.mixable:
             raise ModelError(f"mix= does not fit {data.target.kind}.", "categories or tags.", "leave mix= out.")
@@ -261,11 +261,7 @@ class Learner(DeprecatedNames):
     @renamed_arguments(part="split", views="augmentations")
     def tta(self, split: str | ItemList[Any] = "valid", *, augmentations: int = 4) -> Predictions:
         """Test-time augmentation: return the mean of each item's prediction and that of its augmented copies."""
-        if not is_whole(augmentations) or augmentations < 0:
-            raise ModelError(
-                f"augmentations={augmentations!r}.", "a whole number of 0 or more.", "leave it out, for 4."
-            )
-        return self._predict(split, [None, *range(1, augmentations + 1)])
+        return self._predict(split, evaluation.augmented_copies(augmentations))
 
     def _predict(self, split: str | ItemList[Any], augmentations: Sequence[int | None]) -> Predictions:
         loader = self.data.in_order_of(split if isinstance(split, str) else split.items)
@@ -299,19 +295,3 @@ class Learner(DeprecatedNames):
     def export(self, path: str | Path) -> Path:
         """Write the model for use with `load_model(path)`: a file, or a folder where `path` has no suffix."""
         return export.export_model(self.state, path)
-
-
-def _check_parts(data: Any, model: Any, caller: str) -> None:
-    check_bunch(data, caller)
-    if not isinstance(model, nn.Module):
-        raise ModelError(
-            f"The model of a learner is {model!r}.",
-            "an instance of torch.nn.Module.",
-            f"write {model.__name__}()." if isinstance(model, type) else "pass a module.",
-        )
-    if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise ModelError(
-            f"{type(model).__name__} has no parameters that can be trained.",
-            "a model with a parameter whose requires_grad is True.",
-            "call model.requires_grad_(True), or use another model.",
-        )
