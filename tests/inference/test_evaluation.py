@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import onecycle as oc
-from learners import Break, photo_bunch, plain_model, tag_bunch, tiny
+from learners import Break, photo_bunch, plain_model, tiny
 from onecycle.data.batch import Batch
 from onecycle.data.categories import Category
 from onecycle.data.numbers import Numbers
@@ -20,23 +20,6 @@ from onecycle.inference.predictor import Output
 from onecycle.losses import as_loss
 from onecycle.metrics import resolve_metrics
 from onecycle.train.learner import Learner
-
-
-@pytest.fixture(scope="module")
-def learner(photos: Path) -> Learner:
-    """With a test set and augmentation."""
-    bunch = photo_bunch(photos, augment=oc.augment.default())
-    labelled: Any = bunch.labelled.add_test(oc.ImageList.from_folder(photos / "red"))
-    learner = tiny(labelled.databunch(8), metrics=["accuracy"])
-    learner.fit(2, 1e-3)
-    return learner
-
-
-@pytest.fixture(scope="module")
-def tags(tagged: Path) -> Learner:
-    learner = tiny(tag_bunch(tagged))
-    learner.fit(2, 1e-2)
-    return learner
 
 
 class TestPredictAll:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import nn
 
 import onecycle.losses as losses
 from onecycle.errors import ModelError
 from onecycle.losses import IGNORE_INDEX, Loss
+from slopes import drawn, slope
 
 PIXEL_LOSSES = [
     losses.CrossEntropy(),
@@ -31,17 +31,6 @@ PROBABILITIES = np.array([[0.5, 0.25, 0.25], [0.1, 0.8, 0.1], [0.2, 0.6, 0.2], [
 CLASSES = [0, 1, 0, IGNORE_INDEX]
 LOGITS = torch.tensor(np.log(PROBABILITIES).T.reshape(1, 3, 2, 2) + 1.5, dtype=torch.float32)
 MASK = torch.tensor(CLASSES, dtype=torch.uint8).view(1, 2, 2)
-
-
-def slope(loss: Callable[[Tensor, Tensor], Tensor], outputs: Tensor, targets: Tensor) -> Tensor:
-    outputs = outputs.detach().clone().requires_grad_()
-    loss(outputs, targets).backward()
-    assert outputs.grad is not None
-    return outputs.grad
-
-
-def drawn(seed: int, *shape: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 class TestCrossEntropy:

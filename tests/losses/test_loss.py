@@ -16,12 +16,9 @@ import onecycle.losses as losses
 from onecycle.errors import ModelError
 from onecycle.losses import IGNORE_INDEX, Loss, as_loss
 from onecycle.losses.loss import num_items
+from slopes import drawn
 
 ITEMS = 7
-
-
-def drawn(seed: int, *shape: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def chosen(seed: int, classes: int, *shape: int) -> Tensor:

@@ -9,25 +9,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
 import onecycle.losses as losses
 from onecycle.errors import ModelError
 from onecycle.losses import Loss
+from slopes import drawn, slope
 
 NAN = float("nan")
 DISTANCES = [losses.MSE(), losses.L1(), losses.SmoothL1(), losses.Wing(), losses.L1() + 2 * losses.MSE()]
-
-
-def slope(loss: Callable[[Tensor, Tensor], Tensor], outputs: Tensor, targets: Tensor) -> Tensor:
-    outputs = outputs.detach().clone().requires_grad_()
-    loss(outputs, targets).backward()
-    assert outputs.grad is not None
-    return outputs.grad
-
-
-def drawn(seed: int, *shape: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize(

@@ -90,8 +90,7 @@ def language_model_learner(
 
     if encoder is None and options.get("loss") is None:
         options["loss"] = RegularisedTokenLoss(ar, tar, options.pop("label_smoothing", 0.0))
-    seed = options.get("seed")
-    return LanguageModelLearner(bunch, seeded_model(build, bunch.options.seed if seed is None else seed), **options)
+    return LanguageModelLearner(bunch, seeded_model(build, bunch, options), **options)
 
 
 def _check_labels(bunch: DataBunch, encoder: str | Path | None) -> None:

@@ -80,8 +80,7 @@ def text_learner(
             hidden=hidden or 0, dropout=dropout,
         )  # fmt: skip
 
-    seed = options.get("seed")
-    learner = Learner(bunch, seeded_model(build, bunch.options.seed if seed is None else seed), **options)
+    learner = Learner(bunch, seeded_model(build, bunch, options), **options)
     if bunch is not original:
         learner.history.notes.append("the texts were tokenized again, with the language model's tokenizer")
     learner.freeze()

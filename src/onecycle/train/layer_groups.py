@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
+from onecycle.data.bunch import DataBunch
 from onecycle.errors import ModelError
 
 GroupedModelT = TypeVar("GroupedModelT", bound="GroupedModel")
@@ -233,8 +234,15 @@ def trained_layers(model: nn.Module) -> str:
     return "all" if not frozen else "head" if frozen == len(groups) - 1 else f"from group {frozen}"
 
 
-def seeded_model(build: Callable[[], GroupedModelT], seed: int) -> GroupedModelT:
-    """Return the model that `build` makes, with random weights that depend on `seed` alone."""
+def seeded_model(build: Callable[[], GroupedModelT], data: DataBunch, options: Mapping[str, Any]) -> GroupedModelT:
+    """Return the model that `build` makes, with random weights that depend on the seed of the learner alone.
+
+    Args:
+        build: Makes the model.
+        data: What the learner trains on; its seed is the learner's where the options have none.
+        options: The learner's, as keywords.
+    """
+    seed = options.get("seed")
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
+        torch.manual_seed(data.options.seed if seed is None else seed)
         return build()

@@ -168,8 +168,7 @@ def image_statistics(backbone: str) -> tuple[tuple[float, ...], tuple[float, ...
 
 def learner_for(bunch: DataBunch, build: Callable[[], GroupedModel], *, frozen: bool, **options: Any) -> Learner:
     """Return a learner whose model is built with the learner's seed; the global generator is not changed."""
-    seed = options.get("seed")
-    learner = Learner(bunch, seeded_model(build, bunch.options.seed if seed is None else seed), **options)
+    learner = Learner(bunch, seeded_model(build, bunch, options), **options)
     if frozen:
         learner.freeze()
     return learner
