@@ -30,7 +30,8 @@ def test_every_callback_of_the_library_is_tested() -> None:
 
 def test_events_are_the_methods_of_callback_in_the_documented_order() -> None:
     assert EVENTS == (
-        "on_fit_start", "on_epoch_start", "on_backward_end", "on_batch_end", "on_epoch_end", "on_fit_end",
+        "on_fit_start", "on_epoch_start", "on_backward_end", "on_batch_end", "on_epoch_end",
+        "on_resume_point", "on_fit_end",
     )  # fmt: skip
 
 

@@ -55,8 +55,8 @@ def test_resume_without_a_fit_is_refused(bunch: DataBunch) -> None:
     with pytest.raises(ModelError) as caught:
         tiny(bunch).resume()
     assert str(caught.value) == (
-        "There is no fit to resume.\nExpected a checkpoint that was saved during a fit, with the Checkpoint "
-        "callback.\nFix: load one, or call fit()."
+        "There is no fit to resume.\nExpected a fit that was interrupted, or a checkpoint that was saved during "
+        'one, with the Checkpoint callback.\nFix: pass the path of a checkpoint, resume("last.ckpt"), or call fit().'
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from onecycle.train.history import EpochRecord, History
+from onecycle.train.history import EpochRecord, History, StepLog
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def history() -> History:
             EpochRecord(1, "head", "32x32 pixels", 0.01, 0.9, 0.8, {"accuracy": 0.5}, 1.25),
             EpochRecord(2, "all", "64x64 pixels", 0.002, 0.5, 0.4, {"accuracy": 0.75, "f1": 0.7}, 2.5),
         ],
-        [(1.0, 0.005), (0.8, 0.01), (0.5, 0.002)],
+        StepLog([(1.0, 0.005), (0.8, 0.01), (0.5, 0.002)]),
         ["stopped after epoch 2: enough"],
     )
 
@@ -100,10 +100,11 @@ def test_steps_on_cached_features_after_other_epochs_are_not_at_the_beginning(hi
 
 
 def test_a_history_of_the_first_edition_is_read(history: History) -> None:
-    config = history.to_config()
-    for record in config["epochs"]:
+    state = history.state_dict()
+    state["steps"] = [list(step) for step in history.steps]
+    for record in state["epochs"]:
         del record["cached_steps"]
-    assert History.from_config(config) == history
+    assert History.from_state_dict(state) == history
 
 
 def test_an_empty_history_can_be_printed_drawn_and_written(tmp_path: Path) -> None:
@@ -112,5 +113,26 @@ def test_an_empty_history_can_be_printed_drawn_and_written(tmp_path: Path) -> No
     History().to_csv(tmp_path / "empty.csv")
 
 
-def test_it_survives_json(history: History) -> None:
-    assert History.from_config(json.loads(json.dumps(history.to_config()))) == history
+def test_it_comes_back_from_its_state(history: History) -> None:
+    state = history.state_dict()
+    state["epochs"] = json.loads(json.dumps(state["epochs"]))
+    assert History.from_state_dict(state) == history
+
+
+class TestStepLog:
+    def test_it_is_a_sequence_of_pairs(self) -> None:
+        log = StepLog([(0.5, 1e-3), (0.25, 2e-3), (0.125, 3e-3)])
+        assert (len(log), log[0], log[-1], log[1:]) == (3, (0.5, 1e-3), (0.125, 3e-3), [(0.25, 2e-3), (0.125, 3e-3)])
+        assert log == [(0.5, 1e-3), (0.25, 2e-3), (0.125, 3e-3)]
+        assert log != [(0.5, 1e-3), (0.25, 2e-3), (0.125, 4e-3)]
+        assert log != log[:2]
+        with pytest.raises(IndexError):
+            log[3]
+
+    def test_a_million_steps_are_16_megabytes(self) -> None:
+        log = StepLog((float(step), 1e-3) for step in range(1_000_000))
+        saved = log.to_tensor()
+        assert saved.numel() * saved.element_size() == 16_000_000
+        assert StepLog.from_tensor(saved) == log
+        log.extend([(0.0, 0.0)])  # the copy is not affected
+        assert len(saved) == 1_000_000

@@ -392,7 +392,8 @@ class TestMessages:
             learner.fit(2, slice(1e-3, 1e-2))
         assert str(caught.value) == (
             "The loss was not finite at step 2 of epoch 2, with lr=0.01.\n"
-            "Expected a finite loss; the weights are back to those of the last good epoch.\n"
+            "Expected a finite loss; the weights are back to those of the last good epoch, or of the checkpoint "
+            "resumed from.\n"
             "Fix: lower lr, pass clip=1.0, or check the data with bunch.check()."
         )
 

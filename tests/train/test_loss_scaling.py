@@ -92,10 +92,12 @@ def test_a_checkpoint_holds_the_scale(photos: Path, tmp_path: Path) -> None:
     learner = learner_of(photos, loss=Overflows(1)).to_fp16(force=True)
     learner.fit(1, lr=1e-3)
     other = learner_of(photos).to_fp16(force=True)
-    other.load(learner.save(tmp_path / "half.ckpt"))
+    with pytest.warns(UserWarning, match=r"option loss is None, and was Overflows"):
+        other.load(learner.save(tmp_path / "half.ckpt"))
     assert (scale_of(other), other.state.scaler.skipped) == (32768, 1)
     whole = learner_of(photos)
-    whole.load(tmp_path / "half.ckpt")  # in another precision there is no scale to restore
+    with pytest.warns(UserWarning, match="precision is fp32, and was fp16"):  # which has no scale to restore
+        whole.load(tmp_path / "half.ckpt")
     assert whole.state.scaler.skipped == 0
 
 

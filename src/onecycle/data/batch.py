@@ -66,6 +66,7 @@ class Batch:
         index: Row number of each sample within its split, int64, (batch,).
         bad: Items that were left out since they could not be read.
         geometries: The samples' geometries, (batch, numbers), or None.
+        number: Its place in the epoch, counted from 0 over all batches, also those of which no item could be read.
 
     Example:
         >>> batch = Batch(torch.zeros(5, 3), ["a", "b", "c", "d", "e"], torch.arange(5))
@@ -78,6 +79,7 @@ class Batch:
     index: Tensor
     bad: Sequence[BadItem] = ()
     geometries: Tensor | None = None
+    number: int = 0
 
     def __len__(self) -> int:
         return len(self.index)

@@ -106,10 +106,12 @@ class DataLoader:
             world: How many processes train together.
             start: The first batch to yield, counted as in `plan`; those before it are not read.
         """
-        for batch in self._batches(self.plan(number, rank=rank, world=world)[start:]):
+        batches = self._batches(self.plan(number, rank=rank, world=world)[start:])
+        for place, batch in enumerate(batches, start):
             if batch.bad and self.on_bad_item == "raise":
                 raise batch.bad[0].error
             self._note(batch.bad)
+            batch.number = place
             if len(batch):
                 yield batch
 

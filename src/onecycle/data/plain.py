@@ -180,7 +180,7 @@ class PlainLoader:
             inputs, targets = self._pair(pair)
             size = num_items(targets)
             if batch_number >= start:
-                yield Batch(inputs, targets, torch.arange(count, count + size))
+                yield Batch(inputs, targets, torch.arange(count, count + size), number=batch_number)
             count += size
         self.dataset.count = count
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import nn
 
-from onecycle.data.nested import detach, join, take
+from onecycle.data.nested import detach, join, move, take
 
 Forward = Callable[..., Any]
 
@@ -29,6 +30,12 @@ class CarriedState:
         initial_state = getattr(getattr(model, "module", model), "initial_state", None)
         self._initial: Callable[[int], Any] | None = initial_state if contiguous else None
         self._size, self._value = 0, None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"size": self._size, "value": self._value}
+
+    def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
+        self._size, self._value = state["size"], move(state["value"], device)
 
     def batch(self, size: int) -> BatchState:
         """Return the state for the parts of the next batch, which has `size` items."""

@@ -7,7 +7,7 @@ than one epoch is asked for, of augmented copies too: never more passes of the b
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,10 +53,15 @@ class CachedFeatures:
         """
         return max(1, math.ceil((head_steps - steps_before) / (epochs * len(self.loader))))
 
-    def train_batches(self, epoch: int, passes: int) -> Iterator[Batch]:
-        """Yield an epoch: `passes` passes over the features, each in a new order, copies in turn."""
-        for number in range(epoch * passes, (epoch + 1) * passes):
-            yield from self.copies[number % len(self.copies)].batches(self.loader.plan(number))
+    def train_batches(self, epoch: int, passes: int, start: int = 0) -> Iterator[Batch]:
+        """Yield an epoch from batch `start` on: passes over the features, each in a new order, copies in turn."""
+        each = len(self.loader)
+        for place in range(start // each, passes):
+            number = epoch * passes + place
+            first = max(start - place * each, 0)
+            for batch in self.copies[number % len(self.copies)].batches(self.loader.plan(number), first):
+                batch.number += place * each
+                yield batch
 
     def valid_batches(self) -> Iterator[Batch]:
         """Yield the validation items in order."""
@@ -79,14 +84,13 @@ class Features:
     known: Tensor
     geometries: Tensor | None
 
-    def batches(self, plan: list[Tensor]) -> Iterator[Batch]:
-        """Yield the known rows of each batch of `plan`."""
-        for rows in plan:
+    def batches(self, plan: Sequence[Tensor], start: int = 0) -> Iterator[Batch]:
+        """Yield the known rows of each batch of `plan`, from batch `start` on."""
+        for number, rows in enumerate(plan[start:], start):
             there = rows[self.known[rows]]
             if len(there):
-                yield Batch(
-                    self.inputs[there], take(self.targets, there), there, (), take(self.geometries, there)
-                )  # fmt: skip
+                targets, geometries = take(self.targets, there), take(self.geometries, there)
+                yield Batch(self.inputs[there], targets, there, (), geometries, number)
 
 
 def compute_features(model: GroupedModel, bunch: DataBunch, copies: int, precision: Precision) -> CachedFeatures | None:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import math
+import os
+import shutil
 import sys
+import time
+import warnings
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 from torch import Tensor
 
-from onecycle.errors import ModelError, StopTraining, suggest
+from onecycle.errors import BundleError, ModelError, StopTraining, suggest
 from onecycle.train.checkpoint import save_checkpoint
-from onecycle.train.events import BatchEnd, Callback, EpochEnd, FitEnd, FitStart
+from onecycle.train.events import BatchEnd, Callback, EpochEnd, FitEnd, FitStart, ResumePoint
 from onecycle.train.history import EpochRecord, History
+from onecycle.train.schedule import schedule_to_config
 from onecycle.train.state import TrainState
 
 
@@ -27,6 +34,12 @@ class _Monitor(Callback):
 
     def on_fit_start(self, state: TrainState, event: FitStart) -> None:
         self._sign(state)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "inputs": self.inputs}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.best, self.inputs = state["best"], state["inputs"]
 
     def improved(self, state: TrainState, record: EpochRecord) -> bool:
         """Return whether `record` is the best so far, and remember it if so."""
@@ -70,6 +83,13 @@ class EarlyStopping(_Monitor):
         if event.done == 0:
             self.best, self.wait = None, 0
 
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "wait": self.wait}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.wait = state["wait"]
+
     def on_epoch_end(self, state: TrainState, event: EpochEnd) -> None:
         self.wait = 0 if self.improved(state, event.record) else self.wait + 1
         if self.wait >= self.patience:
@@ -91,6 +111,15 @@ class KeepBest(_Monitor):
         self.best_weights: dict[str, Tensor] | None = None
         self.best_record: EpochRecord | None = None
 
+    def state_dict(self) -> dict[str, Any]:
+        record = None if self.best_record is None else asdict(self.best_record)
+        return {**super().state_dict(), "weights": self.best_weights, "record": record}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.best_weights = state["weights"]
+        self.best_record = None if state["record"] is None else EpochRecord(**state["record"])
+
     def on_epoch_end(self, state: TrainState, event: EpochEnd) -> None:
         if self.improved(state, event.record):
             with state.averaged_weights():  # the weights that were validated
@@ -107,20 +136,88 @@ class KeepBest(_Monitor):
 
 
 class Checkpoint(Callback):
-    """Save everything needed to go on, after every epoch. `learner.load(path)`, then `learner.resume()`.
+    """Save everything needed to go on, after every epoch, at intervals, and when training is interrupted.
+
+    Ctrl-C and SIGTERM end training between two steps, and what was done until then is saved. In a learner made in the
+    same way, `learner.resume(path)` goes on from there to the same weights. Where a checkpoint cannot be written, such
+    as on a full disk, the history says so, and training goes on.
 
     Args:
-        path: The file, replaced as a whole each time.
+        path: The file, replaced as a whole each time. Where `keep` is more than 1, the ones before are kept beside it:
+            last.1.ckpt, last.2.ckpt, ...
+        every_minutes: Save this often between the ends of epochs too; None does not.
+        every_steps: Save after so many optimizer steps of an epoch too; None does not.
+        keep: How many to keep, the newest one included.
 
     Example:
-        >>> learner = oc.vision_learner(bunch, callbacks=[oc.Checkpoint("last.ckpt")], pretrained=False)
+        >>> learner = oc.vision_learner(
+        ...     bunch, callbacks=[oc.Checkpoint("last.ckpt", every_minutes=5)], pretrained=False
+        ... )
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(
+        self,
+        path: str | Path = "last.ckpt",
+        *,
+        every_minutes: float | None = None,
+        every_steps: int | None = None,
+        keep: int = 1,
+    ) -> None:
+        for name, value in (("every_minutes", every_minutes), ("every_steps", every_steps), ("keep", keep)):
+            if value is not None and not value > 0:
+                raise ModelError(f"Checkpoint({name}={value!r}).", "a number above 0.", f"pass {name}=5.")
+        self.path, self.keep = Path(path), keep
+        self.every_minutes, self.every_steps = every_minutes, every_steps
+        self.saved_at = time.monotonic()
 
-    def on_epoch_end(self, state: TrainState, event: EpochEnd) -> None:
-        save_checkpoint(state, self.path)
+    def on_fit_start(self, state: TrainState, event: FitStart) -> None:
+        assert state.fit is not None
+        schedule_to_config(state.fit.schedule)  # refuses one that cannot be saved, before any time is spent
+        self.saved_at = time.monotonic()
+
+    def on_resume_point(self, state: TrainState, event: ResumePoint) -> None:
+        if event.epoch_end or event.interrupted or self._due(event.step):
+            self.save(state)
+
+    def _due(self, step: int) -> bool:
+        if self.every_steps is not None and step % self.every_steps == 0:
+            return True
+        return self.every_minutes is not None and time.monotonic() - self.saved_at >= 60 * self.every_minutes
+
+    def save(self, state: TrainState) -> None:
+        """Save now, or note in the history why that was not possible."""
+        try:
+            if self.keep > 1 and self.path.exists():
+                keep_previous(self.path, self.keep - 1)
+            save_checkpoint(state, self.path)
+        except (BundleError, OSError) as error:
+            what = error.what if isinstance(error, BundleError) else str(error)
+            note = f"epoch {len(state.history) + 1}: no checkpoint was written, training goes on: {what}"
+            state.history.notes.append(note)
+            warnings.warn(note, stacklevel=2)
+        self.saved_at = time.monotonic()
+
+
+def keep_previous(path: Path, count: int) -> None:
+    """Give the file or folder at `path` a second name, `path` with .1 before its suffix, and move older ones up.
+
+    The one that is moved beyond `count` is deleted. `path` itself stays at all times.
+    """
+    kept = [path.with_name(f"{path.stem}.{number}{path.suffix}") for number in range(1, count + 1)]
+    if kept[-1].is_dir():
+        shutil.rmtree(kept[-1])
+    for older, newer in zip(reversed(kept[1:]), reversed(kept[:-1]), strict=True):
+        if newer.exists():
+            os.replace(newer, older)
+    if path.is_dir():
+        shutil.copytree(path, kept[0])
+        return
+    second = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        os.link(path, second)  # no copy: the next checkpoint replaces the name, not the file
+    except OSError:
+        shutil.copyfile(path, second)
+    os.replace(second, kept[0])
 
 
 class ProgressTable(Callback):

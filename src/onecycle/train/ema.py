@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +38,14 @@ class ExponentialMovingAverage:
         self.steps += 1
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         torch._foreach_lerp_(self.averages, [tensor.detach() for tensor in self.live], 1 - decay)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"steps": self.steps, "averages": list(self.averages)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.steps = state["steps"]
+        for average, saved in zip(self.averages, state["averages"], strict=True):
+            average.copy_(saved)
 
     @contextmanager
     def in_place(self) -> Iterator[None]:

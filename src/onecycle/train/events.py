@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -55,6 +56,21 @@ class EpochEnd:
 
 
 @dataclass(frozen=True)
+class ResumePoint:
+    """Training can be resumed from here: every callback has seen the last step, or the last epoch.
+
+    Attributes:
+        step: Optimizer steps made within the fit.
+        epoch_end: Whether an epoch has just ended.
+        interrupted: Whether training ends here before its time.
+    """
+
+    step: int
+    epoch_end: bool = False
+    interrupted: bool = False
+
+
+@dataclass(frozen=True)
 class FitEnd:
     """The fit is over; `error` is what ended it early (Ctrl-C included), or None."""
 
@@ -75,9 +91,13 @@ class Callback:
                 on_backward_end
                 optimizer step
                 on_batch_end
+                on_resume_point
             validation
             on_epoch_end
+            on_resume_point
         on_fit_end(error)        always, also after Ctrl-C
+
+    A callback that remembers something from one epoch to the next gives it to checkpoints with `state_dict`.
 
     Example:
         >>> class PrintLoss(oc.Callback):
@@ -100,8 +120,18 @@ class Callback:
     def on_epoch_end(self, state: TrainState, event: EpochEnd) -> None:
         """Called after validation."""
 
+    def on_resume_point(self, state: TrainState, event: ResumePoint) -> None:
+        """Called when all callbacks have seen a step or an epoch; what is saved now can be resumed exactly."""
+
     def on_fit_end(self, state: TrainState, event: FitEnd) -> None:
         """Called at the end, however it came."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint should hold: numbers, texts, tensors, and dicts, lists and tuples of them."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Bring back what `state_dict` returned."""
 
 
 EVENTS = tuple(name for name in vars(Callback) if name.startswith("on_"))

@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from torch import nn
 
 from onecycle.data.bunch import DataBunch
-from onecycle.data.modality import Modality
 from onecycle.errors import ModelError
 from onecycle.train.layer_groups import fine_tuning_of, freeze_to
 from onecycle.train.memory import use_data
 from onecycle.train.options import LearningRate
+from onecycle.train.plan import Plan, Size, Stage
 from onecycle.train.state import TrainState
-
-Size = int | tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One fit of `fine_tune`.
-
-    Attributes:
-        kind: "smaller" trains on smaller inputs, "frozen" the head alone, "main" all layers that should learn.
-        epochs: Of the fit.
-        freeze_to: The first layer group that learns.
-        size: Size of the inputs from this stage on; None leaves it.
-        smaller: How training inputs are read in this stage alone.
-    """
-
-    kind: Literal["smaller", "frozen", "main"]
-    epochs: int
-    freeze_to: int
-    size: Size | None = None
-    smaller: Modality | None = None
 
 
 def stages_of(
@@ -62,8 +40,7 @@ def stages_of(
     first = record.freeze_to if freeze_to is None else freeze_to
     stages: list[Stage] = []
     if frozen_epochs is None and sizes is None and record.smaller_epochs:
-        smaller = data.modality.smaller()
-        stages += [] if smaller is None else [Stage("smaller", record.smaller_epochs, first, smaller=smaller)]
+        stages += [] if data.modality.smaller() is None else [Stage("smaller", record.smaller_epochs, first)]
     frozen = record.frozen_epochs if frozen_epochs is None else frozen_epochs
     for count, size in zip(counts, each_size, strict=True):
         stages += [Stage("frozen", frozen, -1, size)] if frozen else []
@@ -71,50 +48,62 @@ def stages_of(
     return stages
 
 
-def run_stages(
-    state: TrainState,
-    stages: Sequence[Stage],
-    lr: LearningRate,
-    *,
-    fit: Callable[[int, LearningRate], None],
-) -> None:
-    """Run the stages one after the other.
+def run_plan(state: TrainState, *, fit: Callable[[int, LearningRate], None], resume: Callable[[], None]) -> None:
+    """Run the stages of the plan that are left, the first of them from where it was interrupted.
 
     Args:
-        state: What is trained.
-        stages: As `stages_of` gives them.
-        lr: Rate of the first stage; the main stage after a frozen one uses a slice below it.
+        state: What is trained; its `plan` says how.
         fit: Trains for some epochs at a rate.
+        resume: Goes on with the fit under way.
     """
-    size: Size | None = None
-    after_frozen = False
-    for stage in stages:
-        if stage.size is not None and stage.size != size:
-            size = stage.size
-            use_data(state, state.data.resize(size))
-        freeze_to(state.model, stage.freeze_to)
-        if stage.smaller is not None:
-            lr = _fit_smaller(state, stage, lr, fit)
-        elif stage.kind == "main" and after_frozen and isinstance(lr, int | float):
-            fit(stage.epochs, unfrozen_lrs(state.frozen_lr))
-        else:
-            fit(stage.epochs, lr)
-        after_frozen |= stage.kind == "frozen"
+    plan = state.plan
+    assert plan is not None
+    while plan.current < len(plan.stages):
+        stage = plan.stages[plan.current]
+        with _data_of(state, plan, stage):
+            if state.fit is None:
+                freeze_to(state.model, stage.freeze_to)
+                plan.sweeps = len(state.lr_finder_results)
+                fit(stage.epochs, _lr_of(state, plan, stage))
+            else:
+                resume()
+        if stage.kind == "smaller" and len(state.lr_finder_results) > plan.sweeps:
+            plan.lr = state.lr_finder_results[-1].lr
+        plan.current += 1
+    state.plan = None
 
 
-def _fit_smaller(
-    state: TrainState, stage: Stage, lr: LearningRate, fit: Callable[[int, LearningRate], None]
-) -> LearningRate:
-    """Train on smaller inputs, validated at their full size; return the rate to go on with."""
-    assert stage.smaller is not None
-    full, found = state.data, len(state.lr_finder_results)
-    state.history.notes.append(f"epoch {len(state.history) + 1} trains on {stage.smaller.describe().model}")
-    use_data(state, full.train_as(stage.smaller))
+def _lr_of(state: TrainState, plan: Plan, stage: Stage) -> LearningRate:
+    """Return a stage's rate: a slice below the frozen stage's for the layers that learn after it."""
+    after_frozen = any(earlier.kind == "frozen" for earlier in plan.stages[: plan.current])
+    if stage.kind == "main" and after_frozen and isinstance(plan.lr, int | float):
+        return unfrozen_lrs(state.frozen_lr)
+    return plan.lr
+
+
+@contextmanager
+def _data_of(state: TrainState, plan: Plan, stage: Stage) -> Iterator[None]:
+    """Use the data of a stage: from it on at its size, and during it alone on smaller inputs, validated in full."""
+    resumed = None if state.fit is None else (state.fit.batch_size, state.head_steps)
+    if stage.size is not None and stage.size != plan.size:
+        use_data(state, plan.data.resize(stage.size), batch_size=resumed and resumed[0])
+        plan.size = stage.size
+    elif resumed:
+        use_data(state, state.data, batch_size=resumed[0])
+    if stage.kind != "smaller":
+        if resumed:
+            state.head_steps = resumed[1]
+        yield
+        return
+    full, smaller = state.data, state.data.modality.smaller()
+    assert smaller is not None
+    if not resumed:
+        state.history.notes.append(f"epoch {len(state.history) + 1} trains on {smaller.describe().model}")
+    use_data(state, full.train_as(smaller))
     try:
-        fit(stage.epochs, lr)
+        yield
     finally:
         use_data(state, full)
-    return state.lr_finder_results[-1].lr if len(state.lr_finder_results) > found else lr
 
 
 def unfrozen_lrs(frozen_lr: float | None) -> slice:

@@ -1,16 +1,65 @@
-"""Beginning a fit, and going on with one."""
+"""Beginning fits, alone and as the stages of a plan, and going on with them."""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
+from pathlib import Path
 
 from onecycle.errors import ModelError
+from onecycle.train.callbacks import ProgressTable
+from onecycle.train.checkpoint import load_checkpoint
+from onecycle.train.fine_tuning import run_plan
 from onecycle.train.layer_groups import body_is_frozen
+from onecycle.train.loop import Loop
 from onecycle.train.lr_find import features_for, resolve_lr
+from onecycle.train.memory import use_data
 from onecycle.train.option_fields import is_whole
 from onecycle.train.options import LearningRate
-from onecycle.train.schedule import Schedule, as_values
-from onecycle.train.state import Fit, TrainState
+from onecycle.train.plan import Fit, Plan, Stage
+from onecycle.train.schedule import OneCycle, Schedule, as_values
+from onecycle.train.state import TrainState
+
+
+def fit(state: TrainState, epochs: int, lr: LearningRate, schedule: Schedule) -> None:
+    """Train for `epochs`, and forget what was interrupted before."""
+    state.plan = None
+    _fit(state, epochs, lr, schedule)
+
+
+def fine_tune(state: TrainState, stages: Sequence[Stage], lr: LearningRate) -> None:
+    """Run the stages of `fine_tune`, each a fit of one cycle."""
+    state.fit, state.plan = None, Plan(list(stages), lr, state.data)
+    _run_plan(state)
+
+
+def resume(state: TrainState, path: str | Path | None, *, allow_changes: bool) -> None:
+    """Go on with what was interrupted, here or where the checkpoint at `path` was saved."""
+    if path is not None:
+        load_checkpoint(state, path, exact=not allow_changes)
+    if state.plan is None or state.fit is None:
+        _resume(state)
+    else:
+        _run_plan(state)
+
+
+def _run_plan(state: TrainState) -> None:
+    run_plan(state, fit=lambda epochs, lr: _fit(state, epochs, lr, OneCycle()), resume=lambda: _resume(state))
+
+
+def _fit(state: TrainState, epochs: int, lr: LearningRate, schedule: Schedule) -> None:
+    begin_fit(state, epochs, lr, schedule)
+    _run(state)
+
+
+def _resume(state: TrainState) -> None:
+    continue_fit(state)
+    _run(state)
+
+
+def _run(state: TrainState) -> None:
+    shown = state.options.progress and state.accelerator.is_main_process
+    Loop(state, [*state.callbacks, *([ProgressTable()] if shown else [])]).run()
 
 
 def begin_fit(state: TrainState, epochs: int, lr: LearningRate, schedule: Schedule) -> None:
@@ -25,7 +74,7 @@ def begin_fit(state: TrainState, epochs: int, lr: LearningRate, schedule: Schedu
     lrs = resolve_lr(state, lr)
     if body_is_frozen(state.model):
         state.frozen_lr = lrs[-1]
-    state.fit = Fit(epochs, lrs, schedule)
+    state.fit = Fit(epochs, lrs, schedule, batch_size=state.data.batch_size)
     if features := features_for(state, epochs):
         state.fit.passes = features.passes(epochs, state.options.head_steps, state.head_steps)
         state.fit.copies = len(features.copies)
@@ -47,16 +96,28 @@ def _check_schedule(schedule: Schedule) -> None:
 
 
 def continue_fit(state: TrainState) -> None:
-    """Make ready to go on with the fit that a checkpoint brought back.
+    """Make ready to go on with the fit that was interrupted, or that a checkpoint brought back.
 
     Raises:
-        ModelError: There is none.
+        ModelError: There is none, or a second Ctrl-C left a step half done.
     """
-    if state.fit is None:
+    fit = state.fit
+    if fit is None:
         raise ModelError(
             "There is no fit to resume.",
-            "a checkpoint that was saved during a fit, with the Checkpoint callback.",
-            "load one, or call fit().",
+            "a fit that was interrupted, or a checkpoint that was saved during one, with the Checkpoint callback.",
+            'pass the path of a checkpoint, resume("last.ckpt"), or call fit().',
         )
-    if state.fit.passes:
-        features_for(state, state.fit.copies)
+    if not fit.exact:
+        raise ModelError(
+            "The fit was interrupted in the middle of a step, so it cannot be resumed exactly.",
+            "a fit that ended between two steps.",
+            'resume from a checkpoint, resume("last.ckpt"), or call fit() to begin a new one.',
+        )
+    if fit.weights is not None:
+        state.load_weights(fit.weights)
+        fit.weights = None
+        del state.history.notes[fit.notes :]
+    use_data(state, state.data, batch_size=fit.batch_size)
+    if fit.passes:
+        features_for(state, fit.copies)

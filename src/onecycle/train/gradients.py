@@ -38,9 +38,15 @@ class OptimizerStep:
         optimizer.zero_grad()  # an interrupted step may have left gradients behind
         self.begin_epoch()
 
-    def begin_epoch(self) -> None:
-        """Forget the state that a recurrent model carries from batch to batch: each epoch reads from the beginning."""
+    def begin_epoch(self, carried: dict[str, Any] | None = None) -> None:
+        """Forget the state that a recurrent model carries from batch to batch: each epoch reads from the beginning.
+
+        Args:
+            carried: What it remembered when the epoch was interrupted; None begins the epoch.
+        """
         self.carried = CarriedState(self.module, contiguous=self.state.target.contiguous)
+        if carried is not None:
+            self.carried.load_state_dict(carried, self.state.device)
 
     def __call__(self, batches: Sequence[Batch], on_backward_end: Callable[[], None] = lambda: None) -> Tensor:
         """Take one step, and return the loss of all `batches` before it, float32, scalar, detached.

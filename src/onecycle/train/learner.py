@@ -35,14 +35,12 @@ from onecycle.train import (
     precision,
     threshold,
 )
-from onecycle.train.callbacks import ProgressTable
 from onecycle.train.deprecated_names import DeprecatedNames
-from onecycle.train.fine_tuning import Size
 from onecycle.train.from_state import FromState
 from onecycle.train.history import History
-from onecycle.train.loop import Loop
 from onecycle.train.lr_curve import LRFinderResult
 from onecycle.train.options import LearningRate, TrainOptions, takes_train_options
+from onecycle.train.plan import Size
 from onecycle.train.schedule import Constant, OneCycle, Schedule
 from onecycle.train.state import TrainState
 
@@ -82,6 +80,7 @@ class Learner(DeprecatedNames):
     num_microbatches: FromState[int] = FromState()
     accelerator: FromState[Accelerator] = FromState()
     seed: FromState[int] = FromState()
+    callbacks: FromState[Sequence[events.Callback]] = FromState()
     predictor: FromState[Callable[[], Predictor]] = FromState()
     copy_weights: FromState[Callable[[], dict[str, Tensor]]] = FromState()
     load_weights: FromState[Callable[[dict[str, Tensor]], None]] = FromState()
@@ -94,10 +93,11 @@ class Learner(DeprecatedNames):
         chosen = TrainOptions.from_keywords(type(self).__name__, **options)
         if chosen.mix is not None and not data.target.mixable:
             raise ModelError(f"mix= does not fit {data.target.kind}.", "categories or tags.", "leave mix= out.")
-        self.callbacks = [events.checked(callback) for callback in chosen.callbacks]
+        callbacks = [events.checked(callback) for callback in chosen.callbacks]
         if chosen.checkpoint_activations:
             layer_groups.checkpoint_activations(model)
         self.state = TrainState(data, model, chosen)
+        self.callbacks = callbacks
         self.data = data
 
     @classmethod
@@ -198,7 +198,7 @@ class Learner(DeprecatedNames):
         stages = fine_tuning.stages_of(
             self.data, self.model, epochs, frozen_epochs=frozen_epochs, freeze_to=freeze_to, sizes=sizes
         )
-        fine_tuning.run_stages(self.state, stages, lr, fit=self.fit_one_cycle)
+        fit.fine_tune(self.state, stages, lr)
 
     def fit_one_cycle(self, epochs: int, lr: LearningRate = "auto", *, schedule: OneCycle | None = None) -> None:
         """Train for one cycle: the rate warms up to `lr`, then cools down, step by step."""
@@ -218,17 +218,18 @@ class Learner(DeprecatedNames):
         Raises:
             TrainingError: The loss is no longer finite; the weights are those of the last good epoch.
         """
-        fit.begin_fit(self.state, epochs, lr, schedule or Constant())
-        self._run()
+        fit.fit(self.state, epochs, lr, schedule or Constant())
 
-    def resume(self) -> None:
-        """Go on with the fit that `load` brought back, from the epoch after the last finished one."""
-        fit.continue_fit(self.state)
-        self._run()
+    def resume(self, path: str | Path | None = None, *, allow_changes: bool = False) -> None:
+        """Go on with the fit or `fine_tune` that was interrupted, to the weights it would have ended with.
 
-    def _run(self) -> None:
-        shown = self.state.options.progress and self.accelerator.is_main_process
-        Loop(self.state, [*self.callbacks, *([ProgressTable()] if shown else [])]).run()
+        Args:
+            path: The checkpoint to go on from; None goes on from here, after Ctrl-C or `load`.
+            allow_changes: Go on although the learner was made in another way, such as with another batch size.
+        Raises:
+            ModelError: There is nothing to go on with, or the learner was made in another way.
+        """
+        fit.resume(self.state, path, allow_changes=allow_changes)
 
     def lr_find(
         self, *, start: float = 1e-6, stop: float = 1.0, steps: int | None = None, sweeps: int | None = None
@@ -288,9 +289,13 @@ class Learner(DeprecatedNames):
         """Save all that is needed to go on training: weights, history, and during a fit its optimizer and position."""
         return checkpoint.save_checkpoint(self.state, path)
 
-    def load(self, path: str | Path) -> None:
-        """Bring back what `save` saved, into a learner made in the same way; `resume()` goes on from there."""
-        checkpoint.load_checkpoint(self.state, path)
+    def load(self, path: str | Path, *, allow_other_split: bool = False) -> None:
+        """Bring back what `save` saved; `resume()` goes on from there, `resume(path)` does both.
+
+        How this learner was made in another way than the one that was saved is told in a warning. Another split is
+        refused, since items that were trained on would be validated, unless `allow_other_split` is set.
+        """
+        checkpoint.load_checkpoint(self.state, path, allow_other_split=allow_other_split)
 
     def export(self, path: str | Path) -> Path:
         """Write the model for use with `load_model(path)`: a file, or a folder where `path` has no suffix."""

@@ -22,10 +22,11 @@ from onecycle.train.ema import ExponentialMovingAverage
 from onecycle.train.events import Callback
 from onecycle.train.gradients import OptimizerStep
 from onecycle.train.history import EpochRecord
+from onecycle.train.interruption import Interruption
 from onecycle.train.layer_groups import GroupedModel, parameter_groups, set_training_mode, trained_layers
+from onecycle.train.plan import Fit
 from onecycle.train.schedule import as_values, set_schedule_values
-from onecycle.train.state import Fit, TrainState
-from onecycle.train.step_losses import StepLosses
+from onecycle.train.state import TrainState
 
 
 class Loop:
@@ -47,77 +48,109 @@ class Loop:
         accumulate = state.options.accumulate
         self.steps = -(-max(self.fit.passes, 1) * len(state.data.train) // accumulate)  # of an epoch
         self.good_weights, self.good_record = state.copy_weights(), state.weights_record
+        self.clock = time.perf_counter()
 
     def run(self) -> None:
         """Train epoch by epoch, until the fit is done or something ends it."""
         started: list[Callback] = []
         error: BaseException | None = None
         try:
-            for callback in self.callbacks:
-                started.append(callback)
-                callback.on_fit_start(self.state, events.FitStart(self.fit.epochs, self.steps, self.fit.done))
-            while self.fit.done < self.fit.epochs:
-                self.epoch()
-            self.state.fit = None
-        except StopTraining as stop:
-            self.state.history.notes.append(f"stopped after epoch {len(self.state.history)}: {stop.reason}")
+            with Interruption() as self.interruption:
+                self._run(started)
+            self._note_stop()
             self.state.fit = None
         except FloatingPointError as not_finite:
             error = self._diverged(int(not_finite.args[0]))
             raise error from None
         except BaseException as other:
             error = other
+            if self.fit.exact:
+                self._tell_resume_point(interrupted=True)
             raise
         finally:
             self._finish(started, error)
 
+    def _run(self, started: list[Callback]) -> None:
+        fit = self.fit
+        try:
+            for callback in self.callbacks:
+                started.append(callback)
+                callback.on_fit_start(self.state, events.FitStart(fit.epochs, self.steps, fit.done))
+            while fit.done < fit.epochs and fit.stopped is None:
+                self.epoch()
+        except StopTraining as stop:
+            fit.stopped = stop.reason
+
     def epoch(self) -> None:
-        """Train on every item once, validate, and call the callbacks."""
-        start, state = time.perf_counter(), self.state
+        """Train on every item once, validate, and call the callbacks; after a resume, only on what is left."""
+        state, fit = self.state, self.fit
+        self.clock = time.perf_counter()
         for callback in self.callbacks:
-            callback.on_epoch_start(state, events.EpochStart(self.fit.done))
+            callback.on_epoch_start(state, events.EpochStart(fit.done))
         train_loss = self.train()
         values = self.validate()
-        record = EpochRecord(
-            len(state.history) + 1, trained_layers(state.model), state.data.modality.describe().model,
-            max(self.fit.lrs), train_loss, values.pop("valid_loss"), values, time.perf_counter() - start,
-            self.steps if self.features else 0,
-        )  # fmt: skip
-        state.history.epochs.append(record)
-        state.weights_record = record
-        self.fit.done += 1
-        self.good_weights, self.good_record = state.copy_weights(), record
-        self._tell_epoch_end(record)
+        with self.interruption.held():
+            fit.exact = False
+            self._count_seconds()
+            head_steps = fit.step if self.features else 0
+            record = EpochRecord(
+                len(state.history) + 1, trained_layers(state.model), state.data.modality.describe().model,
+                max(fit.lrs), train_loss, values.pop("valid_loss"), values, fit.seconds, head_steps,
+            )  # fmt: skip
+            state.history.epochs.append(record)
+            state.history.steps.extend(zip(fit.losses.values, fit.step_lrs, strict=False))
+            state.head_steps += head_steps
+            state.weights_record = record
+            fit.end_epoch()
+            self.good_weights, self.good_record = state.copy_weights(), record
+            fit.exact = True
+            self._tell_epoch_end(record)
+            self._tell_resume_point(epoch_end=True)
 
     def train(self) -> float:
-        """Take all steps of an epoch; return their mean loss."""
+        """Take the steps of an epoch that are left; return the mean loss of all."""
         state, fit = self.state, self.fit
         set_training_mode(state.model)
-        self.step.begin_epoch()
+        self.step.begin_epoch(fit.carried)
         state.weights_record = None  # until the epoch ends, nothing is known of the weights
-        losses, lrs = StepLosses(skip_not_finite=state.scaler.enabled), []
+        fit.losses.skip_not_finite = state.scaler.enabled
         with state.randomness(len(state.history)):
-            for number, batches in enumerate(in_groups(self.batches(), state.options.accumulate)):
-                step = fit.done * self.steps + number
-                progress = min(step / (fit.epochs * self.steps), 1.0)
-                lrs.append(set_schedule_values(fit.optimizer, as_values(fit.schedule(progress))))
-                loss = self.step(batches, partial(self._tell_backward_end, step))
-                if state.scaler.exhausted:
-                    raise FloatingPointError(number + 1)
-                if fit.ema:
-                    fit.ema.update()
-                losses.add(loss)
-                for callback in self.callbacks:
-                    callback.on_batch_end(state, events.BatchEnd(step, batches[-1], loss, lrs[-1]))
-            losses.flush()
-        return self._finish_epoch(losses, lrs)
+            for batches in in_groups(self.batches(), state.options.accumulate):
+                with self.interruption.held():
+                    self._step(batches)
+            fit.losses.flush()
+        if not fit.losses.count:
+            raise TrainingError("There was not one batch to train on.", "readable items.", "run bunch.check().")
+        return fit.losses.mean
+
+    def _step(self, batches: list[Batch]) -> None:
+        """Take one step, and count it."""
+        state, fit = self.state, self.fit
+        step = fit.done * self.steps + fit.step
+        progress = min(step / (fit.epochs * self.steps), 1.0)
+        lr = set_schedule_values(fit.optimizer, as_values(fit.schedule(progress)))
+        # Of each step anew, so that a resumed epoch draws what an uninterrupted one draws.
+        state.seed_step(len(state.history), fit.step)
+        fit.exact = False
+        loss = self.step(batches, partial(self._tell_backward_end, step))
+        if state.scaler.exhausted:
+            raise FloatingPointError(fit.step + 1)
+        if fit.ema:
+            fit.ema.update()
+        fit.losses.add(loss)
+        fit.step_lrs.append(lr)
+        fit.step, fit.batch, fit.carried = fit.step + 1, batches[-1].number + 1, self.step.carried.state_dict()
+        fit.exact = True
+        for callback in self.callbacks:
+            callback.on_batch_end(state, events.BatchEnd(step, batches[-1], loss, lr))
+        self._tell_resume_point()
 
     def batches(self) -> Iterator[Batch]:
-        """Yield the batches of the next epoch."""
-        epoch = len(self.state.history)
+        """Yield the batches of the epoch under way that are left."""
+        epoch, start = len(self.state.history), self.fit.batch
         if self.features:
-            return self.features.train_batches(epoch, self.fit.passes)
-        return self.state.train_batches(epoch)
+            return self.features.train_batches(epoch, self.fit.passes, start)
+        return self.state.train_batches(epoch, start)
 
     def validate(self) -> dict[str, float]:
         """Return loss and metrics on the validation items, with averaged weights where the fit has them."""
@@ -143,42 +176,49 @@ class Loop:
 
     def _tell_epoch_end(self, record: EpochRecord) -> None:
         """Call every callback, also when one of them ends the fit."""
-        stop: StopTraining | None = None
         for callback in self.callbacks:
             try:
                 callback.on_epoch_end(self.state, events.EpochEnd(self.fit.done - 1, record))
-            except StopTraining as asked:
-                stop = stop or asked
-        if stop:
-            raise stop
+            except StopTraining as stop:
+                self.fit.stopped = self.fit.stopped or stop.reason
 
-    def _finish_epoch(self, losses: StepLosses, lrs: list[float]) -> float:
-        state = self.state
-        state.history.steps += zip(losses.values, lrs, strict=False)
-        state.head_steps += len(lrs) if self.features else 0
-        if not losses.count:
-            raise TrainingError("There was not one batch to train on.", "readable items.", "run bunch.check().")
-        return losses.mean
+    def _tell_resume_point(self, *, epoch_end: bool = False, interrupted: bool = False) -> None:
+        self._count_seconds()
+        made = self.fit.done * self.steps + self.fit.step
+        for callback in self.callbacks:
+            callback.on_resume_point(self.state, events.ResumePoint(made, epoch_end, interrupted))
+
+    def _count_seconds(self) -> None:
+        now = time.perf_counter()
+        self.fit.seconds, self.clock = self.fit.seconds + now - self.clock, now
+
+    def _note_stop(self) -> None:
+        if self.fit.stopped is not None:
+            self.state.history.notes.append(f"stopped after epoch {len(self.state.history)}: {self.fit.stopped}")
 
     def _diverged(self, step: int) -> TrainingError:
-        self.state.load_weights(self.good_weights)
-        self.state.weights_record = self.good_record
+        state, fit = self.state, self.fit
+        state.load_weights(self.good_weights)
+        state.weights_record = self.good_record
+        state.fit = state.plan = None  # its optimizer has seen what is not finite
         return TrainingError(
-            f"The loss was not finite at step {step} of epoch {len(self.state.history) + 1}, "
-            f"with lr={max(self.fit.lrs):g}.",
-            "a finite loss; the weights are back to those of the last good epoch.",
+            f"The loss was not finite at step {step} of epoch {len(state.history) + 1}, with lr={max(fit.lrs):g}.",
+            "a finite loss; the weights are back to those of the last good epoch, or of the checkpoint resumed from.",
             "lower lr, pass clip=1.0, or check the data with bunch.check().",
         )
 
     def _finish(self, started: Sequence[Callback], error: BaseException | None) -> None:
-        state = self.state
-        if self.fit.ema and error is None:
-            self.fit.ema.swap()
-        elif self.fit.ema:
-            state.weights_record = None  # the record is of the averaged weights, which are needed to go on
+        state, fit = self.state, self.fit
+        if state.fit is not None:
+            # The record is of averaged weights, and to go on, the others are needed; also where a callback brings back
+            # those of another epoch.
+            state.weights_record = None if fit.ema else state.weights_record
+            fit.weights, fit.notes = state.copy_weights(), len(state.history.notes)
+        elif fit.ema and error is None:
+            fit.ema.swap()
         for callback in started:
             callback.on_fit_end(state, events.FitEnd(error))
-        if summary := state.scaler.summary():
+        if state.fit is None and (summary := state.scaler.summary()):
             state.history.notes.append(summary)
         release(state.accelerator)
 

@@ -82,13 +82,20 @@ def memory_report(state: TrainState, batch_size: int | None = None) -> MemoryRep
     )
 
 
-def use_data(state: TrainState, bunch: DataBunch) -> None:
+def use_data(state: TrainState, bunch: DataBunch, *, batch_size: int | None = None) -> None:
     """Go on with another bunch; with batch_size="auto", in the largest batches that fit into memory.
 
+    Args:
+        state: What is trained.
+        bunch: The data.
+        batch_size: What batch_size="auto" found before an interruption; None finds it now.
     Raises:
         ModelError: The bunch has other labels or classes.
     """
-    state.use_data(bunch)
+    if batch_size and bunch.options.batch_size == "auto" and bunch.found_batch_size != batch_size:
+        bunch = bunch.with_batch_size(batch_size)
+    if bunch is not state.data:
+        state.use_data(bunch)
     if bunch.options.batch_size == "auto" and bunch.found_batch_size is None:
         state.data = state.data.with_batch_size(largest_batch(state))
         found = state.data.batch_size

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -21,38 +20,12 @@ from onecycle.inference.predictor import Predictor
 from onecycle.losses import Loss, as_loss
 from onecycle.metrics import resolve_metrics
 from onecycle.train.cached_features import CachedFeatures
-from onecycle.train.ema import ExponentialMovingAverage
 from onecycle.train.history import EpochRecord, History
 from onecycle.train.layer_groups import fine_tuning_of, layer_groups, trained_layers
 from onecycle.train.loss_scaling import LossScaler
 from onecycle.train.lr_curve import LRFinderResult
 from onecycle.train.options import TrainOptions
-from onecycle.train.schedule import Schedule
-
-
-@dataclass
-class Fit:
-    """A fit under way: all that is needed to go on with it after an interruption.
-
-    Attributes:
-        epochs: How many in all.
-        lrs: Peak learning rate of each layer group.
-        schedule: Rate and momentum by progress.
-        passes: Passes over cached features an epoch; 0 trains on the items themselves.
-        copies: Copies of the training items whose features are cached, the plain one and augmented ones.
-        done: Finished epochs.
-        optimizer: The optimizer, whose state is saved with the weights.
-        ema: The weights' moving average, or None.
-    """
-
-    epochs: int
-    lrs: list[float]
-    schedule: Schedule
-    passes: int = 0
-    copies: int = 0
-    done: int = 0
-    optimizer: Any = None
-    ema: ExponentialMovingAverage | None = None
+from onecycle.train.plan import Fit, Plan
 
 
 class TrainState:
@@ -75,7 +48,9 @@ class TrainState:
         lr_finder_results: What lr="auto" found, each time.
         frozen_lr: The rate that the head was last trained with while the body was frozen, or None.
         weights_record: The epoch whose weights the model has now, or None where no epoch has ended.
+        callbacks: Called during every fit.
         fit: The fit under way, or None.
+        plan: The stages of `fine_tune` under way, or None.
         cached_features: Outputs of the frozen body, or None.
         head_steps: Steps that a head has taken on the features of the frozen body as it is.
     """
@@ -95,7 +70,9 @@ class TrainState:
         self.lr_finder_results: list[LRFinderResult] = []
         self.frozen_lr: float | None = None
         self.weights_record: EpochRecord | None = None
+        self.callbacks: Sequence[Any] = ()
         self.fit: Fit | None = None
+        self.plan: Plan | None = None
         self.cached_features: CachedFeatures | None = None
         self.head_steps = 0
 
@@ -148,21 +125,32 @@ class TrainState:
         """Return the model with all it needs to predict."""
         return Predictor(self.model, self.data.modality, self.target, self.device, self.precision.mode)
 
-    def train_batches(self, epoch: int) -> Iterator[Batch]:
-        """Yield the batches of an epoch, augmented and mixed, each a pure function of the seed and its number."""
+    def train_batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch, augmented and mixed, each a pure function of the seed and its number.
+
+        Args:
+            epoch: Number of the epoch.
+            start: Number of the first batch.
+        """
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         modality, mix = self.data.train.dataset.modality, self.options.mix
-        for number, batch in enumerate(self.data.train.epoch(epoch, rank=rank, world=world)):
-            generator = seeded(self.seed, epoch, number, rank)
-            batch = modality.prepare(batch.to(self.device), self.target, generator)
-            yield mix(batch, self.target, generator) if mix else batch
+        for read in self.data.train.epoch(epoch, rank=rank, world=world, start=start):
+            generator = seeded(self.seed, epoch, read.number, rank)
+            batch = modality.prepare(read.to(self.device), self.target, generator)
+            batch = mix(batch, self.target, generator) if mix else batch
+            batch.number = read.number
+            yield batch
 
     @contextmanager
     def randomness(self, *numbers: int) -> Iterator[None]:
         """Make everything random depend on the seed and `numbers` alone, and leave the user's generators alone."""
         with torch.random.fork_rng():
-            torch.manual_seed(seeded(self.seed, *numbers).initial_seed())
+            self.seed_step(*numbers)
             yield
+
+    def seed_step(self, *numbers: int) -> None:
+        """Make what is drawn next, such as dropout, depend on the seed and `numbers` alone."""
+        torch.manual_seed(seeded(self.seed, *numbers).initial_seed())
 
     # --- weights ---
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
+import torch
 from torch import Tensor
 
 
@@ -43,6 +45,14 @@ class StepLosses:
             self.values.append(value)
         elif not self.skip_not_finite:
             raise FloatingPointError(self.count)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was read so far, after reading what is pending."""
+        self.flush()
+        return {"values": torch.tensor(self.values, dtype=torch.float64), "count": self.count}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.values, self.count, self.pending = state["values"].tolist(), state["count"], None
 
     @property
     def mean(self) -> float:
