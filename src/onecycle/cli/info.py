@@ -19,9 +19,9 @@ def info(
 ) -> None:
     """Show what a model predicts, what it reads, and how it was trained."""
     with without_collecting():
-        from onecycle.bundle import read_bundle
+        from onecycle.ship.rebuild import read_model
 
-    tensors, config = read_bundle(bundle, "model")
+    tensors, config = read_model(bundle)
     megabytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) / 2**20
     name = config["model"].get("backbone", config["model"]["kind"])
     typer.echo(f"{bundle}: {name}, {megabytes:.1f} MB, written by onecycle {config['onecycle']}")

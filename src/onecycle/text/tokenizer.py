@@ -248,8 +248,19 @@ class Tokenizer:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Tokenizer:
-        """Return the tokenizer that `to_config` described."""
-        core = tokenizers.Tokenizer.from_str(config["tokenizer"])
+        """Return the tokenizer that `to_config` described.
+
+        Raises:
+            DataError: It does not describe one.
+        """
+        try:
+            core = tokenizers.Tokenizer.from_str(config["tokenizer"])
+        except BaseException as error:  # a panic of the library in Rust is no Exception
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
+            raise DataError(
+                f"The tokenizer cannot be built: {error}", "a tokenizer as to_str() writes it.", "export it again."
+            ) from error
         return cls(config["name"], core, pad=config["pad"], mask=config["mask"])
 
     @classmethod
