@@ -260,7 +260,5 @@ def test_a_zip_made_by_other_tools_is_read_unless_it_is_compressed(file: Path) -
                 archive.writestr(name, data)
         if compression == zipfile.ZIP_STORED:
             assert_same(read_bundle(file, "model")[0], WEIGHTS)
-    with pytest.raises(
-        BundleError, match=r"is not a zip as export\(\) writes it: config\.json is compressed\.\nExpected "
-    ):
+    with pytest.raises(BundleError, match=r"is not a zip as export\(\) writes it: .* is compressed\.\nExpected config"):
         read_bundle(file, "model")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields, is_dataclass
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -33,7 +34,7 @@ def check_fields(value: Any) -> None:
         >>> from onecycle.data.categories import Category
         >>> check_fields(Category(("cat", "dog")))
     """
-    hints = get_type_hints(type(value)) if is_dataclass(value) else {}
+    hints = _hints(type(value)) if is_dataclass(value) else {}
     for field in fields(value) if hints else ():
         if not _fits(getattr(value, field.name), hints[field.name]):
             raise DataError(
@@ -41,6 +42,11 @@ def check_fields(value: Any) -> None:
                 f"{field.type}, with finite numbers.",
                 f"check {field.name}.",
             )
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls)
 
 
 def _fits(value: Any, hint: Any) -> bool:

@@ -57,9 +57,8 @@ def refused_as_bundle(path: str | Path, config: Mapping[str, Any]) -> Iterator[N
     try:
         yield
     except OnecycleError as error:
-        raise BundleError(
-            *(one_line(text, 1000) for text in (f"{path}: {error.what}", error.expected, error.fix))
-        ) from (error)
+        parts = (f"{path}: {error.what}", error.expected, error.fix)
+        raise BundleError(*(one_line(text, 1000) for text in parts)) from error
     except Exception as error:
         raise BundleError(
             f"{path} does not describe a model that can be built: {type(error).__name__}: {one_line(error)}",
@@ -108,10 +107,10 @@ def _check_sizes(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> No
     longest = max((side for tensor in tensors.values() for side in tensor.shape), default=0)
     layers = max(len(tensors), MOST_SHARED_LAYERS)
     for name, value in _options(config):
-        limit = longest if name in SIZES else layers if name in COUNTS else math.inf
-        if isinstance(value, int | float) and not value <= limit:
+        limit = longest if name in SIZES else layers
+        if name in SIZES | COUNTS and isinstance(value, int | float) and not 0 <= value <= limit:
             raise ModelError(
-                f"The model has {name}={value}, and its weights allow {limit:,}.",
+                f"The model has {name}={value}, and its weights allow 0 to {limit:,}.",
                 "a description of the model whose weights these are.",
                 "do not trust the file; export the model again.",
             )
@@ -138,10 +137,12 @@ def _check_outputs(config: Mapping[str, Any], modality: Modality, target: Target
             "export the model again.",
         )
     encoder, tokenizer = config.get("encoder"), getattr(modality, "tokenizer", None)
-    rows = encoder.get("vocabulary", encoder.get("vocab_size")) if isinstance(encoder, dict) else None
-    if rows is not None and tokenizer is not None and tokenizer.embedding_rows > rows:
+    if encoder is None or tokenizer is None:
+        return
+    rows, pad = encoder.get("vocabulary", encoder.get("vocab_size")), config.get("pad", encoder.get("pad"))
+    if rows is not None and (tokenizer.embedding_rows > rows or type(pad) is not int or not 0 <= pad < rows):
         raise ModelError(
-            f"The tokenizer has {tokenizer.embedding_rows:,} tokens, and the model {rows:,}.",
+            f"The tokenizer has {tokenizer.embedding_rows:,} tokens; the model {rows:,}, with {pad!r} for padding.",
             "a model that knows all tokens.",
             "export the model again.",
         )
@@ -167,14 +168,14 @@ def _check_fits(blank: nn.Module, tensors: Mapping[str, Tensor]) -> None:
 
 def _check_finite(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Refuse weights that are not numbers. A mask in a buffer may be infinite."""
-    buffers = {name for name, _ in model.named_buffers() if not name.endswith(("running_mean", "running_var"))}
+    masks = {name for name, _ in model.named_buffers() if "mask" in name}
     for name, tensor in tensors.items():
         if not (tensor.is_floating_point() or tensor.is_complex()):
             continue
         tensor = tensor.float() if tensor.itemsize < 4 else tensor
         # The sum of what is not finite is not finite either, and takes no memory.
         if not math.isfinite(tensor.sum().abs().item()):
-            bad = tensor.isnan() if name in buffers else ~tensor.isfinite()
+            bad = tensor.isnan() if name in masks else ~tensor.isfinite()
             if bad.any():
                 raise DataError(
                     f"{int(bad.sum()):,} of the {tensor.numel():,} numbers in {name} are not finite.",

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -261,7 +262,10 @@ class Tokenizer:
             raise DataError(
                 f"The tokenizer cannot be built: {error}", "a tokenizer as to_str() writes it.", "export it again."
             ) from error
-        return cls(config["name"], core, pad=config["pad"], mask=config["mask"])
+        names = (config["name"], config["pad"], config["mask"])
+        if not all(isinstance(name, str) for name in names[:2]) or not isinstance(names[2], str | NoneType):
+            raise DataError(f"The tokenizer has the name and tokens {names!r}.", "texts.", "export it again.")
+        return cls(names[0], core, pad=names[1], mask=names[2])
 
     @classmethod
     def from_encoder(cls, name: str | Path = DEFAULT_ENCODER) -> Tokenizer:
