@@ -16,6 +16,7 @@ import shutil
 import socket
 import stat
 import struct
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import cache, partial
@@ -84,7 +85,8 @@ def seal(config: dict[str, Any], weights: bytes, *, dump: Callable[[Any], str] =
 
 
 def pack(path: Path, files: list[tuple[str, bytes]], **options: Any) -> None:
-    with zipfile.ZipFile(path, "w", **options) as archive:
+    with zipfile.ZipFile(path, "w", **options) as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # zipfile does not like a name twice either
         for name, data in files:
             archive.writestr(zipfile.ZipInfo(name), data, compress_type=options.get("compression"))
 
@@ -115,7 +117,7 @@ def zips() -> Iterator[Crafted]:
         yield Crafted(f"gap in the zip: {name}", lambda p, e=extra: p.write_bytes(_with_gap(whole(), e)))
     yield Crafted("data before the zip: another bundle", lambda p: p.write_bytes(whole() + whole()))
     for name in (CONFIG, TENSORS):
-        doubled = lambda p, n=name: pack(p, [*files(), (n, members("photos")[n])])  # noqa: E731
+        doubled = lambda p, n=name: pack(p, [*files(), (n, members("photos")[n])])
         yield Crafted(f"twice: {name}", doubled)
         yield Crafted(f"absent: {name}", lambda p, n=name: pack(p, [one for one in files() if one[0] != n]))
         for kind in ("S_IFLNK", "S_IFIFO", "S_IFDIR", "S_IFCHR", "S_IFSOCK"):
@@ -123,16 +125,16 @@ def zips() -> Iterator[Crafted]:
         yield Crafted(f"encrypted: {name}", lambda p, n=name: p.write_bytes(_patched(whole(), n, 8, b"\1\0")))
         for compression in (8, 12, 14, 93, 99, 65535):
             patch = struct.pack("<H", compression)
-            write = lambda p, n=name, d=patch: p.write_bytes(_patched(whole(), n, 10, d))  # noqa: E731
+            write = lambda p, n=name, d=patch: p.write_bytes(_patched(whole(), n, 10, d))
             yield Crafted(f"says compressed by {compression}: {name}", write)
         for size in (0, 1, 2**31, 2**32 - 2, 2**32 - 1):
             for field in (20, 24):
                 data = struct.pack("<I", size)
-                write = lambda p, n=name, f=field, d=data: p.write_bytes(_patched(whole(), n, f, d))  # noqa: E731
+                write = lambda p, n=name, f=field, d=data: p.write_bytes(_patched(whole(), n, f, d))
                 yield Crafted(f"size {size} at {field}: {name}", write)
         for offset in (1, 30, 2**31, 2**32 - 1):
             data = struct.pack("<I", offset)
-            write = lambda p, n=name, d=data: p.write_bytes(_patched(whole(), n, 42, d))  # noqa: E731
+            write = lambda p, n=name, d=data: p.write_bytes(_patched(whole(), n, 42, d))
             yield Crafted(f"offset {offset}: {name}", write)
         yield Crafted(
             f"other checksum: {name}", lambda p, n=name: p.write_bytes(_patched(whole(), n, 16, bytes(4))), True
@@ -141,22 +143,42 @@ def zips() -> Iterator[Crafted]:
         yield Crafted(f"header of another name: {name}", lambda p, n=name: p.write_bytes(_renamed(whole(), n)))
     for compression in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
         yield Crafted(f"compressed by {compression}", lambda p, c=compression: pack(p, files(), compression=c))
-        bomb = lambda p, c=compression: pack(p, [(CONFIG, bytes(10**7)), (TENSORS, bytes(10**8))], compression=c)  # noqa: E731
+        bomb = lambda p, c=compression: pack(p, [(CONFIG, bytes(10**7)), (TENSORS, bytes(10**8))], compression=c)
         yield Crafted(f"bomb by {compression}", bomb)
     names = (
-        "setup.py", "../evil.py", "/etc/cron.d/evil", "a/b.json", "data.pkl", "x.pth", "config.json/", "CONFIG.JSON",
-        "model.safetensors.bak", "tokenizer.json", "\x1b[2J", "two\nlines", "é", "x" * 60000, "", ".", "__init__.py",
-    )  # fmt: skip
+        "setup.py",
+        "../evil.py",
+        "/etc/cron.d/evil",
+        "a/b.json",
+        "data.pkl",
+        "x.pth",
+        "config.json/",
+        "CONFIG.JSON",
+        "model.safetensors.bak",
+        "tokenizer.json",
+        "\x1b[2J",
+        "two\nlines",
+        "é",
+        "x" * 60000,
+        "",
+        ".",
+        "__init__.py",
+    )
     for name in names:
         yield Crafted(f"another file: {name[:20]!r}", lambda p, n=name: pack(p, [*files(), (n, code)]))
     yield Crafted("many files", lambda p: pack(p, [*files(), *((f"f{number}", b"") for number in range(30000))]))
     for length in (0, 1, 4, 21, 22, 23, 100, 5000, -1, -22, -23, -60):
         yield Crafted(f"cut at {length}", lambda p, n=length: p.write_bytes(whole()[:n]))
     others = {
-        "zeros": bytes(1000), "pickle": code, "end only": b"PK\5\6" + bytes(18), "gzip": b"\x1f\x8b" + bytes(50),
-        "text": b"hello " * 100, "end64": b"PK\6\6" + bytes(52) + b"PK\6\7" + bytes(16) + b"PK\5\6" + b"\xff" * 16 + bytes(2),
-        "end with many": b"PK\5\6" + bytes(4) + b"\xff" * 12 + bytes(2), "html": b"<html>",
-    }  # fmt: skip
+        "zeros": bytes(1000),
+        "pickle": code,
+        "end only": b"PK\5\6" + bytes(18),
+        "gzip": b"\x1f\x8b" + bytes(50),
+        "text": b"hello " * 100,
+        "end64": b"PK\6\6" + bytes(52) + b"PK\6\7" + bytes(16) + b"PK\5\6" + b"\xff" * 16 + bytes(2),
+        "end with many": b"PK\5\6" + bytes(4) + b"\xff" * 12 + bytes(2),
+        "html": b"<html>",
+    }
     for name, data in others.items():
         yield Crafted(f"no zip: {name}", lambda p, d=data: p.write_bytes(d))
     yield Crafted("no zip: torch.save", lambda p: torch.save({"a": torch.zeros(3)}, p))
@@ -276,17 +298,32 @@ _NOT_FILES: dict[str, Write] = {
 def texts_for_config() -> Iterator[Crafted]:
     deep, digits = 100_000, "9" * 100_000
     raw = {
-        "empty": "", "cut": '{"schema": 1', "list": "[]", "number": "3", "text": '"x"', "null": "null", "nan": "NaN",
-        "deep lists": "[" * deep + "]" * deep, "deep objects": '{"a":' * deep + "1" + "}" * deep,
-        "deep, unclosed": '{"a":[' * deep, "digits": f'{{"schema": {digits}}}', "minus digits": f"[-{digits}]",
-        "digits in a float": f'{{"schema": 1.{digits}}}', "large float": '{"schema": 1e400}',
-        "large exponent": '{"schema": 1e' + digits + "}", "infinity": '{"schema": Infinity, "checksums": {}}',
-        "twice": '{"schema": 1, "schema": 1}', "many lists": "[" + "[]," * 6_000_000 + "[]]",
-        "many objects": "[" + "{}," * 6_000_000 + "{}]", "many numbers": "[" + "1," * 12_000_000 + "1]",
-        "comment": '{"schema": 1 /* */}', "python": "__import__('os').system('touch /tmp/it-ran')",
-        "yaml": "!!python/object/apply:os.system ['touch /tmp/it-ran']", "zero byte": '{"schema": "\0"}',
+        "empty": "",
+        "cut": '{"schema": 1',
+        "list": "[]",
+        "number": "3",
+        "text": '"x"',
+        "null": "null",
+        "nan": "NaN",
+        "deep lists": "[" * deep + "]" * deep,
+        "deep objects": '{"a":' * deep + "1" + "}" * deep,
+        "deep, unclosed": '{"a":[' * deep,
+        "digits": f'{{"schema": {digits}}}',
+        "minus digits": f"[-{digits}]",
+        "digits in a float": f'{{"schema": 1.{digits}}}',
+        "large float": '{"schema": 1e400}',
+        "large exponent": '{"schema": 1e' + digits + "}",
+        "infinity": '{"schema": Infinity, "checksums": {}}',
+        "twice": '{"schema": 1, "schema": 1}',
+        "many lists": "[" + "[]," * 6_000_000 + "[]]",
+        "many objects": "[" + "{}," * 6_000_000 + "{}]",
+        "many numbers": "[" + "1," * 12_000_000 + "1]",
+        "comment": '{"schema": 1 /* */}',
+        "python": "__import__('os').system('touch /tmp/it-ran')",
+        "yaml": "!!python/object/apply:os.system ['touch /tmp/it-ran']",
+        "zero byte": '{"schema": "\0"}',
         "surrogate": '{"schema": "\\ud800", "checksums": {"model.safetensors": "\\ud800"}}',
-    }  # fmt: skip
+    }
     for name, text in raw.items():
         yield _with_config_text(name, text.encode())
     for encoding in ("utf-16", "utf-32", "utf-8-sig", "utf-7"):
@@ -324,20 +361,30 @@ def _with_description(name: str, kind: str, change: Callable[[dict[str, Any]], A
 def headers() -> Iterator[Crafted]:
     entry = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
     lies: dict[str, Any] = {
-        "no object": [], "more than the file": {"a": {**entry, "shape": [2**40], "data_offsets": [0, 2**42]}},
+        "no object": [],
+        "more than the file": {"a": {**entry, "shape": [2**40], "data_offsets": [0, 2**42]}},
         "a shape that overflows": {"a": {**entry, "shape": [2**32, 2**32], "data_offsets": [0, 2**66]}},
         "a size of 10**40": {"a": {**entry, "shape": [10**39, 0], "data_offsets": [0, 0]}},
-        "negative": {"a": {**entry, "shape": [-2], "data_offsets": [0, -8]}}, "offsets swapped": {"a": {**entry, "data_offsets": [8, 0]}},
-        "offsets that are texts": {"a": {**entry, "data_offsets": ["0", "8"]}}, "one offset": {"a": {**entry, "data_offsets": [0]}},
-        "fractions": {"a": {**entry, "shape": [2.0]}}, "true as size": {"a": {**entry, "shape": [True, 2]}},
-        "unknown type": {"a": {**entry, "dtype": "F33"}}, "a type that is a list": {"a": {**entry, "dtype": ["F32"]}},
-        "overlap": {"a": entry, "b": entry}, "a gap": {"a": {**entry, "shape": [1], "data_offsets": [4, 8]}},
-        "half described": {"a": {**entry, "shape": [1], "data_offsets": [0, 4]}}, "not described": {},
-        "no shape": {"a": {"dtype": "F32", "data_offsets": [0, 8]}}, "an entry too many": {"a": {**entry, "code": "import os"}},
-        "an entry that is null": {"a": None}, "a thousand dimensions": {"a": {**entry, "shape": [1] * 1000 + [2]}},
-        "true bytes of 7": {"a": {**entry, "dtype": "BOOL", "shape": [8]}}, "another tensor": {"a": entry},
+        "negative": {"a": {**entry, "shape": [-2], "data_offsets": [0, -8]}},
+        "offsets swapped": {"a": {**entry, "data_offsets": [8, 0]}},
+        "offsets that are texts": {"a": {**entry, "data_offsets": ["0", "8"]}},
+        "one offset": {"a": {**entry, "data_offsets": [0]}},
+        "fractions": {"a": {**entry, "shape": [2.0]}},
+        "true as size": {"a": {**entry, "shape": [True, 2]}},
+        "unknown type": {"a": {**entry, "dtype": "F33"}},
+        "a type that is a list": {"a": {**entry, "dtype": ["F32"]}},
+        "overlap": {"a": entry, "b": entry},
+        "a gap": {"a": {**entry, "shape": [1], "data_offsets": [4, 8]}},
+        "half described": {"a": {**entry, "shape": [1], "data_offsets": [0, 4]}},
+        "not described": {},
+        "no shape": {"a": {"dtype": "F32", "data_offsets": [0, 8]}},
+        "an entry too many": {"a": {**entry, "code": "import os"}},
+        "an entry that is null": {"a": None},
+        "a thousand dimensions": {"a": {**entry, "shape": [1] * 1000 + [2]}},
+        "true bytes of 7": {"a": {**entry, "dtype": "BOOL", "shape": [8]}},
+        "another tensor": {"a": entry},
         "many empty ones": {f"t{number}": {**entry, "shape": [0], "data_offsets": [0, 0]} for number in range(200_000)},
-    }  # fmt: skip
+    }
     for name, header in lies.items():
         yield _with_weights(f"header: {name}", json.dumps(header).encode())
     deep = b"[" * 100_000
@@ -362,13 +409,18 @@ _HUBS = ("hf-hub:evil/model", "hf_hub:evil/model", "local-dir:/tmp/evil", "timm/
 
 
 def named_attacks() -> Iterator[Crafted]:
-    encoder = lambda config: config["model"]["encoder"]  # noqa: E731
+    encoder = lambda config: config["model"]["encoder"]
     yield _with_description(
-        "timm_wrapper with a checkpoint", "texts",
+        "timm_wrapper with a checkpoint",
+        "texts",
         lambda config: config["model"].update(
-            encoder={"model_type": "timm_wrapper", "architecture": "resnet18", "model_args": {"checkpoint_path": "/tmp/evil.pth"}}
+            encoder={
+                "model_type": "timm_wrapper",
+                "architecture": "resnet18",
+                "model_args": {"checkpoint_path": "/tmp/evil.pth"},
+            }
         ),
-    )  # fmt: skip
+    )
     for kind in (
         "timm_backbone",
         "vision-encoder-decoder",
@@ -381,37 +433,65 @@ def named_attacks() -> Iterator[Crafted]:
         "",
         "BERT",
     ):
-        change = lambda config, k=kind: encoder(config).update(model_type=k, backbone="hf-hub:evil/model")  # noqa: E731
+        change = lambda config, k=kind: encoder(config).update(model_type=k, backbone="hf-hub:evil/model")
         yield _with_description(f"encoder of the kind {kind!r}", "texts", change)
     ignored = {
-        "auto_map": {"AutoModel": "evil/code--model.Model", "AutoConfig": "config.Config"}, "_name_or_path": "evil/model",
-        "name_or_path": "/tmp/evil", "backbone": "hf-hub:evil/model", "use_timm_backbone": True, "use_pretrained_backbone": True,
-        "backbone_kwargs": {"checkpoint_path": "/tmp/evil.pth"}, "model_args": {"checkpoint_path": "/tmp/evil.pth"},
-        "quantization_config": {"quant_method": "gptq"}, "trust_remote_code": True, "attn_implementation": "evil/kernel",
-        "_attn_implementation": "evil/kernel:attention", "_attn_implementation_internal": "evil/kernel",
-        "_experts_implementation": "evil/kernel", "checkpoint_path": "/tmp/evil.pth", "pretrained": True, "code_revision": "main",
-        "custom_pipelines": {"x": {"impl": "evil.Pipeline"}}, "transformers_weights": "/tmp/evil.bin", "torchscript": True,
-        "architectures": ["os.system"], "adapter_kwargs": {"_adapter_model_path": "evil/adapter"}, "pruned_heads": {"0": [0, 1]},
-        "dtype": None, "sub_configs": {"text_config": {}}, "text_config": {"model_type": "timm_wrapper"}, "id2label": {"0": "x"},
-        "num_labels": 10**9, "base_model_tp_plan": {"*": "evil"}, "is_encoder_decoder": True, "sinusoidal_pos_embds": True,
-    }  # fmt: skip
+        "auto_map": {"AutoModel": "evil/code--model.Model", "AutoConfig": "config.Config"},
+        "_name_or_path": "evil/model",
+        "name_or_path": "/tmp/evil",
+        "backbone": "hf-hub:evil/model",
+        "use_timm_backbone": True,
+        "use_pretrained_backbone": True,
+        "backbone_kwargs": {"checkpoint_path": "/tmp/evil.pth"},
+        "model_args": {"checkpoint_path": "/tmp/evil.pth"},
+        "quantization_config": {"quant_method": "gptq"},
+        "trust_remote_code": True,
+        "attn_implementation": "evil/kernel",
+        "_attn_implementation": "evil/kernel:attention",
+        "_attn_implementation_internal": "evil/kernel",
+        "_experts_implementation": "evil/kernel",
+        "checkpoint_path": "/tmp/evil.pth",
+        "pretrained": True,
+        "code_revision": "main",
+        "custom_pipelines": {"x": {"impl": "evil.Pipeline"}},
+        "transformers_weights": "/tmp/evil.bin",
+        "torchscript": True,
+        "architectures": ["os.system"],
+        "adapter_kwargs": {"_adapter_model_path": "evil/adapter"},
+        "pruned_heads": {"0": [0, 1]},
+        "dtype": None,
+        "sub_configs": {"text_config": {}},
+        "text_config": {"model_type": "timm_wrapper"},
+        "id2label": {"0": "x"},
+        "num_labels": 10**9,
+        "base_model_tp_plan": {"*": "evil"},
+        "is_encoder_decoder": True,
+        "sinusoidal_pos_embds": True,
+    }
     for name, value in ignored.items():
-        change = lambda config, n=name, v=value: encoder(config).update({n: v})  # noqa: E731
+        change = lambda config, n=name, v=value: encoder(config).update({n: v})
         yield _with_description(f"encoder with {name}", "texts", change, True)
-    for name in ("num_hidden_layers", "hidden_size", "vocab_size", "intermediate_size", "num_attention_heads", "type_vocab_size",
-                 "max_position_embeddings"):  # fmt: skip
+    for name in (
+        "num_hidden_layers",
+        "hidden_size",
+        "vocab_size",
+        "intermediate_size",
+        "num_attention_heads",
+        "type_vocab_size",
+        "max_position_embeddings",
+    ):
         for number in (2_000_000, 10**12, 10**30, -1, 0, 1.5, "2", None):
-            change = lambda config, n=name, v=number: encoder(config).update({n: v})  # noqa: E731
+            change = lambda config, n=name, v=number: encoder(config).update({n: v})
             yield _with_description(f"encoder with {name}={number!r}", "texts", change)
     for name in ("hidden_act", "dtype", "position_embedding_type"):
         for value in ("os.system", "evil/kernel", 7, ["gelu"], {"a": 1}):
-            change = lambda config, n=name, v=value: encoder(config).update({n: v})  # noqa: E731
+            change = lambda config, n=name, v=value: encoder(config).update({n: v})
             yield _with_description(
                 f"encoder with {name}={value!r}", "texts", change, name == "position_embedding_type"
             )
     for name in ("vocabulary", "width", "hidden", "layers", "pad"):
         for number in (2_000_000, 10**9, 10**30, -7, 1.5, "2", None):
-            change = lambda config, n=name, v=number: encoder(config).update({n: v})  # noqa: E731
+            change = lambda config, n=name, v=number: encoder(config).update({n: v})
             yield _with_description(f"LSTM with {name}={number!r}", "language", change)
     for kind in ("photos", "masks", "points"):
         for name in (
@@ -437,11 +517,11 @@ def named_attacks() -> Iterator[Crafted]:
             "name",
         ):
             for value in (True, "/tmp/evil.pth", {"file": "/tmp/evil.pth"}):
-                change = lambda config, n=name, v=value: config["model"].update({n: v})  # noqa: E731
+                change = lambda config, n=name, v=value: config["model"].update({n: v})
                 yield _with_description(f"{name}={value!r}", kind, change)
         for number in (2_000_000, 10**12, 10**30, -1, "3", None):
             name = "points" if kind == "points" else "outputs"
-            change = lambda config, n=name, v=number: config["model"].update({n: v})  # noqa: E731
+            change = lambda config, n=name, v=number: config["model"].update({n: v})
             yield _with_description(f"{name}={number!r}", kind, change)
     for decoder in ("unet", "Unet", "os", "__class__", "", 7, None, ["light"], "fpn"):
         yield _with_description(
@@ -467,7 +547,7 @@ def named_attacks() -> Iterator[Crafted]:
                 f"{part} of the kind {kind!r}", "photos", lambda config, p=part, k=kind: config[p].update(kind=k)
             )
         for module in ("os; import evil", "evil\nimport evil", 7, ["evil"], "antigravity"):
-            change = lambda config, p=part, m=module: (config[p].update(kind="mine"), config.update(modules={p: m}))  # noqa: E731
+            change = lambda config, p=part, m=module: (config[p].update(kind="mine"), config.update(modules={p: m}))
             yield _with_description(f"{part} of the module {module!r}", "photos", change)
     for modules in ("evil", ["evil"], 7, {"model": "antigravity"}):
         yield _with_description(
@@ -498,7 +578,7 @@ def named_attacks() -> Iterator[Crafted]:
             f"classes {classes!r}", "photos", lambda config, c=classes: config["target"].update(classes=c)
         )
     for core in ("", "{}", "[" * 10**5, '{"model": {"type": "BPE"}}', "null", 7, None, ["x"], "\ud800", *_tokenizers()):
-        change = lambda config, c=core: config["modality"]["tokenizer"].update(tokenizer=c)  # noqa: E731
+        change = lambda config, c=core: config["modality"]["tokenizer"].update(tokenizer=c)
         yield _with_description(f"tokenizer {str(core)[:40]!r}", "texts", change)
     yield _with_description(
         "tokenizer by a name", "texts", lambda config: config["modality"].update(tokenizer={"name": "evil/model"})
@@ -539,7 +619,7 @@ def wrong_weights() -> Iterator[Crafted]:
             "a shape", kind, lambda tensors, n=names[-1]: tensors.update({n: tensors[n][..., None].clone()})
         )
         yield _with_tensors("none at all", kind, lambda tensors: tensors.clear())
-    complex_ones = lambda tensors: tensors.update({n: t.to(torch.complex64) for n, t in tensors.items()})  # noqa: E731
+    complex_ones = lambda tensors: tensors.update({n: t.to(torch.complex64) for n, t in tensors.items()})
     yield _with_tensors("complex numbers", "ages", complex_ones, True)
 
 
@@ -555,8 +635,23 @@ def _with_tensors(name: str, kind: str, change: Callable[[dict[str, Any]], Any],
 # --- a wrong value in each place of each description ---
 
 _VALUES: tuple[Any, ...] = (
-    None, True, -1, 0, 2**62, 10**39, 1e308, float("nan"), "", "x", "../../etc/passwd", [], [[]], {}, {"a": 1}, ["x"] * 9,
-)  # fmt: skip
+    None,
+    True,
+    -1,
+    0,
+    2**62,
+    10**39,
+    1e308,
+    float("nan"),
+    "",
+    "x",
+    "../../etc/passwd",
+    [],
+    [[]],
+    {},
+    {"a": 1},
+    ["x"] * 9,
+)
 
 
 def wrong_values() -> Iterator[Crafted]:

