@@ -9,12 +9,16 @@ Prints two tables, and ends with 1 if any other exception escaped, a load gave o
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
+import json
 import os
 import random
 import shutil
 import sys
 import tempfile
 import warnings
+import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -23,13 +27,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import onecycle as oc
-from onecycle.bundle import read_bundle
-from ship.crafted_bundles import crafted
+from onecycle.bundle import CONFIG, TENSORS, read_bundle
+from ship.crafted_bundles import crafted, pack, seal
 from ship.hostile_loads import load_all
 from ship.tiny_bundles import MODELS, checkpoint
 from ship.trapped_loading import checksum
 
-ENDS = ("refused", "loaded identical", "loaded other", "escaped")
+ENDS = ("refused", "loaded identical", "loaded as sealed", "loaded other", "escaped")
 Mutate = Callable[[bytes, random.Random], bytes]
 
 
@@ -93,6 +97,23 @@ def edit_text(data: bytes, rng: random.Random) -> bytes:
     return data[:at] + rng.choice([b"{", b"[", b'"', b"9", b",", b"}", b"e", b"null", b"-"]) + data[at + 1 :]
 
 
+def seal_again(data: bytes, rng: random.Random) -> bytes:
+    """Change the config, or the header of the tensors, and correct the checksums, so that what is changed is parsed."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        config, weights = archive.read(CONFIG), archive.read(TENSORS)
+    mutate = rng.choice(MUTATIONS)
+    if rng.random() < 0.5:
+        length = 8 + int.from_bytes(weights[:8], "little")
+        weights = mutate(weights[:length], rng) + weights[length:]
+    else:
+        config = mutate(config, rng)
+    with contextlib.suppress(ValueError, AttributeError, RecursionError):
+        config = seal(json.loads(config), weights)
+    buffer = io.BytesIO()
+    pack(buffer, [(TENSORS, weights), (CONFIG, config)])
+    return buffer.getvalue()
+
+
 MUTATIONS: tuple[Mutate, ...] = (
     flip_bit, other_bytes, extreme_number, cut_short, cut_out, insert, repeat, swap, edit_text,
 )  # fmt: skip
@@ -113,13 +134,16 @@ def fuzz(count: int, seed: int, folder: Path) -> tuple[dict[str, Counter[str]], 
     content = {kind: made() for kind, made in (*MODELS.items(), ("checkpoint", checkpoint))}
     for number in range(count):
         kind, form = kinds[number % len(kinds)]
-        mutate = MUTATIONS[number // len(kinds) % len(MUTATIONS)]
+        mutate = (*MUTATIONS, seal_again)[number // len(kinds) % (len(MUTATIONS) + 1)]
         valid = folder / f"valid-{kind}{form}"
         if not valid.exists():
             content[kind].write(valid)
         rng = random.Random(f"{seed} {number}")
         path = folder / f"damaged{form}"
         target = copy_to(valid, path, rng)
+        if mutate is seal_again:  # a folder as well becomes a zip
+            path, target = folder / "sealed.onecycle", folder / "sealed.onecycle"
+            content[kind].write(target)
         target.write_bytes(mutate(target.read_bytes(), rng))
         try:
             end = "loaded identical" if load(path, kind) == load_once(valid, kind) else "loaded other"
@@ -131,8 +155,10 @@ def fuzz(count: int, seed: int, folder: Path) -> tuple[dict[str, Counter[str]], 
                 raise
             end = "escaped"
             wrong.append(f"{type(error).__name__}: {error}")
+        if mutate is seal_again and end == "loaded other":
+            end = "loaded as sealed"
         ends[mutate.__name__.replace("_", " ")][end] += 1
-        if end in ENDS[2:]:
+        if end in ENDS[3:]:
             wrong.append(f"number {number} of seed {seed}: {kind}{form}, {mutate.__name__}, {end}")
     return ends, wrong
 

@@ -84,7 +84,7 @@ def seal(config: dict[str, Any], weights: bytes, *, dump: Callable[[Any], str] =
     return dump(full).encode()
 
 
-def pack(path: Path, files: list[tuple[str, bytes]], **options: Any) -> None:
+def pack(path: Path | io.BytesIO, files: list[tuple[str, bytes]], **options: Any) -> None:
     with zipfile.ZipFile(path, "w", **options) as archive, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # zipfile does not like a name twice either
         for name, data in files:
@@ -93,7 +93,7 @@ def pack(path: Path, files: list[tuple[str, bytes]], **options: Any) -> None:
 
 def valid_zip(kind: str = "photos") -> bytes:
     buffer = io.BytesIO()
-    pack(buffer, list(members(kind).items()))  # type: ignore[arg-type]
+    pack(buffer, list(members(kind).items()))
     return buffer.getvalue()
 
 
