@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
@@ -83,6 +83,16 @@ class Points(SpatialTarget):
         if len(self.classes) == 1 or self.flip_pairs:
             return None
         return "mirrored images swap left and right points, but flip_pairs= does not name them"
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        points = super().from_config(config)
+        unknown = [name for pair in points.flip_pairs for name in pair if name not in points.classes]
+        if unknown:
+            raise DataError(
+                f"flip_pairs= names {some(unknown)}.", f"some of: {some(points.classes)}.", "export the model again."
+            )
+        return points
 
     # --- predictions ---
 
