@@ -277,9 +277,7 @@ def test_a_directory_named_jpg_is_reported(tmp_path: Path) -> None:
         decode(tmp_path / "x.jpg", (4, 4))
 
 
-def test_a_file_without_permission_is_reported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_without_permission_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: str) -> None:
         raise PermissionError(13, "Permission denied", path)
 
@@ -359,9 +357,11 @@ def test_damaged_files_give_pixels_or_a_data_error(
 
 @pytest.mark.parametrize(
     "error",
-    [OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, struct.error, RuntimeError, OverflowError]
-    + [zlib.error, AttributeError, EOFError, RecursionError, UserWarning],
-)
+    [
+        OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, struct.error, RuntimeError, OverflowError,
+        zlib.error, AttributeError, EOFError, RecursionError, UserWarning,
+    ],
+)  # fmt: skip
 def test_all_errors_of_a_codec_become_data_errors(
     error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -94,7 +94,8 @@ def _from_grey_colours(tile: Image.Image, path: str) -> Indices:
             "an index mask, whose grey values are class numbers, or the colour of each class.",
             "pass colours=, a (red, green, blue) for each class.",
         )
-    return pixels[..., 0]
+    values: Indices = pixels[..., 0]
+    return values
 
 
 def _from_colours(image: Image.Image, colours: Sequence[Colour], path: str) -> Indices:
@@ -106,7 +107,7 @@ def _from_colours(image: Image.Image, colours: Sequence[Colour], path: str) -> I
     def read(tile: Image.Image) -> NDArray[Any]:
         pixels = np.asarray(tile.convert("RGB"))
         codes = pixels @ weights
-        indices = order[np.searchsorted(table, codes, sorter=order).clip(max=len(table) - 1)]
+        indices: NDArray[np.int64] = order[np.searchsorted(table, codes, sorter=order).clip(max=len(table) - 1)]
         other, counts = np.unique(codes[table[indices] != codes], return_counts=True)
         for code, count in zip(other.tolist(), counts.tolist(), strict=True):
             unknown[code >> 16, code >> 8 & 255, code & 255] += count

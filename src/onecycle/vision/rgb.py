@@ -70,9 +70,7 @@ def conversion_bytes(whole: tuple[int, int], size: tuple[int, int]) -> int:
     return tile * _TILE_BYTES + reduced * 8 + size[0] * size[1] * 8
 
 
-def _box_around(
-    whole: tuple[int, int], size: tuple[int, int], box: Box, margin: int
-) -> tuple[int, int, int, int]:
+def _box_around(whole: tuple[int, int], size: tuple[int, int], box: Box, margin: int) -> tuple[int, int, int, int]:
     """Return the whole pixels that a bilinear resize of `box` reads, as Pillow cuts them out before it reduces."""
     if margin and whole[0] * whole[1] <= 16 * TILE_PIXELS:
         return 0, 0, *whole  # all of it, since another origin rounds differently
@@ -117,4 +115,5 @@ def _to_eight_bits(values: NDArray[Any], times: int, over: int) -> Pixels:
 
 
 def _finite(values: NDArray[Any]) -> NDArray[Any]:
-    return np.nan_to_num(values, posinf=0, neginf=0)
+    finite: NDArray[Any] = np.nan_to_num(values, posinf=0, neginf=0)
+    return finite
