@@ -57,6 +57,10 @@ class Dataset:
         content = self._contents[index]
         return content.values.to_numpy() if isinstance(content, pa.ListScalar) else content.as_py()
 
+    def contents(self) -> list[pa.Array]:
+        """Return the column of contents in its chunks; none where items are files."""
+        return [] if self._contents is None else list(self._contents.chunks)
+
     def label(self, index: int) -> Any:
         """Return the label of the item at `index` as the user gave it, or None."""
         return None if self._labels is None else self._labels[index].as_py()

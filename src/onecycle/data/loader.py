@@ -5,19 +5,18 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader as TorchLoader
-from torch.utils.data import Dataset as TorchDataset
 
-from onecycle.data.batch import BadItem, Batch, Sample
+from onecycle.data.batch import BadItem, Batch
 from onecycle.data.cache import Cache
 from onecycle.data.dataset import Dataset
 from onecycle.data.seeding import seeded
+from onecycle.data.workers import ReadingProcesses
 from onecycle.errors import DataError
 
 OnBadItem = Literal["raise", "skip"]
@@ -67,9 +66,8 @@ class DataLoader:
         self.weights = None if weights is None else torch.from_numpy(weights)
         self.lengths, self.contiguous = lengths, contiguous
         self.bad: dict[int, DataError] = {}
-        self._context = multiprocessing_context
         self._plan = _Plan()
-        self._torch_loader: TorchLoader[Any] | None = None
+        self._processes = ReadingProcesses(dataset, self._plan, workers, seed, multiprocessing_context)
 
     def __len__(self) -> int:
         """Return the number of batches an epoch."""
@@ -135,37 +133,13 @@ class DataLoader:
         if self.workers == 0:
             return (self.dataset.collate([self.dataset.fetch(i) for i in rows.tolist()]) for rows in batches)
         self._plan.batches = batches
-        if self._torch_loader is None:
-            self._torch_loader = TorchLoader(
-                _Fetching(self.dataset),
-                batch_sampler=self._plan,
-                collate_fn=self.dataset.collate,
-                num_workers=self.workers,
-                persistent_workers=True,
-                multiprocessing_context=self._context,
-                generator=seeded(self.seed),  # torch's loader would draw from the user's generator
-                pin_memory=torch.cuda.is_available(),
-            )
-        return iter(self._torch_loader)
+        return iter(self._processes)
 
     def _note(self, bad: Sequence[BadItem]) -> None:
         for item in bad:
             if item.index not in self.bad:
                 warnings.warn(f"Skipped {self.dataset.name(item.index)}: {item.error.what}", stacklevel=3)
             self.bad[item.index] = item.error
-
-
-class _Fetching(TorchDataset[Sample | BadItem]):
-    """What torch's workers read from: never raises, so that our error reaches the user as it was written."""
-
-    def __init__(self, dataset: Dataset) -> None:
-        self.dataset = dataset
-
-    def __getitem__(self, index: int) -> Sample | BadItem:
-        return self.dataset.fetch(index)
-
-    def __len__(self) -> int:
-        return len(self.dataset)
 
 
 class _Plan:

@@ -9,11 +9,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from onecycle.data.tables import missing_column
+from onecycle.data.tables import RESERVED, missing_column
 
 # The columns that onecycle adds; '#' keeps them apart from any column of the user's. Where there is a column of
 # contents, the modality reads those, and the item is only a name.
-ITEM, LABEL, CONTENT = "#item", "#label", "#content"
+ITEM, LABEL, CONTENT = RESERVED
 
 
 @dataclass(frozen=True)

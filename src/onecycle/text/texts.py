@@ -187,7 +187,7 @@ def check_beginning(share: float) -> float:
 def _read_file(path: Path) -> str:
     try:
         return decode_bytes(path.read_bytes())[0]
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a name with a NUL byte is a ValueError
         raise DataError(f"Cannot read {path}: {error}.", "a text file.", "check the path.") from error
 
 

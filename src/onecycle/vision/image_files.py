@@ -153,15 +153,22 @@ def find_existing(root: Path, names: pa.ChunkedArray) -> NDArray[np.bool_]:
     """Return which files exist, (names,); each folder is listed once instead of checking every file."""
     exists = np.zeros(len(names), bool)
     for folder, rows, inside in _by_folder(names):
-        path = root / folder
-        listed = frozenset(os.listdir(path)) if path.is_dir() else frozenset()
+        listed = _names_in(root / folder)
         exists[rows] = [name[len(folder) :] in listed for name in inside]
     return exists
 
 
+def _names_in(folder: Path) -> frozenset[str]:
+    """Return the names in a folder; none where a table names what cannot be one, such as a text of 9,000 letters."""
+    try:
+        return frozenset(os.listdir(folder))
+    except (OSError, ValueError):
+        return frozenset()
+
+
 def missing_files(root: Path, missing: Sequence[str], total: int, column: str, suffix: str) -> DataError:
     """Return the error for rows whose image does not exist; it notices a suffix that was left out."""
-    near = [f"{missing[0]}{end}" for end in sorted(IMAGE_SUFFIXES) if (root / f"{missing[0]}{end}").is_file()]
+    near = [f"{missing[0]}{end}" for end in sorted(IMAGE_SUFFIXES) if os.path.isfile(root / f"{missing[0]}{end}")]
     return DataError(
         f"{len(missing):,} of {total:,} images are not in {root}: {some(missing)}.",
         f"a file for every row, named by column {column!r}.",

@@ -17,8 +17,9 @@ from onecycle.data.target import Target
 from onecycle.errors import DataError
 from onecycle.registry import register
 from onecycle.vision.augment import Augment
-from onecycle.vision.decode import ImageGeometry, Pixels, Resize, decode_with_geometry
+from onecycle.vision.decode import ImageGeometry, Resize, decode_with_geometry
 from onecycle.vision.image_files import find_images
+from onecycle.vision.rgb import Pixels
 from onecycle.vision.targets import SpatialTarget
 
 SMALLEST_REDUCED_SIDE = 64
