@@ -15,12 +15,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import pretend_device
 from noisy_photos import COLOURS, draw
 from onecycle import registry
 
 # The same examples every time; new ones are looked for with `pytest --hypothesis-profile=default`.
 hypothesis.settings.register_profile("same", derandomize=True)
 hypothesis.settings.load_profile("same")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--device", choices=["pretend"], help="pretend runs all on a CUDA device that is pretended")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--device") == "pretend":
+        config.add_cleanup(pretend_device.install().close)
 
 
 @pytest.fixture(scope="module", autouse=True)

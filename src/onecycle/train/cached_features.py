@@ -36,11 +36,13 @@ class CachedFeatures:
         copies: Features of the training items, one table a copy: the plain items, then augmented ones.
         valid: Features of the validation items.
         loader: The training loader, for its order and batch size.
+        device: Where batches are needed.
     """
 
     copies: list[Features]
     valid: Features
     loader: DataLoader
+    device: torch.device
 
     def passes(self, epochs: int, head_steps: int, steps_before: int) -> int:
         """Return how often an epoch of a fit of `epochs` passes over the features.
@@ -56,11 +58,13 @@ class CachedFeatures:
     def train_batches(self, epoch: int, passes: int) -> Iterator[Batch]:
         """Yield an epoch: `passes` passes over the features, each in a new order, copies in turn."""
         for number in range(epoch * passes, (epoch + 1) * passes):
-            yield from self.copies[number % len(self.copies)].batches(self.loader.plan(number))
+            copy = self.copies[number % len(self.copies)]
+            yield from (batch.to(self.device) for batch in copy.batches(self.loader.plan(number)))
 
     def valid_batches(self) -> Iterator[Batch]:
         """Yield the validation items in order."""
-        yield from self.valid.batches(list(torch.split(torch.arange(len(self.valid.known)), self.loader.batch_size)))
+        plan = list(torch.split(torch.arange(len(self.valid.known)), self.loader.batch_size))
+        yield from (batch.to(self.device) for batch in self.valid.batches(plan))
 
 
 @dataclass
@@ -112,7 +116,7 @@ def compute_features(model: GroupedModel, bunch: DataBunch, copies: int, precisi
         plain = run.features(bunch.in_order(bunch.dataset_of(training.rows)))
         augmented = [run.features(bunch.in_order(training, bunch.train.cache), copy) for copy in range(1, copies)]
         known = [one for one in (plain, *augmented) if one is not None]
-        return CachedFeatures(known, valid, bunch.train) if len(known) == copies else None
+        return CachedFeatures(known, valid, bunch.train, precision.device) if len(known) == copies else None
 
 
 @dataclass
