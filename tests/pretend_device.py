@@ -88,7 +88,7 @@ def _on_gpu(tensor: Tensor) -> bool:
 
 
 def _device_of(tensor: Tensor) -> torch.device:
-    return GPU if _on_gpu(tensor) else CPU
+    return GPU if _on_gpu(tensor) else tensor.device
 
 
 def _tag(tensor: Tensor, tag: str = "_on_gpu", value: bool = True) -> Tensor:
@@ -157,7 +157,7 @@ def _kind_of_copy(source: Tensor, *, non_blocking: bool) -> str:
 def _wanted(device: Any) -> torch.device | None:
     if device is None:
         return None
-    return GPU if isinstance(device, int) or torch.device(device).type == "cuda" else CPU
+    return GPU if isinstance(device, int) or torch.device(device).type == "cuda" else torch.device(device)
 
 
 def _move(
@@ -171,6 +171,8 @@ def _move(
     if device is None or device == here:
         out = tensor.to(copy=copy, **wanted)
         return _tag(out) if here is GPU else out
+    if GPU not in (device, here) or "meta" in (device.type, here.type):
+        return tensor.to(device=CPU if device is GPU else device, copy=copy, **wanted)
     _note(_kind_of_copy(tensor, non_blocking=non_blocking))
     storage = tensor.untyped_storage()
     storage._on_gpu = False  # the copy itself runs as one of the CPU
