@@ -32,8 +32,8 @@ _COPIES = {aten.copy_.default, aten._to_copy.default, aten._foreach_copy_.defaul
 _BOTH_DEVICES = {*_COPIES, aten.set_.source_Tensor, aten.is_same_size.default}
 _INDEXING = {"index", "index_put_", "index_put", "_index_put_impl_", "_unsafe_index"}
 # CUDA takes a CPU tensor of no dimension for a number, except here.
-_NO_NUMBERS = {"cat", "stack", "equal", "mm", "addmm", "bmm", "baddbmm", "gather", "index_select", "embedding", "scatter",
-               "scatter_", "isin"}  # fmt: skip
+_NO_NUMBERS = {"cat", "stack", "equal", "mm", "addmm", "bmm", "baddbmm", "gather", "index_select", "embedding",
+               "scatter", "scatter_", "isin"}  # fmt: skip
 # Their results, or the sizes of these, are read back before the call returns.
 _SYNCHRONISING = {"_local_scalar_dense", "equal", "nonzero", "masked_select", "_unique2", "unique_dim", "bincount",
                   "repeat_interleave", "is_nonzero"}  # fmt: skip
@@ -171,13 +171,12 @@ def _move(
     if device is None or device == here:
         out = tensor.to(copy=copy, **wanted)
         return _tag(out) if here is GPU else out
-    if GPU not in (device, here) or "meta" in (device.type, here.type):
-        return tensor.to(device=CPU if device is GPU else device, copy=copy, **wanted)
-    _note(_kind_of_copy(tensor, non_blocking=non_blocking))
+    if "meta" not in (device.type, here.type):
+        _note(_kind_of_copy(tensor, non_blocking=non_blocking))
     storage = tensor.untyped_storage()
     storage._on_gpu = False  # the copy itself runs as one of the CPU
     try:
-        out = tensor.to(copy=True, **wanted)
+        out = tensor.to(CPU if device is GPU else device, copy=True, **wanted)
     finally:
         storage._on_gpu = here is GPU
     return _tag(out, value=device is GPU)
@@ -195,7 +194,8 @@ def _to(tensor: Tensor, *args: Any, **kwargs: Any) -> Tensor:
 def _numpy(tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
     if _on_gpu(tensor):
         raise TypeError(
-            "can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first."
+            "can't convert cuda:0 device type tensor to numpy. "
+            "Use Tensor.cpu() to copy the tensor to host memory first."
         )
     return tensor.numpy(*args, **kwargs)
 
@@ -295,6 +295,8 @@ def install() -> ExitStack:
     torch.cuda.is_bf16_supported = lambda including_emulation=True: True  # type: ignore[assignment]
     torch.cuda.Event = _Event  # type: ignore[misc, assignment]
     torch.nn.RNNBase.flatten_parameters = lambda self: None  # type: ignore[assignment, method-assign]  # cuDNN's alone
+    autocasts = torch.is_autocast_enabled
+    torch.is_autocast_enabled = lambda device="cuda": autocasts("cpu" if device == "cuda" else device)
     _rename_device(torch.amp.autocast_mode.autocast)
     _rename_device(torch.amp.GradScaler)
     run = threading.Thread.run
