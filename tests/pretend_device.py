@@ -293,6 +293,9 @@ def install() -> ExitStack:
     os.environ["ACCELERATE_TORCH_DEVICE"] = "cuda"
     torch.cuda.mem_get_info = lambda *args: (8 << 30, 16 << 30)  # type: ignore[assignment]
     torch.cuda.is_bf16_supported = lambda including_emulation=True: True  # type: ignore[assignment]
+    torch.cuda.init = lambda: None
+    torch.cuda.current_device = lambda: 0
+    torch.cuda.default_generators = (torch.Generator(),)  # type: ignore[assignment]
     torch.cuda.Event = _Event  # type: ignore[misc, assignment]
     torch.nn.RNNBase.flatten_parameters = lambda self: None  # type: ignore[assignment, method-assign]  # cuDNN's alone
     autocasts = torch.is_autocast_enabled

@@ -117,7 +117,7 @@ def test_every_pass_has_each_item_once_in_a_new_order_and_copies_take_turns(vari
     assert passes[0].tolist() != passes[1].tolist()
     for batch, copy in ((batches[0], features.copies[0]), (batches[3], features.copies[1])):
         assert torch.equal(batch.inputs.cpu(), copy.inputs[batch.index])
-        assert torch.equal(batch.targets, copy.targets[batch.index])
+        assert torch.equal(batch.targets.cpu(), copy.targets[batch.index])
 
 
 def test_validation_batches_come_in_order(varied: DataBunch, model: Grouped) -> None:

@@ -157,7 +157,7 @@ def _in_rows(batches: list[Batch], outputs: list[Tensor], count: int) -> Feature
         torch.cat(outputs)[order],
         take(join([move(batch.targets, cpu) for batch in batches]), order),
         known,
-        torch.cat(geometries).cpu()[order] if geometries else None,
+        torch.cat(geometries)[order] if geometries else None,
     )
 
 

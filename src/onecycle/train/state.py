@@ -27,6 +27,7 @@ from onecycle.train.layer_groups import fine_tuning_of, layer_groups, trained_la
 from onecycle.train.loss_scaling import LossScaler
 from onecycle.train.lr_curve import LRFinderResult
 from onecycle.train.options import TrainOptions
+from onecycle.train.randomness import seeded_generators
 from onecycle.train.schedule import Schedule
 
 
@@ -160,8 +161,7 @@ class TrainState:
     @contextmanager
     def randomness(self, *numbers: int) -> Iterator[None]:
         """Make everything random depend on the seed and `numbers` alone, and leave the user's generators alone."""
-        with torch.random.fork_rng():
-            torch.manual_seed(seeded(self.seed, *numbers).initial_seed())
+        with seeded_generators(self.device, seeded(self.seed, *numbers).initial_seed()):
             yield
 
     # --- weights ---
