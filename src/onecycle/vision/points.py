@@ -66,11 +66,12 @@ class Points(SpatialTarget):
     def transform(self, encoded: Tensor, matrices: Tensor, size: tuple[int, int]) -> Tensor:
         """Return the points, (batch, points, 2), after augmentation; pairs are swapped in mirrored images."""
         # The matrices map output to input positions; points move in the opposite direction.
-        inverse = torch.linalg.inv(matrices)
+        inverse = torch.linalg.inv_ex(matrices).inverse  # to check for singular ones, a GPU would wait
         homogeneous = torch.cat([encoded, torch.ones_like(encoded[..., :1])], dim=-1) @ inverse.transpose(1, 2)
         moved = homogeneous[..., :2] / homogeneous[..., 2:]
-        mirrored = torch.linalg.det(matrices[:, :2, :2]) < 0
-        return torch.where(mirrored[:, None, None], moved[:, self._mirrored_order()], moved)
+        mirrored = matrices[:, 0, 0] * matrices[:, 1, 1] < matrices[:, 0, 1] * matrices[:, 1, 0]
+        swapped = torch.stack([moved[:, number] for number in self._mirrored_order()], dim=1)
+        return torch.where(mirrored[:, None, None], swapped, moved)
 
     def _mirrored_order(self) -> list[int]:
         order = list(range(len(self.classes)))
