@@ -166,6 +166,31 @@ def test_iterating_is_the_first_epoch(dataset: Dataset) -> None:
     assert_same(list(loader), list(loader.epoch(0)))
 
 
+@pytest.mark.parametrize("how", [{}, {"workers": 1}, {"cache": Cache((8, 8, 3))}, {"contiguous": True}])
+@pytest.mark.parametrize("start", [0, 1, 2, 3])
+def test_an_epoch_may_start_at_any_batch(dataset: Dataset, how: dict[str, Any], start: int) -> None:
+    loader = DataLoader(dataset, batch_size=4, shuffle=True, **how)
+    whole = list(loader.epoch(1))
+    assert len(whole) == 3
+    if start < 3:
+        assert_same(list(loader.epoch(1, start=start)), whole[start:])
+    else:
+        assert list(loader.epoch(1, start=start)) == []
+
+
+def test_the_batches_before_the_start_are_not_read(with_a_bad_one: Dataset) -> None:
+    """The third item, which cannot be read, is the third batch."""
+    loader = DataLoader(with_a_bad_one, batch_size=1)
+    assert [batch.index.tolist() for batch in loader.epoch(0, start=3)] == [[3]]
+
+
+def test_every_process_may_start_at_any_batch(dataset: Dataset) -> None:
+    loader = DataLoader(dataset, batch_size=2, shuffle=True)
+    for rank in range(2):
+        whole = list(loader.epoch(1, rank=rank, world=2))
+        assert_same(list(loader.epoch(1, rank=rank, world=2, start=2)), whole[2:])
+
+
 def test_a_spawned_worker_gives_the_same_batches_as_none(dataset: Dataset) -> None:
     """Everything that travels can be pickled, and one worker serves several epochs."""
     options: dict[str, Any] = {"batch_size": 5, "shuffle": True}

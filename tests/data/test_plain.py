@@ -107,6 +107,15 @@ def test_the_sampler_of_several_processes_gets_the_epoch() -> None:
     assert sampler.epoch == 3
 
 
+@pytest.mark.parametrize("start", [0, 1, 3, 4])
+def test_an_epoch_may_start_at_any_batch(start: int) -> None:
+    loader = LoaderBunch(torch_loader(8), batches(8, 32, 40), TARGET).train
+    whole, rest = list(loader.epoch(0)), list(loader.epoch(0, start=start))
+    assert [batch.index.tolist() for batch in rest] == [batch.index.tolist() for batch in whole[start:]]
+    assert all(torch.equal(one.inputs, other.inputs) for one, other in zip(rest, whole[start:], strict=True))
+    assert len(loader.dataset) == 32
+
+
 def test_a_bunch_of_loaders_knows_what_it_can() -> None:
     bunch = LoaderBunch(torch_loader(6), torch_loader(8, 32, 40), TARGET)
     assert (bunch.batch_size, bunch.classes, bunch.test, bunch.random_access) == (6, TARGET.classes, None, False)

@@ -97,15 +97,16 @@ class DataLoader:
             return torch.multinomial(self.weights, count, replacement=True, generator=generator)
         return torch.randperm(count, generator=generator)
 
-    def epoch(self, number: int, *, rank: int = 0, world: int = 1) -> Iterator[Batch]:
+    def epoch(self, number: int, *, rank: int = 0, world: int = 1, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of epoch `number`.
 
         Args:
             number: Which epoch; each has its own order.
             rank: Which of `world` processes this is; each gets an equal share, rounded up by repeating items.
             world: How many processes train together.
+            start: The first batch to yield, counted as in `plan`; those before it are not read.
         """
-        for batch in self._batches(self.plan(number, rank=rank, world=world)):
+        for batch in self._batches(self.plan(number, rank=rank, world=world)[start:]):
             if batch.bad and self.on_bad_item == "raise":
                 raise batch.bad[0].error
             self._note(batch.bad)

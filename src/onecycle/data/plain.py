@@ -170,16 +170,17 @@ class PlainLoader:
         """Return the row numbers of the first batch; more is not known before an epoch is read."""
         return torch.arange(self.batch_size)
 
-    def epoch(self, number: int, *, rank: int = 0, world: int = 1) -> Iterator[Batch]:
-        """Yield the batches of an epoch."""
+    def epoch(self, number: int, *, rank: int = 0, world: int = 1, start: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch from batch `start` on; those before it are read, and dropped."""
         set_epoch = getattr(getattr(self.loader, "sampler", None), "set_epoch", None)
         if callable(set_epoch):
             set_epoch(number)
         count = 0
-        for pair in self.loader:
+        for batch_number, pair in enumerate(self.loader):
             inputs, targets = self._pair(pair)
             size = num_items(targets)
-            yield Batch(inputs, targets, torch.arange(count, count + size))
+            if batch_number >= start:
+                yield Batch(inputs, targets, torch.arange(count, count + size))
             count += size
         self.dataset.count = count
 
