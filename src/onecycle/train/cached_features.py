@@ -7,7 +7,7 @@ than one epoch is asked for, of augmented copies too: never more passes of the b
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,7 +79,7 @@ class Features:
     known: Tensor
     geometries: Tensor | None
 
-    def batches(self, plan: list[Tensor]) -> Iterator[Batch]:
+    def batches(self, plan: Sequence[Tensor]) -> Iterator[Batch]:
         """Yield the known rows of each batch of `plan`."""
         for rows in plan:
             there = rows[self.known[rows]]
