@@ -30,6 +30,7 @@ class Plan(Sequence[Tensor], ABC):
         world: How many processes share the batches.
 
     Example:
+        >>> from onecycle.data.order import InOrder
         >>> plan = Chunks(InOrder(5), 2)
         >>> len(plan), plan[1], len(plan[1:])
         (3, tensor([2, 3]), 2)

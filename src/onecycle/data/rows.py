@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from onecycle.data.tables import missing_column
 
@@ -35,6 +38,14 @@ class Rows:
         """Return every item's name; for files, the path relative to the root with forward slashes."""
         return list(self.table[ITEM].to_pylist())
 
+    def names_at(self, places: NDArray[np.int64]) -> list[str]:
+        """Return the names of some items."""
+        return [self.table[ITEM][place].as_py() for place in places.tolist()]
+
+    def folders(self) -> pa.ChunkedArray:
+        """Return the part of every item's name up to its last slash, dictionary-encoded."""
+        return folders(self.table[ITEM])
+
     def locate(self, name: str) -> str:
         """Return what the modality reads for the item called `name`."""
         # Not by pathlib, which puts the parts of every path into Python's table of names: workers grew by 4 to 7 MB.
@@ -46,9 +57,15 @@ class Rows:
 
     def take(self, indices: Any) -> Rows:
         """Return only the rows at `indices`."""
-        return Rows(self.table.take(pa.array(indices)), self.root)
+        places = np.asarray(indices, np.int64)
+        if len(places) and (np.diff(places) > 0).all():
+            # Arrow would join the chunks of a column first, which more than 2 GB of text do not survive.
+            chosen = np.zeros(len(self), bool)
+            chosen[places] = True
+            return Rows(self.table.filter(pa.array(chosen)), self.root)
+        return Rows(self.table.take(pa.array(places)), self.root)
 
-    def with_labels(self, labels: pa.Array) -> Rows:
+    def with_labels(self, labels: pa.ChunkedArray) -> Rows:
         """Return the rows with a column of labels."""
         return Rows(self.table.append_column(LABEL, labels), self.root)
 
@@ -62,3 +79,8 @@ class Rows:
         if name not in known:
             raise missing_column(name, known)
         return self.table[name]
+
+
+def folders(names: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the part of every name up to its last slash, dictionary-encoded."""
+    return pc.replace_substring_regex(names, "[^/]*$", "").dictionary_encode()
