@@ -220,7 +220,7 @@ def test_predictions_are_in_the_order_of_the_items(bunch: DataBunch) -> None:
         dataset = bunch.loader(split).dataset
         table = learner.predict_all(split).table
         assert table["item"].to_pylist() == dataset.rows.names()
-        assert table["label"].to_pylist() == dataset.labels()
+        assert table["label"].to_pylist() == list(dataset.labels() or ())
         lengths = torch.tensor([len(dataset.item(row)) for row in range(len(dataset))]) * 0.1
         assert table["p(bad)"].to_pylist() == pytest.approx((2 * lengths).sigmoid().tolist(), rel=1e-4)
     new = TextList.from_texts(["a", "a film a plot a scene", "a film"])

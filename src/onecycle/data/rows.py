@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+import tempfile
+import weakref
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
+from multiprocessing.context import get_spawning_popen
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +22,9 @@ from onecycle.data.tables import missing_column
 # The columns that onecycle adds; '#' keeps them apart from any column of the user's. Where there is a column of
 # contents, the modality reads those, and the item is only a name.
 ITEM, LABEL, CONTENT = "#item", "#label", "#content"
+
+# Rows of fewer bytes are copied to a process that is spawned; more lie in a file that all processes map into memory.
+LEAST_SHARED = 2**22
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,21 @@ class Rows:
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if get_spawning_popen() is None or self.table.nbytes < LEAST_SHARED:
+            return Rows, (self.table, self.root)
+        return _mapped, (self._file, self.root)
+
+    @cached_property
+    def _file(self) -> str:
+        """The rows as a temporary file, which goes when they do."""
+        handle, path = tempfile.mkstemp(prefix="onecycle-rows-", suffix=".arrow")
+        table = self.table.unify_dictionaries()  # a file holds one dictionary a column
+        with os.fdopen(handle, "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table)
+        weakref.finalize(self, _remove, path, os.getpid())
+        return path
 
     def names(self) -> list[str]:
         """Return every item's name; for files, the path relative to the root with forward slashes."""
@@ -79,6 +102,16 @@ class Rows:
         if name not in known:
             raise missing_column(name, known)
         return self.table[name]
+
+
+def _mapped(path: str, root: Path | None) -> Rows:
+    return Rows(pa.ipc.open_file(pa.memory_map(path)).read_all(), root)
+
+
+def _remove(path: str, process: int) -> None:
+    if os.getpid() == process:  # a worker that was forked ends without taking the file from the others
+        with suppress(OSError):
+            os.unlink(path)
 
 
 def folders(names: pa.ChunkedArray) -> pa.ChunkedArray:
