@@ -85,11 +85,11 @@ class ItemList(ABC, Generic[SplitT]):
             train: Folders to train on; None takes all that is neither `valid` nor `test`.
             test: Folders of the test set, if any.
         """
-        return self._apply(split.by_folder(self.items.names(), train, valid, test))
+        return self._apply(split.by_folder(self.items.table[ITEM], train, valid, test))
 
     def split_by_column(self, column: str = "is_valid", *, valid: object = True, test: object = None) -> SplitT:
         """Split by a column: rows equal to `valid` are held back, rows equal to `test` (if given) are the test set."""
-        return self._apply(split.by_value(self.items.column(column).to_pylist(), column, valid, test))
+        return self._apply(split.by_value(self.items.column(column), column, valid, test))
 
     def split_from_file(self, path: str | Path) -> SplitT:
         """Hold back the items that a text file names, a line each: relative path, file name, or name without suffix."""

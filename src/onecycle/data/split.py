@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from onecycle.data.labels import distinct
+from onecycle.data.rows import folders as folders_of
 from onecycle.data.tables import slices
 from onecycle.errors import DataError, some, suggest
 
@@ -49,14 +50,15 @@ def at_random(count: int, valid: float, seed: int, strata: Values | None = None)
 
 
 def by_folder(
-    names: Sequence[str],
+    names: Values,
     train: str | Sequence[str] | None,
     valid: str | Sequence[str],
     test: str | Sequence[str] | None,
 ) -> Split:
     """Split by the names of the folders on each item's path."""
     wanted = {"train": _names(train), "valid": _names(valid), "test": _names(test)}
-    parents = [frozenset(PurePosixPath(name).parts[:-1]) for name in names]
+    rows, paths = distinct(folders_of(_column(names)))
+    parents = [frozenset(PurePosixPath(path or "").parts) for path in paths]
     seen = frozenset[str]().union(*parents)
     for name, folders in wanted.items():
         for folder in sorted(folders - seen):
@@ -65,27 +67,28 @@ def by_folder(
                 f"one of the folders on the items' paths: {some(sorted(seen), 12) or 'there are none'}.",
                 f"name an existing folder, or use split_random().{suggest(folder, seen)}",
             )
-    held = {name: np.array([bool(folders & on_path) for on_path in parents]) for name, folders in wanted.items()}
+    held = {name: np.array([bool(folders & on_path) for on_path in parents])[rows] for name, folders in wanted.items()}
     both = held["valid"] & held["test"] | held["valid"] & held["train"] | held["test"] & held["train"]
     if both.any():
         raise DataError(
-            f"{int(both.sum()):,} items are in folders of two splits, such as {names[int(both.argmax())]}.",
+            f"{int(both.sum()):,} items are in folders of two splits, such as {_column(names)[int(both.argmax())]}.",
             "folders that do not contain each other.",
             "name the folders so that every item is in one split.",
         )
     train_rows = held["train"] if wanted["train"] else ~(held["valid"] | held["test"])
     return _checked(
-        Split(*(np.flatnonzero(rows) for rows in (train_rows, held["valid"], held["test"]))),
+        Split(*(np.flatnonzero(chosen) for chosen in (train_rows, held["valid"], held["test"]))),
         "split_by_folder",
     )
 
 
-def by_value(values: Sequence[object], column: str, valid: object, test: object) -> Split:
+def by_value(values: Values, column: str, valid: object, test: object) -> Split:
     """Split by equality with a value; text and typed values compare as equal ("True", "true" and "1" equal True)."""
-    texts = [_plain(value) for value in values]
-    is_valid = np.array([text == _plain(valid) for text in texts])
-    is_test = np.array([test is not None and text == _plain(test) for text in texts])
-    cause = f"column {column!r} == {valid!r}; the column holds {some(sorted(set(texts)))}"
+    rows, found = distinct(_column(values))
+    texts = np.array([_plain(value) for value in found])
+    is_valid = (texts == _plain(valid))[rows]
+    is_test = (texts == _plain(test))[rows] & (test is not None)
+    cause = f"column {column!r} == {valid!r}; the column holds {some(np.unique(texts[np.unique(rows)]))}"
     return _checked(Split(*(np.flatnonzero(r) for r in (~is_valid & ~is_test, is_valid, is_test))), cause)
 
 
@@ -167,12 +170,17 @@ def by_group(groups: Values, valid: float, seed: int) -> Split:
 
 def _members(values: Values) -> tuple[Indices, int]:
     """Return the number of each value's text among the sorted distinct texts, and how many those are."""
-    column = values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([[str(value) for value in values]])
-    numbers, texts = distinct(column)
+    numbers, texts = distinct(_column(values))
     present = np.unique(numbers)
     ordered, places = np.unique([str(texts[number]) for number in present], return_inverse=True)
     members: Indices = places[np.searchsorted(present, numbers)]
     return members, len(ordered)
+
+
+def _column(values: Values) -> pa.ChunkedArray:
+    if isinstance(values, pa.ChunkedArray):
+        return values
+    return pa.chunked_array([pa.array([str(value) for value in values], pa.string())])
 
 
 def _names(names: str | Sequence[str] | None) -> frozenset[str]:

@@ -18,6 +18,7 @@ from onecycle.data.tables import slices
 from onecycle.errors import DataError, some, suggest
 from onecycle.vision.decode import is_image
 
+JOINED = 2**30
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp"})
 
 
@@ -176,7 +177,9 @@ def _by_folder(names: pa.ChunkedArray) -> Iterator[tuple[str, NDArray[np.int64],
     folders = folders_of(names).combine_chunks()
     codes = folders.indices.to_numpy()
     order = np.argsort(codes, kind="stable")
-    grouped, start = names.take(pa.array(order)), 0
+    # Arrow joins the chunks, and a column of more than 2 GB cannot be one without wider offsets.
+    joined = names.cast(pa.large_string()) if names.nbytes > JOINED else names
+    grouped, start = joined.take(pa.array(order)), 0
     for folder, count in zip(folders.dictionary.to_pylist(), np.bincount(codes).tolist(), strict=True):
         yield folder, order[start : start + count], grouped.slice(start, count).to_pylist()
         start += count
