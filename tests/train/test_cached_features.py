@@ -60,7 +60,7 @@ def test_the_plain_copy_is_what_the_body_returns(varied: DataBunch, backbone: st
     torch.testing.assert_close(features.valid.inputs, by_hand(body, varied.valid.dataset, varied), rtol=1e-3, atol=1e-3)
     labels = varied.train.dataset.labels()
     assert labels is not None
-    assert [varied.classes[number] for number in features.copies[0].targets] == labels
+    assert [varied.classes[number] for number in features.copies[0].targets] == list(labels)
     assert features.copies[0].known.all()
 
 
