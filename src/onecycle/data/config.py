@@ -34,7 +34,7 @@ def check_fields(value: Any) -> None:
         >>> from onecycle.data.categories import Category
         >>> check_fields(Category(("cat", "dog")))
     """
-    hints = _hints(type(value)) if is_dataclass(value) else {}
+    hints = _hints(type(value)) if is_dataclass(value) and not isinstance(value, type) else {}
     for field in fields(value) if hints else ():
         if not _fits(getattr(value, field.name), hints[field.name]):
             raise DataError(

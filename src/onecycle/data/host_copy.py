@@ -21,7 +21,7 @@ class HostCopy:
     def __init__(self, tensor: Tensor) -> None:
         asynchronous = tensor.device.type == "cuda"  # elsewhere nothing says when the copy is complete
         self._copy = tensor.detach().to("cpu", non_blocking=asynchronous)
-        self._done = torch.cuda.Event() if asynchronous else None
+        self._done = torch.cuda.Event() if asynchronous else None  # type: ignore[no-untyped-call]
         if self._done is not None:
             self._done.record()
 

@@ -50,7 +50,8 @@ class Mixup:
 def blend(values: Tensor, order: Tensor, share: Tensor) -> Tensor:
     """Return each row blended with the one that `order` names, in the proportion `share` to `1 - share`."""
     weight = move(share, values.device).view(-1, *[1] * (values.ndim - 1))
-    return values * weight + values[move(order, values.device)] * (1 - weight)
+    blended: Tensor = values * weight + values[move(order, values.device)] * (1 - weight)
+    return blended
 
 
 def draw_shares(alpha: float, count: int, generator: torch.Generator) -> Tensor:
