@@ -17,6 +17,7 @@ from torch.utils.data import Dataset as TorchDataset
 from onecycle.data.batch import BadItem, Batch, Sample
 from onecycle.data.cache import Cache
 from onecycle.data.dataset import Dataset
+from onecycle.data.main_guard import check_main_guard
 from onecycle.data.seeding import seeded
 from onecycle.errors import DataError
 
@@ -133,6 +134,7 @@ class DataLoader:
             return (self.dataset.collate([self.dataset.fetch(i) for i in rows.tolist()]) for rows in batches)
         self._plan.batches = batches
         if self._torch_loader is None:
+            check_main_guard()
             self._torch_loader = TorchLoader(
                 _Fetching(self.dataset),
                 batch_sampler=self._plan,

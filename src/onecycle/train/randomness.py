@@ -36,7 +36,7 @@ def seeded_generators(device: torch.device, seed: int) -> Iterator[None]:
 def _generators_of(device: torch.device) -> list[torch.Generator]:
     """Return the default generators of an accelerator."""
     if device.type == "cuda":
-        torch.cuda.init()
+        torch.cuda.init()  # type: ignore[no-untyped-call]
         index = torch.cuda.current_device() if device.index is None else device.index
         return [torch.cuda.default_generators[index]]
     if device.type == "mps":
