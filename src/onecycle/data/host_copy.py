@@ -12,7 +12,7 @@ class HostCopy:
     `float(tensor)` waits for all that the device has been given to do, this waits for the tensor alone.
 
     Args:
-        tensor: On any device; it may change once the copy is asked for.
+        tensor: On any device. On the CPU it is itself the copy.
     Example:
         >>> HostCopy(torch.tensor([1.0, 2.0])).wait()
         tensor([1., 2.])
