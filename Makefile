@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo test test-device check bench clean
 
 # One stamp a set of extras: reinstalled when pyproject.toml changes.
 $(VENV)/.installed: pyproject.toml
@@ -24,6 +24,11 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest --numprocesses auto
+
+# On a CUDA device that is pretended on the CPU: raises wherever tensors of two devices meet.
+test-device: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest --numprocesses auto --device pretend tests/test_pretend_device.py tests/losses tests/metrics \
+		tests/inference tests/train tests/vision tests/text tests/ship tests/test_open_parts.py
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """How cost grows with items, image size, batch size and workers. argv: [most items, ten million [part ...]].
 
-With parts, of "items", "size", "batch" and "workers", only those run, and replace their own in results/growth.json.
+With parts, of "items", "stages", "size", "batch" and "workers", only those run, and replace their own in
+results/growth.json.
 
 Items are rows of a CSV of names and labels. All names are different and all files are there, but 1,000 small photos
 serve them all, through links to their folder. Every measurement has a process of its own. Budget: ten million items are
@@ -12,6 +13,9 @@ built in 30 s and 2 GB, and no worker grows over an epoch.
   and these cost nothing until one of the two writes to them: a look at a Python object does, by its references count.
   It is taken after the first batch and at each fifth of an epoch, or of 500 batches of 64 where an epoch has more (of
   2,000 at ten million). Growth is counted from the first fifth on, when a worker has made its buffers, and also in all.
+
+- Stages: seconds of each, and the most memory held until its end, up to a hundred million items labelled by folder.
+  The first batch is drawn with balance="sampling"; another is read by a spawned worker.
 
 fastai runs beside us, and its series ends where a build takes over 30 s or 6 GB.
 """
@@ -140,6 +144,38 @@ def workers_mb() -> list[dict[str, float]]:
     return [{"uss": one.uss / 2**20, "pss": one.pss / 2**20} for one in held if one.uss]
 
 
+# Stages: what one process measures.
+
+
+def stages(rows: Path) -> dict[str, Any]:
+    """Go through all stages of the data block; return seconds and megabytes of each, and of a spawned worker."""
+    import onecycle as oc
+    from onecycle.data.loader import DataLoader
+
+    found, report = oc.ImageList, {"libraries": {"mb": peak_mb()}}
+
+    def timed(name: str, stage: Callable[[], Any]) -> Any:
+        start = time.perf_counter()
+        result = stage()
+        report[name] = {"seconds": time.perf_counter() - start, "mb": peak_mb()}
+        return result
+
+    items = timed("from_csv", lambda: found.from_csv(rows))
+    split = timed("split_random", lambda: items.split_random(0.2))
+    labelled = timed("label_from_folder", split.label_from_folder).transform(PIXELS, augment=oc.augment.none())
+    options = {"workers": WORKERS, "cache": None, "balance": "sampling"}
+    bunch = timed("databunch", lambda: labelled.databunch(BATCH, **options))
+    batches = bunch.train.epoch(0)
+    timed("first batch", lambda: next(batches))
+    last = len(bunch.train) - 2
+    timed("a late batch", lambda: next(bunch.train.epoch(1, start=last)))
+    context = {"workers": 1, "multiprocessing_context": "spawn"}
+    spawned = DataLoader(bunch.train.dataset, batch_size=BATCH, **context).epoch(0)
+    timed("first batch, spawned", lambda: next(spawned))
+    report["spawned worker"] = {"mb": max(one["uss"] for one in workers_mb())}
+    return report
+
+
 # Work: what one process measures.
 
 
@@ -265,6 +301,20 @@ def measure_items(most: int) -> dict[str, Any]:
     return {side: {count: {**summary(runs), "runs": runs} for count, runs in found[side].items()} for side in SIDES}
 
 
+def measure_stages(most: int) -> dict[str, Any]:
+    """Measure the stages at every power of ten from a hundred thousand, once."""
+    folder = Path(tempfile.mkdtemp())
+    write_photos(folder / "photos")
+    found: dict[str, Any] = {}
+    for count in [10**power for power in range(5, 10) if 10**power <= most]:
+        rows = write_rows(folder, count)
+        found[str(count)] = run("growth.py", "stages", rows)
+        print(count, found[str(count)], flush=True)
+        rows.unlink()
+    shutil.rmtree(folder)
+    return found
+
+
 def stopped(found: dict[int, list[dict[str, Any]]]) -> bool:
     return any("stopped" in one for runs in found.values() for one in runs)
 
@@ -320,9 +370,9 @@ def say(what: str, one: dict[str, Any]) -> None:
 
 
 def main(most: int = 10_000_000, *parts: str) -> dict[str, Any]:
-    parts = parts or ("items", *WORK)
+    parts = parts or ("items", "stages", *WORK)
     held = RESULTS / "growth.json"
-    found = json.loads(held.read_text()) if held.is_file() and set(parts) < {"items", *WORK} else {}
+    found = json.loads(held.read_text()) if held.is_file() and set(parts) < {"items", "stages", *WORK} else {}
     result = {
         "budget": {"items": 10_000_000, **BUDGET},
         "limits_of_a_build": {"seconds": MOST_SECONDS, "mb": MOST_MB},
@@ -334,6 +384,7 @@ def main(most: int = 10_000_000, *parts: str) -> dict[str, Any]:
         },
         "work_setting": {"backbone": BACKBONE, "photos": PHOTOS, **DEFAULTS},
         "items": measure_items(most) if "items" in parts else found.get("items", {}),
+        "stages": measure_stages(10 * most) if "stages" in parts else found.get("stages", {}),
         "work": {**found.get("work", {}), **measure_work([what for what in WORK if what in parts])},
     }
     save("growth", result)
@@ -411,6 +462,8 @@ def column(rows: Iterable[dict[str, Any]], key: str) -> list[float]:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["items"]:
         print(json.dumps(items(sys.argv[2], Path(sys.argv[3]))))
+    elif sys.argv[1:2] == ["stages"]:
+        print(json.dumps(stages(Path(sys.argv[2]))))
     elif sys.argv[1:2] == ["work"]:
         print(json.dumps(work(sys.argv[2], Path(sys.argv[3]), *map(int, sys.argv[4:]))))
     elif sys.argv[1:2] == ["draw"]:

@@ -112,6 +112,21 @@ def growth(found: Found) -> list[str]:
     return lines
 
 
+def growth_stages(found: Found) -> list[str]:
+    """Seconds of each stage of the data block, and the most memory held until its end."""
+    counts = found["growth"]["stages"]
+    lines = ["| stage | " + " | ".join(f"{int(count):,} items" for count in counts) + " |"]
+    lines.append("|---|" + "---|" * len(counts))
+    for stage in [key for key, held in next(iter(counts.values())).items() if isinstance(held, dict)]:
+        cells = []
+        for one in counts.values():
+            held = one[stage]
+            seconds = f"{held['seconds']:.2f} s, " if "seconds" in held else ""
+            cells.append(f"{seconds}{held['mb']:,.0f} MB")
+        lines.append(f"| {stage} | {' | '.join(cells)} |")
+    return lines
+
+
 def inference(found: Found) -> list[str]:
     """Latency and throughput of a loaded model."""
     lines = ["| one image, or batches of 32 | 128 px, 1 thread | 2 threads | 224 px, 1 thread | 2 threads |"]
@@ -233,6 +248,7 @@ TABLES = {
     "races": races,
     "rates": lambda found: rates.rows(found["rates"]),
     "growth": growth,
+    "growth_stages": growth_stages,
     "inference": inference,
     "startup": startup,
     "decoding": decoding,

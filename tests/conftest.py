@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may reach for the hub
+os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")  # references are computed with all digits of fp32
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # models this small lose more by waiting for threads than they gain
 
 import hypothesis
@@ -15,12 +16,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import pretend_device
 from noisy_photos import COLOURS, draw
 from onecycle import registry
 
 # The same examples every time; new ones are looked for with `pytest --hypothesis-profile=default`.
 hypothesis.settings.register_profile("same", derandomize=True)
 hypothesis.settings.load_profile("same")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--device", choices=["pretend"], help="pretend runs all on a CUDA device that is pretended")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--device") == "pretend":
+        config.add_cleanup(pretend_device.install().close)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -128,15 +128,15 @@ class Record(oc.Callback):
 
 
 def weights_of(learner: Learner, prefix: str = "") -> dict[str, Tensor]:
-    """A copy of the weights and statistics whose names start with `prefix`."""
-    return {name: tensor for name, tensor in learner.copy_weights().items() if name.startswith(prefix)}
+    """A copy on the CPU of the weights and statistics whose names start with `prefix`."""
+    return {name: tensor.cpu() for name, tensor in learner.copy_weights().items() if name.startswith(prefix)}
 
 
 def assert_same(first: dict[str, Tensor], second: dict[str, Tensor]) -> None:
     """Bit for bit."""
     assert first.keys() == second.keys()
-    assert [name for name in first if not torch.equal(first[name], second[name])] == []
+    assert [name for name in first if not torch.equal(first[name].cpu(), second[name].cpu())] == []
 
 
 def assert_differ(first: dict[str, Tensor], second: dict[str, Tensor]) -> None:
-    assert any(not torch.equal(first[name], second[name]) for name in first)
+    assert any(not torch.equal(first[name].cpu(), second[name].cpu()) for name in first)

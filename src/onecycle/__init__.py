@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from onecycle.errors import OnecycleError as OnecycleError
     from onecycle.errors import StopTraining as StopTraining
     from onecycle.errors import TrainingError as TrainingError
+    from onecycle.errors import WorkerError as WorkerError
     from onecycle.inference.predictions import Prediction as Prediction
     from onecycle.inference.predictions import Predictions as Predictions
     from onecycle.recipes.task import fine_tune as fine_tune
@@ -107,6 +108,7 @@ _HOMES = {
     "Track": "onecycle.train.loggers",
     "TrainOptions": "onecycle.train.options",
     "TrainingError": "onecycle.errors",
+    "WorkerError": "onecycle.errors",
     "attribute": "onecycle.text.attribution",
     "augment": "onecycle.vision.augment",
     "biwi": "onecycle.vision.biwi",

@@ -39,6 +39,10 @@ class TrainingError(OnecycleError, RuntimeError):
     """Training cannot go on; the learner holds the last good weights."""
 
 
+class WorkerError(OnecycleError, RuntimeError):
+    """A process that reads items died, or reading failed in it; the next call starts new processes."""
+
+
 class StopTraining(Exception):  # noqa: N818  it is a signal, not an error
     """Raise this in a callback to end training now; the reason is kept in the history."""
 

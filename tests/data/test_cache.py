@@ -1,10 +1,12 @@
 """A cache changes how long reading takes, and nothing else."""
 
+import errno
+import fcntl
+import multiprocessing
 import os
 import re
-import shutil
+import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -19,7 +21,7 @@ from onecycle.data.bunch import DataBunch
 from onecycle.data.cache import Cache, cache_for
 from onecycle.data.categories import Category
 from onecycle.data.dataset import Dataset
-from onecycle.data.rows import ITEM, LABEL, Rows
+from onecycle.data.rows import CONTENT, ITEM, LABEL, Rows
 from onecycle.errors import DataError
 from onecycle.vision.images import Images
 
@@ -94,21 +96,16 @@ def test_inputs_without_geometry_stay_without_one(tmp_path: Path, home: Path, on
         assert (batch.geometries, batch.targets.tolist()) == (None, [0, 1, 0, 1])
 
 
-def test_the_mark_of_a_finished_file_is_never_seen_half_written(
-    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Another run may look at any time, and a run may end at any time."""
-
-    def interrupted(tensors: Any, path: Path) -> None:
-        path.write_bytes(b"half of it")
+def test_a_writer_that_ends_early_leaves_nothing(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(tensors: Any) -> None:
         raise KeyboardInterrupt
 
     dataset = dataset_of(tmp_path / "images")
     with monkeypatch.context() as patch:
-        patch.setattr(safetensors.torch, "save_file", interrupted)
+        patch.setattr(safetensors.torch, "save", interrupted)
         with pytest.raises(KeyboardInterrupt):
             Cache((8, 8, 3), home).full(dataset)
-    assert list(home.glob("*.geometries")) == []
+    assert list(home.iterdir()) == []
     assert Cache((8, 8, 3), home).full(dataset).targets.tolist() == [0, 1, 0, 1]
 
 
@@ -148,14 +145,162 @@ def test_another_shape_is_another_file(photos: Path, home: Path) -> None:
     assert torch.equal(plain.inputs, next(bunch_of(photos, None, oc.augment.none()).train.epoch(0)).inputs)
 
 
-def test_a_file_that_was_not_finished_is_read_anew(tmp_path: Path, home: Path) -> None:
+def flip(file: Path, place: int) -> None:
+    content = bytearray(file.read_bytes())
+    content[place] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda file: flip(file, 5),
+        lambda file: flip(file, 4 * 8 * 8 * 3 - 1),
+        lambda file: file.write_bytes(bytes(file.stat().st_size)),
+        lambda file: file.write_bytes(bytes(4 * 8 * 8 * 3) + file.read_bytes()[4 * 8 * 8 * 3 :]),
+        lambda file: file.write_bytes(file.read_bytes()[: file.stat().st_size // 3]),
+        lambda file: file.write_bytes(file.read_bytes()[:-1]),
+        lambda file: file.write_bytes(file.read_bytes() + b"x"),
+        lambda file: flip(file, 4 * 8 * 8 * 3 + 3),
+        lambda file: flip(file, -60),
+        lambda file: flip(file, -1),
+        lambda file: file.write_bytes(b""),
+    ],
+    ids=[
+        "a flipped byte", "the last pixel", "zeros", "black images", "cut to a third", "a byte too few",
+        "a byte too many", "geometries", "checksums", "the end", "empty",
+    ],
+)  # fmt: skip
+def test_a_damaged_file_is_told_and_read_anew(damage: Any, tmp_path: Path, home: Path) -> None:
+    """Seen: all of these were silently trained on."""
+    dataset = dataset_of(tmp_path / "images")
+    first = Cache((8, 8, 3), home).full(dataset)
+    good, geometries = first.inputs.clone(), first.geometries
+    (file,) = home.iterdir()
+    damage(file)
+    with pytest.warns(UserWarning, match=r"The cache .*\.cache is damaged \(.*\): all items are read again") as told:
+        batch = Cache((8, 8, 3), home).full(dataset).batch(torch.tensor([3, 0, 1, 2]))
+    assert len(told) == 1
+    assert torch.equal(batch.inputs, good[[3, 0, 1, 2]])
+    assert torch.equal(batch.geometries, geometries)
+    assert batch.targets.tolist() == [1, 0, 1, 0]
+    again = Cache((8, 8, 3), home).full(dataset).batch(torch.arange(4))  # what was damaged is replaced: no warning
+    assert torch.equal(again.inputs, good)
+
+
+def test_damage_that_is_met_within_inference_mode_is_replaced_by_what_can_train(tmp_path: Path, home: Path) -> None:
+    dataset = dataset_of(tmp_path / "images")
+    Cache((8, 8, 3), home).full(dataset)
+    flip(next(home.iterdir()), 5)
+    cache = Cache((8, 8, 3), home).full(dataset)
+    with torch.inference_mode(), pytest.warns(UserWarning, match="0.png has changed"):
+        cache.batch(torch.arange(4))
+    assert not cache.inputs.is_inference()
+
+
+def test_a_removed_file_is_written_again(tmp_path: Path, home: Path) -> None:
     dataset = dataset_of(tmp_path / "images")
     good = Cache((8, 8, 3), home).full(dataset).inputs.clone()
-    (finished,) = home.glob("*.geometries")
-    finished.unlink()
-    (file,) = home.glob("*.uint8")
-    file.write_bytes(bytes(file.stat().st_size))
+    next(home.iterdir()).unlink()
     assert torch.equal(Cache((8, 8, 3), home).full(dataset).inputs, good)
+    assert len(list(home.iterdir())) == 1
+
+
+def test_a_replaced_image_of_the_same_time_is_noticed(tmp_path: Path, home: Path) -> None:
+    """Seen: only the time was compared. Another file of the same size and time has another inode."""
+    dataset = dataset_of(tmp_path / "images")
+    path = tmp_path / "images" / "2.png"
+    state = path.stat()
+    before = Cache((8, 8, 3), home).full(dataset).inputs.clone()
+    content = path.read_bytes()
+    other = draw(tmp_path / "other.png", (0, 0, 200)) or tmp_path / "other.png"
+    replacement = other.read_bytes()
+    for data in (replacement, replacement[: len(content)].ljust(len(content), b"\0")):  # another size, then the same
+        other.write_bytes(data)
+        os.replace(other, path)
+        os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+        cache = Cache((8, 8, 3), home).full(dataset_of(tmp_path / "images"))
+        assert cache.bad or not torch.equal(cache.inputs[2], before[2])
+
+
+def test_another_data_set_of_the_same_relative_names_is_another_file(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen: the second run trained on the first one's images."""
+    tables = []
+    for folder, colour in (("one", (200, 0, 0)), ("two", (0, 0, 200))):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        for number in range(2):
+            draw(Path("images") / f"{number}.png", colour)
+            os.utime(Path("images") / f"{number}.png", ns=(1, 1))
+        rows = Rows(pa.table({ITEM: ["0.png", "1.png"], LABEL: ["a", "b"]}), Path("images"))
+        dataset = Dataset(rows, Images((8, 8)), Category(("a", "b")), training=False)
+        tables.append(Cache((8, 8, 3), home).full(dataset).inputs.float().mean((0, 1, 2)))
+    assert tables[0][0] > 150 > tables[0][2]
+    assert tables[1][2] > 150 > tables[1][0]
+
+
+class Repeated(Images):
+    """Images made of a text."""
+
+    def read(self, item: Any, *, training: bool) -> Reading:
+        return Reading(torch.full((8, 8, 3), len(item), dtype=torch.uint8))
+
+
+def test_contents_of_a_table_are_part_of_the_name(tmp_path: Path, home: Path) -> None:
+    for texts in (["a", "bb"], ["ccc", "bb"]):
+        rows = Rows(pa.table({ITEM: ["row 0", "row 1"], LABEL: ["a", "b"], CONTENT: texts}))
+        dataset = Dataset(rows, Repeated((8, 8)), Category(("a", "b")), training=False)
+        cache = Cache((8, 8, 3), home).full(dataset)
+        assert cache.inputs[:, 0, 0, 0].tolist() == [len(text) for text in texts]
+
+
+def test_two_ways_of_reading_are_two_files(tmp_path: Path, home: Path) -> None:
+    class Inverted(Images):
+        def read(self, item: Any, *, training: bool) -> Reading:
+            pixels, geometry = super().read(item, training=training)
+            return Reading(255 - torch.as_tensor(pixels), geometry)
+
+    dataset = dataset_of(tmp_path / "images")
+    plain = Cache((8, 8, 3), home).full(dataset).inputs
+    inverted = Dataset(dataset.rows, Inverted((8, 8)), dataset.target, training=False)
+    assert torch.equal(Cache((8, 8, 3), home).full(inverted).inputs, 255 - plain)
+
+
+def test_many_processes_fill_one_cache_once(tmp_path: Path, home: Path) -> None:
+    dataset = dataset_of(tmp_path / "images", 20)
+    context = multiprocessing.get_context("fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn")
+    results = context.Queue()
+    processes = [context.Process(target=fill, args=(dataset, home, results), daemon=True) for _ in range(4)]
+    for process in processes:
+        process.start()
+    found = [results.get(timeout=120) for _ in processes]
+    for process in processes:
+        process.join()
+    expected = Cache((8, 8, 3)).full(dataset).inputs
+    assert all(torch.equal(torch.tensor(inputs, dtype=torch.uint8), expected) for inputs, _ in found)
+    assert sum(read for _, read in found) == 20, "one reads, the others wait for it"
+    assert [path.suffix for path in home.iterdir()] == [".cache"]
+
+
+def fill(dataset: Dataset, home: Path, results: Any) -> None:
+    read, original = [], Dataset.fetch
+    Dataset.fetch = lambda self, index: (read.append(index), time.sleep(0.005), original(self, index))[2]
+    results.put((Cache((8, 8, 3), home).full(dataset).inputs.tolist(), len(read)))
+
+
+def test_what_a_killed_writer_left_is_removed(tmp_path: Path, home: Path) -> None:
+    """A part is locked while its writer lives."""
+    home.mkdir()
+    (home / "dead.part").write_bytes(b"half of it")
+    (home / "alive.part").touch()
+    with (home / "alive.part").open("r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        Cache((8, 8, 3), home).full(dataset_of(tmp_path / "images"))
+        assert sorted(path.suffix for path in home.iterdir()) == [".cache", ".part"]
+        assert (home / "alive.part").exists()
 
 
 def test_bad_items_are_tried_again_by_the_next_run(tmp_path: Path, home: Path) -> None:
@@ -166,7 +311,7 @@ def test_bad_items_are_tried_again_by_the_next_run(tmp_path: Path, home: Path) -
     batch = cache.batch(torch.arange(4))
     assert (batch.index.tolist(), [item.index for item in batch.bad]) == ([0, 2, 3], [1])
     assert batch.targets.tolist() == [0, 0, 1]
-    assert list(home.glob("*.geometries")) == []
+    assert list(home.iterdir()) == []
 
     (tmp_path / "images" / "1.png").write_bytes(good)
     assert Cache((8, 8, 3), home).full(dataset).batch(torch.arange(4)).bad == []
@@ -186,13 +331,42 @@ def test_no_room_to_write_is_an_error(tmp_path: Path) -> None:
         Cache((8, 8, 3), tmp_path / "file" / "cache").full(dataset_of(tmp_path / "images"))
 
 
-def test_a_full_disk_is_an_error_before_anything_is_written(
+def test_a_full_disk_is_an_error_before_anything_is_read(
     home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=10))
+    def full(handle: int, start: int, count: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    monkeypatch.setattr(Images, "read", lambda *args, **options: pytest.fail("an image was read"))
     with pytest.raises(DataError, match=r"Cannot keep 0 MB in .*No space left on device"):
         Cache((8, 8, 3), home).full(dataset_of(tmp_path / "images"))
     assert list(home.iterdir()) == []
+
+
+@pytest.mark.parametrize("way", ["allocated", "not supported", "no such call"])
+def test_the_space_is_taken_before_anything_is_read(
+    way: str, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fills later would end the process at a write to the mapped file."""
+
+    def refuse(handle: int, start: int, count: int) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    if way == "not supported":
+        monkeypatch.setattr(os, "posix_fallocate", refuse, raising=False)
+    elif way == "no such call":
+        monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    taken, original = [], Images.read
+
+    def read(self: Images, item: Any, *, training: bool) -> Reading:
+        taken.extend(path.stat().st_blocks * 512 for path in home.iterdir())
+        return original(self, item, training=training)
+
+    monkeypatch.setattr(Images, "read", read)
+    Cache((200, 200, 3), home).full(dataset_of(tmp_path / "images", size=200))
+    assert len(taken) == 4
+    assert min(taken) >= 4 * 200 * 200 * 3
 
 
 @pytest.mark.parametrize("mode", ["memory", "disk"])

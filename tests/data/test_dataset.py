@@ -36,7 +36,7 @@ def test_a_dataset_is_items_and_a_length(dataset: Dataset) -> None:
     sample = dataset[1]
     assert (sample.input.shape, sample.input.dtype) == ((8, 8, 3), np.uint8)
     assert (sample.target.item(), sample.index) == (1, 1)
-    assert (dataset.name(1), dataset.label(1), dataset.labels()[:2]) == (
+    assert (dataset.name(1), dataset.label(1), list(dataset.labels() or ())[:2]) == (
         "green/green_0.jpg",
         "green",
         ["blue", "green"],

@@ -57,14 +57,6 @@ def test_every_way_gives_the_same_categories(way: str, split: SplitImages) -> No
     assert "#label" not in split.train.table.column_names, "the split stays as it was"
 
 
-def test_equal_labels_are_one_text(table: Callable[..., SplitImages], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("onecycle.data.tables.SLICE", 2)
-    labelled = table(label=["a kind", "another", "another", "a kind", "a kind"]).label_from_column("label")
-    labels = labelled.labeller(labelled.train)
-    assert labels == ["a kind", "another", "another", "a kind"]
-    assert len({id(label) for label in labels}) == 2
-
-
 def test_a_column_of_numbers_makes_classes_in_their_order(table: Callable[..., SplitImages]) -> None:
     labelled = table(label=[10, 9, 2, 10, 2, 9]).label_from_column("label")
     assert labelled.target == Category(("2", "9", "10"))

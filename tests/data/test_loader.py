@@ -15,6 +15,7 @@ from onecycle.data.cache import Cache
 from onecycle.data.categories import Category
 from onecycle.data.dataset import Dataset
 from onecycle.data.loader import DataLoader, default_num_workers, even_size
+from onecycle.data.plan import Plan
 from onecycle.data.rows import ITEM, LABEL, Rows
 from onecycle.errors import DataError
 from onecycle.vision.images import Images
@@ -48,6 +49,12 @@ def with_a_bad_one(tmp_path: Path, photos: Path) -> Dataset:
     return dataset_of([f"red/{number}.jpg" for number in range(4)], tmp_path)
 
 
+def rows(loader: DataLoader, epoch: int) -> list[int]:
+    """The rows of an epoch in their order."""
+    order = loader.order(epoch)
+    return order.rows(torch.arange(len(order))).tolist()  # type: ignore[no-any-return]
+
+
 def assert_same(first: list[Batch], second: list[Batch]) -> None:
     assert len(first) == len(second) > 0
     for one, other in zip(first, second, strict=True):
@@ -62,7 +69,7 @@ def test_every_epoch_covers_everything_once(count: int, size: int, shuffle: bool
     loader = DataLoader(numbered(count), batch_size=size, shuffle=shuffle)
     plan = loader.plan(epoch)
     assert len(plan) == len(loader)
-    drawn = torch.cat(plan).tolist()
+    drawn = torch.cat(list(plan)).tolist()
     assert sorted(drawn) == list(range(count))
 
 
@@ -71,9 +78,10 @@ def test_the_order_depends_on_seed_and_epoch_and_nothing_else() -> None:
     torch.manual_seed(5)
     again = DataLoader(numbered(50), batch_size=3, shuffle=True, seed=1, workers=2)
     again.order(7)
-    assert torch.equal(first.order(3), again.order(3))
-    assert not torch.equal(first.order(3), first.order(4))
-    assert not torch.equal(first.order(3), DataLoader(numbered(50), batch_size=8, shuffle=True, seed=2).order(3))
+    other = DataLoader(numbered(50), batch_size=8, shuffle=True, seed=2)
+    assert rows(first, 3) == rows(again, 3)
+    assert rows(first, 3) != rows(first, 4)
+    assert rows(first, 3) != rows(other, 3)
 
 
 def test_without_shuffling_items_come_in_their_order() -> None:
@@ -140,19 +148,42 @@ def test_weighted_drawing_makes_even_batches_too() -> None:
 
 def test_processes_share_the_items_equally() -> None:
     loader = DataLoader(numbered(11), batch_size=3, shuffle=True)
-    shares = [torch.cat(loader.plan(2, rank=rank, world=2)).tolist() for rank in range(2)]
+    shares = [torch.cat(list(loader.plan(2, rank=rank, world=2))).tolist() for rank in range(2)]
     assert [len(share) for share in shares] == [6, 6]
     assert sorted(set(shares[0] + shares[1])) == list(range(11))
-    assert [row for pair in zip(*shares, strict=True) for row in pair][:11] == loader.order(2).tolist()
+    assert [row for pair in zip(*shares, strict=True) for row in pair][:11] == rows(loader, 2)
 
 
 def test_weights_draw_rare_items_more_often() -> None:
     weights = np.array([1.0] * 90 + [9.0] * 10)
     loader = DataLoader(numbered(100), batch_size=10, shuffle=True, weights=weights)
-    drawn = torch.cat([loader.order(epoch) for epoch in range(50)])
+    drawn = torch.tensor([rows(loader, epoch) for epoch in range(50)])
     # Binomial(5000, 1/2): four standard deviations are 0.028.
     assert (drawn >= 90).float().mean().item() == pytest.approx(0.5, abs=0.03)
-    assert torch.equal(loader.order(1), DataLoader(numbered(100), batch_size=7, shuffle=True, weights=weights).order(1))
+    assert rows(loader, 1) == rows(DataLoader(numbered(100), batch_size=7, shuffle=True, weights=weights), 1)
+    assert rows(loader, 1) != rows(loader, 2)
+
+
+@pytest.mark.parametrize(
+    ("weights", "received"),
+    [
+        ([1.0, -0.5, 1.0], "3 numbers for 3 items, from -0.5 to 1."),
+        ([1.0, float("nan"), 1.0], "3 numbers for 3 items, from nan to nan."),
+        ([1.0, float("inf"), 1.0], "3 numbers for 3 items, from 1 to inf."),
+        ([0.0, 0.0, 0.0], "3 numbers for 3 items, from 0 to 0."),
+        ([1.0, 1.0], "2 numbers for 3 items, from 1 to 1."),
+        ([], "0 numbers for 3 items."),
+    ],
+)
+def test_weights_that_cannot_be_drawn_by_are_refused(weights: list[float], received: str) -> None:
+    with pytest.raises(DataError) as error:
+        DataLoader(numbered(3), batch_size=1, shuffle=True, weights=np.array(weights))
+    assert str(error.value) == (
+        f"weights= holds {received}\n"
+        "Expected a finite number of 0 or more for each item, not all of them 0.\n"
+        "Fix: check how the weights are computed; those of a target come from its item_weights()."
+    )
+    assert len(DataLoader(numbered(3), batch_size=1, shuffle=True, weights=np.array([1.0, 0.0, 2.0]))) == 3
 
 
 @pytest.mark.parametrize("size", [0, -1])
@@ -236,11 +267,10 @@ def test_abandoning_an_epoch_does_not_spoil_the_next(dataset: Dataset) -> None:
     assert_same(list(loader.epoch(1)), list(DataLoader(dataset, batch_size=2).epoch(1)))
 
 
-def test_the_plan_of_workers_holds_no_python_object_an_item(dataset: Dataset) -> None:
+def test_workers_are_sent_one_batch_of_the_plan_at_a_time(dataset: Dataset) -> None:
     loader = DataLoader(dataset, batch_size=5, shuffle=True, workers=1)
-    batches = loader.epoch(0)
-    next(batches)
-    assert all(isinstance(rows, torch.Tensor) for rows in loader._plan.batches)
+    next(loader.epoch(0))
+    assert isinstance(loader._plan.batches, Plan)
     assert list(loader._plan) == [rows.tolist() for rows in loader.plan(0)]
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import onecycle as oc
+from devices import on_cpu_only
 from learners import photo_bunch, tiny
 from onecycle.data.bunch import DataBunch
 from onecycle.inference.microbatches import in_microbatches, learns_statistics, microbatch_size
@@ -118,6 +119,7 @@ def trained(bunch: DataBunch, *, fixed: bool = True) -> tuple[Learner, list[int]
     return learner, sizes
 
 
+@on_cpu_only
 def test_a_training_step_in_microbatches_is_the_step_on_the_batch(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

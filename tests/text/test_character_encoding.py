@@ -48,3 +48,9 @@ def test_an_unknown_encoding_is_an_error() -> None:
     check_encoding(None)
     with pytest.raises(DataError, match=r"Unknown encoding 'utf8000'.\nExpected a name such as utf-8.*\nFix: check"):
         check_encoding("utf8000")
+
+
+@pytest.mark.parametrize("name", ["hex", "rot13", "punycode", "idna", "undefined", "utf-8\0"])
+def test_an_encoding_that_does_not_read_any_bytes_as_text_is_an_error(name: str) -> None:
+    with pytest.raises(DataError, match=r"Unknown encoding .*\nExpected a name such as utf-8.*\nFix: check"):
+        check_encoding(name)

@@ -8,13 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from tiny_texts import language_bunch, save_encoder
 from torch import Tensor
 
 from onecycle.data.bunch import DataBunch
-from onecycle.data.loader import contiguous_batches
 from onecycle.data.seeding import seeded
 from onecycle.data.target import Target
 from onecycle.errors import DataError
@@ -64,15 +61,6 @@ class TestNextToken:
         assert all(axes.get_title() for axes in contiguous.show_batch(2).axes)
         assert contiguous.check().broken == ()
         assert "NextToken, tokens: " in repr(contiguous)
-
-    @settings(max_examples=60, deadline=None)
-    @given(st.integers(1, 40), st.integers(1, 12))
-    def test_rows_of_batches_are_consecutive_chunks(self, count: int, size: int) -> None:
-        batches = [rows.tolist() for rows in contiguous_batches(torch.arange(count), size)]
-        assert sorted(row for rows in batches for row in rows) == list(range(count))
-        for one, following in itertools.pairwise(batches):
-            assert following == [row + 1 for row in one[: len(following)]]
-        assert all(len(rows) == min(size, count) for rows in batches[:-1])
 
     def test_there_are_as_many_batches_as_the_loader_says(self, contiguous: DataBunch) -> None:
         assert len(contiguous.train) == len(list(contiguous.train.epoch(0)))

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 import onecycle as oc
+from devices import DEVICE
 from learners import Grouped, assert_differ, photo_bunch, tag_bunch, tiny, weights_of
 from onecycle.data.batch import Batch
 from onecycle.data.bunch import DataBunch
@@ -19,7 +20,7 @@ from onecycle.inference.precision import Precision
 from onecycle.train.cached_features import compute_features
 from onecycle.train.learner import Learner
 
-CPU = Precision("fp32", torch.device("cpu"))
+FP32 = Precision("fp32", DEVICE)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def varied(photos: Path) -> DataBunch:
 
 @pytest.fixture
 def model() -> Grouped:
-    return Grouped()
+    return Grouped().to(DEVICE)
 
 
 @torch.no_grad()
@@ -41,16 +42,16 @@ def by_hand(body: Any, dataset: Any, bunch: DataBunch) -> torch.Tensor:
         pixels = modality.sample(
             dataset.rows.locate(dataset.name(index)), None, bunch.target, index, training=False
         ).input
-        batch = Batch(modality.collate([pixels]), None, torch.tensor([index]))
+        batch = Batch(modality.collate([pixels]), None, torch.tensor([index])).to(DEVICE)
         rows.append(body(modality.prepare(batch, bunch.target, None).inputs))
-    return torch.cat(rows)
+    return torch.cat(rows).cpu()
 
 
 @pytest.mark.parametrize("backbone", ["test_efficientnet", "test_resnet", "test_vit"])
 def test_the_plain_copy_is_what_the_body_returns(varied: DataBunch, backbone: str) -> None:
     model: Any = tiny(varied, backbone).model
     body = model.body.eval()
-    features = compute_features(model, varied, 1, CPU)
+    features = compute_features(model, varied, 1, FP32)
     assert features is not None
     # Batch norms are fused into the convolutions, so the last digits may differ.
     torch.testing.assert_close(
@@ -59,12 +60,12 @@ def test_the_plain_copy_is_what_the_body_returns(varied: DataBunch, backbone: st
     torch.testing.assert_close(features.valid.inputs, by_hand(body, varied.valid.dataset, varied), rtol=1e-3, atol=1e-3)
     labels = varied.train.dataset.labels()
     assert labels is not None
-    assert [varied.classes[number] for number in features.copies[0].targets] == labels
+    assert [varied.classes[number] for number in features.copies[0].targets] == list(labels)
     assert features.copies[0].known.all()
 
 
 def test_each_other_copy_is_augmented_in_its_own_way(varied: DataBunch, model: Grouped) -> None:
-    features = compute_features(model, varied, 3, CPU)
+    features = compute_features(model, varied, 3, FP32)
     assert features is not None
     plain, first, second = features.copies
     assert not torch.equal(plain.inputs, first.inputs)
@@ -73,7 +74,7 @@ def test_each_other_copy_is_augmented_in_its_own_way(varied: DataBunch, model: G
 
 
 def test_features_depend_on_the_seed_alone(varied: DataBunch, model: Grouped) -> None:
-    first, second = (compute_features(model, varied, 2, CPU) for _ in range(2))
+    first, second = (compute_features(model, varied, 2, FP32) for _ in range(2))
     assert first is not None
     assert second is not None
     assert torch.equal(first.copies[1].inputs, second.copies[1].inputs)
@@ -83,7 +84,7 @@ def test_features_depend_on_the_seed_alone(varied: DataBunch, model: Grouped) ->
 def test_there_are_no_more_copies_than_epochs_and_at_most_four(
     varied: DataBunch, model: Grouped, epochs: int, copies: int
 ) -> None:
-    features = compute_features(model, varied, epochs, CPU)
+    features = compute_features(model, varied, epochs, FP32)
     assert features is not None
     assert len(features.copies) == copies
 
@@ -102,25 +103,25 @@ def test_there_are_no_more_copies_than_epochs_and_at_most_four(
 def test_a_head_gets_the_steps_that_it_has_not_had(
     varied: DataBunch, model: Grouped, epochs: int, head_steps: int, steps_before: int, passes: int
 ) -> None:
-    features = compute_features(model, varied, 1, CPU)
+    features = compute_features(model, varied, 1, FP32)
     assert features is not None
     assert features.passes(epochs, head_steps, steps_before) == passes
 
 
 def test_every_pass_has_each_item_once_in_a_new_order_and_copies_take_turns(varied: DataBunch, model: Grouped) -> None:
-    features = compute_features(model, varied, 2, CPU)
+    features = compute_features(model, varied, 2, FP32)
     assert features is not None
     batches = list(features.train_batches(1, passes=2))
     passes = [torch.cat([batch.index for batch in part]) for part in (batches[:3], batches[3:])]
     assert [sorted(rows.tolist()) for rows in passes] == [list(range(24))] * 2
     assert passes[0].tolist() != passes[1].tolist()
     for batch, copy in ((batches[0], features.copies[0]), (batches[3], features.copies[1])):
-        assert torch.equal(batch.inputs, copy.inputs[batch.index])
-        assert torch.equal(batch.targets, copy.targets[batch.index])
+        assert torch.equal(batch.inputs.cpu(), copy.inputs[batch.index])
+        assert torch.equal(batch.targets.cpu(), copy.targets[batch.index])
 
 
 def test_validation_batches_come_in_order(varied: DataBunch, model: Grouped) -> None:
-    features = compute_features(model, varied, 1, CPU)
+    features = compute_features(model, varied, 1, FP32)
     assert features is not None
     assert torch.cat([batch.index for batch in features.valid_batches()]).tolist() == list(range(6))
 
@@ -134,7 +135,7 @@ def test_a_broken_item_is_left_out(photos: Path, tmp_path: Path, model: Grouped)
     broken = Path(bunch.train.dataset.rows.locate(bunch.train.dataset.name(5)))
     broken.write_bytes(broken.read_bytes()[:200])
     with pytest.warns(UserWarning, match=f"Skipped .*{broken.name}"):
-        features = compute_features(model, bunch, 1, CPU)
+        features = compute_features(model, bunch, 1, FP32)
     assert features is not None
     assert (~features.copies[0].known).nonzero().flatten().tolist() == [5]
     assert 5 not in torch.cat([batch.index for batch in features.train_batches(0, 1)])
@@ -142,14 +143,14 @@ def test_a_broken_item_is_left_out(photos: Path, tmp_path: Path, model: Grouped)
 
 def test_outputs_that_are_not_vectors_are_not_cached(varied: DataBunch, model: Grouped) -> None:
     model.body = nn.Sequential(*list(model.body.children())[:-2])  # type: ignore[attr-defined]
-    assert compute_features(model, varied, 1, CPU) is None
+    assert compute_features(model, varied, 1, FP32) is None
 
 
 def test_features_that_would_fill_the_memory_are_not_cached(
     varied: DataBunch, model: Grouped, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1000))
-    assert compute_features(model, varied, 1, CPU) is None
+    assert compute_features(model, varied, 1, FP32) is None
 
 
 def test_a_learner_without_cached_features_trains_the_head_on_the_items(
@@ -189,7 +190,7 @@ def test_cached_features_validate_as_the_whole_model_does(varied: DataBunch) -> 
 
 def test_features_of_tags_have_all_tags(tagged: Path, model: Grouped) -> None:
     bunch = tag_bunch(tagged)
-    features = compute_features(model, bunch, 1, CPU)
+    features = compute_features(model, bunch, 1, FP32)
     assert features is not None
     assert features.copies[0].targets.shape == (len(bunch), 3)
 
@@ -276,7 +277,7 @@ def test_batches_of_features_are_even(varied: DataBunch) -> None:
 def test_features_computed_in_the_inference_mode_of_the_caller_can_be_trained_on(varied: DataBunch) -> None:
     learner = tiny(varied)
     with torch.inference_mode():
-        learner.state.cached_features = compute_features(learner.model, varied, 1, CPU)  # type: ignore[arg-type]
+        learner.state.cached_features = compute_features(learner.model, varied, 1, FP32)  # type: ignore[arg-type]
     learner.fit(1, 1e-3)
     assert learner.history[0].cached_steps == 12
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import onecycle as oc
+from devices import DEVICE
 from learners import Break, Floats, assert_same, photo_bunch, tag_bunch, weights_of
 from onecycle.data.batch import Batch
 from onecycle.data.bunch import DataBunch
@@ -89,8 +90,8 @@ def step_of(
     model: nn.Module, batch: Batch, loss: Any, *, parts: int = 1, microbatches: int = 1, target: Any = None
 ) -> Result:
     """Gradients, updated weights, and the loss of one step on a batch cut into `parts` accumulated batches."""
-    model = deepcopy(model).train()
-    state = learner_of(model, batch.inputs, batch.targets, loss, target=target).state
+    model, batch = deepcopy(model).train(), batch.to(DEVICE)
+    state = learner_of(model, batch.inputs, batch.targets, deepcopy(loss), target=target).state
     state.num_microbatches = microbatches
     parameters = list(model.parameters())
     step = OptimizerStep(state, model, sgd([{"params": parameters}]))
@@ -102,7 +103,10 @@ def step_of(
 def difference(first: list[Tensor], second: list[Tensor]) -> float:
     """The largest difference of any number, relative to the largest number of its tensor."""
     assert len(first) == len(second) > 0
-    return max(float((a - b).abs().max() / b.abs().max().clamp_min(1e-8)) for a, b in zip(first, second, strict=True))
+    return max(
+        float((a.cpu() - b.cpu()).abs().max() / b.abs().max().clamp_min(1e-8))
+        for a, b in zip(first, second, strict=True)
+    )
 
 
 def assert_small(largest: float) -> None:
@@ -379,7 +383,7 @@ class Recurrent(nn.Module):
         self.fits, self.full_after, self.passes = ITEMS, 0, 0
 
     def initial_state(self, batch_size: int) -> Tensor:
-        return torch.zeros(batch_size, 5)
+        return self.last.weight.new_zeros(batch_size, 5)
 
     def forward(self, inputs: Tensor, state: Tensor | None = None) -> Any:
         self.passes += 1
@@ -501,8 +505,8 @@ def test_each_epoch_reads_from_the_beginning_also_after_an_interruption(tmp_path
 
 
 def test_the_loss_of_validation_is_that_of_reading_on() -> None:
-    learner = recurrent_learner(model := Recurrent())
-    state, losses = model.initial_state(ITEMS), []
+    model, losses = Recurrent(), list[float]()
+    learner, state = recurrent_learner(deepcopy(model)), model.initial_state(ITEMS)
     with torch.no_grad():
         for inputs, targets in STEPS:
             predicted, state = model(inputs, state)
@@ -535,7 +539,7 @@ def test_the_callback_sees_clipped_gradients_of_the_whole_step() -> None:
     step = OptimizerStep(state, model, sgd([{"params": list(model.parameters())}]))
     norms: list[float] = []
     step(
-        batch_of(INPUTS, CLASSES).split(4),
+        batch_of(INPUTS, CLASSES).to(DEVICE).split(4),
         lambda: norms.append(
             float(torch.stack([p.grad.norm() for p in model.parameters() if p.grad is not None]).norm())
         ),

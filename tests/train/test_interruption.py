@@ -9,10 +9,15 @@ from onecycle.train.interruption import Interruption
 
 
 def test_a_signal_waits_for_the_end_of_what_is_held() -> None:
-    done = []
-    with Interruption() as interruption, pytest.raises(KeyboardInterrupt), interruption.held():
-        signal.raise_signal(signal.SIGINT)
-        done.append("step")
+    done: list[str] = []
+
+    def step() -> None:
+        with Interruption() as interruption, interruption.held():
+            signal.raise_signal(signal.SIGINT)
+            done.append("step")
+
+    with pytest.raises(KeyboardInterrupt):
+        step()
     assert done == ["step"]
 
 
@@ -25,12 +30,17 @@ def test_outside_of_it_a_signal_acts_at_once() -> None:
 
 
 def test_the_second_signal_acts_at_once() -> None:
-    done = []
-    with Interruption() as interruption, pytest.raises(KeyboardInterrupt), interruption.held():
-        signal.raise_signal(signal.SIGINT)
-        done.append("first")
-        signal.raise_signal(signal.SIGINT)
-        done.append("second")
+    done: list[str] = []
+
+    def step() -> None:
+        with Interruption() as interruption, interruption.held():
+            signal.raise_signal(signal.SIGINT)
+            done.append("first")
+            signal.raise_signal(signal.SIGINT)
+            done.append("second")
+
+    with pytest.raises(KeyboardInterrupt):
+        step()
     assert done == ["first"]
 
 

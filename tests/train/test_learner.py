@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler, TensorDataset
 
 import onecycle as oc
+from devices import DEVICE, on_device
 from learners import Grouped, assert_differ, assert_same, photo_bunch, plain_model, tiny, weights_of
 from onecycle.data.bunch import DataBunch
 from onecycle.errors import DataError, ModelError
@@ -108,7 +109,7 @@ class TestInterface:
         learner = tiny(bunch)
         assert repr(learner) == f"Learner: {learner.state!r}"
         assert repr(learner).startswith(
-            "Learner: ImageModel on cpu, fp32, 3 layer groups, training head, 0 epochs done"
+            f"Learner: ImageModel on {DEVICE}, fp32, 3 layer groups, training head, 0 epochs done"
         )
 
     def test_its_attributes_are_those_of_its_state(self, bunch: DataBunch) -> None:
@@ -148,18 +149,18 @@ class TestLoadersOfPyTorch:
         loader = DataLoader(items, batch_size=8)
         learner = Learner.from_loaders(loader, loader, plain_model(), loss=nn.CrossEntropyLoss(), progress=False)
         learner.fit(2, 1e-2)
-        model = plain_model().train()
+        model = plain_model().train().to(DEVICE)
         matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
         vectors = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
         groups: Any = [{"params": matrices, "weight_decay": 0.01}, {"params": vectors, "weight_decay": 0.0}]
         optimizer = torch.optim.AdamW(groups, lr=1e-2, fused=True)
         for _ in range(2):
             for inputs, targets in loader:
-                nn.functional.cross_entropy(model(inputs), targets).backward()
+                nn.functional.cross_entropy(model(on_device(inputs)), on_device(targets)).backward()
                 optimizer.step()
                 optimizer.zero_grad()
         for name, tensor in model.state_dict().items():
-            torch.testing.assert_close(weights_of(learner)[name], tensor, rtol=1e-5, atol=1e-7)
+            torch.testing.assert_close(weights_of(learner)[name], tensor.cpu(), rtol=1e-5, atol=1e-7)
 
     def test_the_epoch_is_set_for_a_sampler_that_needs_it(self, items: TensorDataset) -> None:
         sampler = Toggle(24)

@@ -17,6 +17,7 @@ from accelerate.state import AcceleratorState, GradientState
 from torch import nn
 
 import onecycle as oc
+from devices import DEVICE
 from learners import Grouped, Record, assert_differ, assert_same, photo_bunch, plain_model, tag_bunch, tiny, weights_of
 from onecycle.data.bunch import DataBunch
 from onecycle.errors import ModelError, StopTraining, TrainingError
@@ -59,7 +60,7 @@ def ten_lines(
     for epoch in range(epochs):
         model.train()
         for batch in bunch.train.epoch(epoch):
-            batch = bunch.modality.prepare(batch, bunch.target, None)
+            batch = bunch.modality.prepare(batch.to(DEVICE), bunch.target, None)
             progress = number / steps
             part = progress / 0.25 if progress < 0.25 else (progress - 0.25) / 0.75
             down = (1 + math.cos(math.pi * part)) / 2
@@ -77,7 +78,7 @@ class TestSameAsAHandWrittenLoop:
     def test_a_plain_model(self, bunch: DataBunch) -> None:
         learner = Learner(bunch, plain_model(), progress=False)
         learner.fit_one_cycle(3, lr=3e-3)
-        model = plain_model()
+        model = plain_model().to(DEVICE)
         matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
         vectors = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
         ten_lines(bunch, model, [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}], [3e-3, 3e-3], 3)
@@ -87,7 +88,7 @@ class TestSameAsAHandWrittenLoop:
     def test_a_grouped_model_at_discriminative_rates(self, bunch: DataBunch) -> None:
         learner = Learner(bunch, Grouped(), progress=False, weight_decay=0.1)
         learner.fit_one_cycle(2, lr=slice(1e-4, 1e-2))
-        model = Grouped()
+        model = Grouped().to(DEVICE)
         named = dict(model.named_parameters())
         groups, peaks = [], []
         for names, peak in zip(model.layer_groups(), (1e-4, 1e-3, 1e-2), strict=True):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from devices import on_cpu_only
 from learners import Grouped, assert_same, photo_bunch, tiny
 from onecycle.inference import precision as inference_precision
 from onecycle.train import precision as train_precision
@@ -31,6 +32,7 @@ def test_the_frozen_stage_works_in_bf16(photos: Path) -> None:
     assert [record.stage for record in learner.history] == ["head", "all"]
 
 
+@on_cpu_only
 @pytest.mark.parametrize(("cost", "mode"), [(1.43, "fp32"), (0.5, "bf16")])
 def test_a_precision_that_is_slower_is_replaced_with_a_warning(
     cost: float, mode: str, photos: Path, monkeypatch: pytest.MonkeyPatch
@@ -63,6 +65,7 @@ def test_a_gpu_needs_no_measurement(photos: Path, monkeypatch: pytest.MonkeyPatc
     assert fastest_precision(state, "bf16") == ("bf16", "")
 
 
+@on_cpu_only
 def test_a_precision_that_the_processor_lacks_is_replaced(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     learner = Learner(photo_bunch(photos), Grouped(), progress=False)
     monkeypatch.setattr(train_precision, "relative_cost", lambda model, inputs, precision: 0.5)

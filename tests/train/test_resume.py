@@ -106,7 +106,7 @@ def test_a_fit_in_half_precision(varied: DataBunch, tmp_path: Path, mode: str) -
 @pytest.mark.parametrize("context", ["fork", "spawn"])
 def test_a_fit_whose_items_are_read_by_workers(photos: Path, tmp_path: Path, context: str) -> None:
     bunch = photo_bunch(photos, augment=oc.augment.default(), workers=2, cache=None)
-    bunch.train._context = context
+    bunch.train._processes.context = context
     check_every_step(
         lambda **more: tiny(bunch, frozen=False, **more),
         lambda learner: learner.fit_one_cycle(1, 1e-3),

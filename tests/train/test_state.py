@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import onecycle as oc
+from devices import DEVICE
 from learners import assert_differ, assert_same, photo_bunch, plain_model, tag_bunch, tiny, weights_of
 from onecycle.data.bunch import DataBunch
 from onecycle.data.plain import TensorTarget
@@ -104,7 +105,7 @@ def test_the_text_of_a_state_has_model_precision_groups_and_data(bunch: DataBunc
     learner = tiny(bunch).to_bf16(force=True)
     learner.fit(1, 1e-3)
     first, *rest = repr(learner.state).splitlines()
-    assert first == "ImageModel on cpu, bf16, 3 layer groups, training head, 1 epochs done"
+    assert first == f"ImageModel on {DEVICE}, bf16, 3 layer groups, training head, 1 epochs done"
     assert [line.strip() for line in rest] == [line.strip() for line in repr(bunch).splitlines()]
 
 

@@ -29,7 +29,7 @@ class Script(nn.Module):
 
     def __init__(self, probabilities: torch.Tensor) -> None:
         super().__init__()
-        self.probabilities = probabilities
+        self.register_buffer("probabilities", probabilities)
         self.unused = nn.Linear(1, 1)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:

@@ -1,6 +1,7 @@
 """Decoding files to uint8 RGB, compared with PIL, which decodes at full size."""
 
 import io
+import os
 import struct
 import warnings
 import zlib
@@ -120,7 +121,9 @@ def test_a_rotated_jpeg_is_decoded_no_larger_than_needed(tmp_path: Path, monkeyp
     smooth(800, 1600).save(tmp_path / "x.jpg", exif=exif)
     seen = []
     original = ImageOps.exif_transpose
-    monkeypatch.setattr(ImageOps, "exif_transpose", lambda image: seen.append(image.size) or original(image))
+    monkeypatch.setattr(
+        ImageOps, "exif_transpose", lambda image, **options: seen.append(image.size) or original(image, **options)
+    )
     assert decode(tmp_path / "x.jpg", (400, 200)).shape == (400, 200, 3)
     assert seen == [(400, 200)]
 
@@ -274,16 +277,17 @@ def test_a_directory_named_jpg_is_reported(tmp_path: Path) -> None:
         decode(tmp_path / "x.jpg", (4, 4))
 
 
-def test_a_file_without_permission_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_without_permission_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: str) -> None:
         raise PermissionError(13, "Permission denied", path)
 
+    (tmp_path / "x.jpg").touch()
     monkeypatch.setattr(decode_module.Image, "open", refuse)  # chmod has no effect for root
     with pytest.raises(
         DataError,
-        match=r"x.jpg cannot be read: permission denied.\nExpected permission to read it.\nFix: chmod \+r x.jpg",
+        match=r"x.jpg cannot be read: permission denied.\nExpected permission to read it.\nFix: chmod \+r .*x.jpg",
     ):
-        decode("x.jpg", (4, 4))
+        decode(tmp_path / "x.jpg", (4, 4))
 
 
 def test_an_empty_file_is_reported(tmp_path: Path) -> None:
@@ -351,16 +355,64 @@ def test_damaged_files_give_pixels_or_a_data_error(
             return
 
 
-@pytest.mark.parametrize("error", [OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, struct.error])
-def test_all_errors_of_pil_become_data_errors(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, struct.error, RuntimeError, OverflowError,
+        zlib.error, AttributeError, EOFError, RecursionError, UserWarning,
+    ],
+)  # fmt: skip
+def test_all_errors_of_a_codec_become_data_errors(
+    error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen: AVIF's RuntimeError came out as it was."""
+
     def fail(path: str) -> None:
         raise error("broken")
 
+    (tmp_path / "x.jpg").touch()
     monkeypatch.setattr(decode_module.Image, "open", fail)
     with pytest.raises(
         DataError, match=r"x.jpg is damaged: .*broken.*\nExpected a complete image file.\nFix: replace it"
     ):
-        decode("x.jpg", (8, 8))
+        decode(tmp_path / "x.jpg", (8, 8))
+
+
+def test_ctrl_c_while_decoding_is_no_data_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(path: str) -> None:
+        raise KeyboardInterrupt
+
+    (tmp_path / "x.jpg").touch()
+    monkeypatch.setattr(decode_module.Image, "open", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        decode(tmp_path / "x.jpg", (8, 8))
+
+
+def test_memory_that_does_not_suffice_is_a_data_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: str) -> None:
+        raise MemoryError
+
+    (tmp_path / "x.jpg").touch()
+    monkeypatch.setattr(decode_module.Image, "open", fail)
+    message = r"x.jpg takes more memory to decode than there is.\nExpected an image that fits.*\nFix: .*fewer workers"
+    with pytest.raises(DataError, match=message):
+        decode(tmp_path / "x.jpg", (8, 8))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.jpg")
+    with pytest.raises(
+        DataError, match=r"x.jpg is not a regular file.\nExpected an image file.\nFix: remove it from the list"
+    ):
+        decode(tmp_path / "x.jpg", (4, 4))
+
+
+def test_postscript_named_jpg_starts_no_foreign_program(tmp_path: Path) -> None:
+    """Pillow would hand it to Ghostscript."""
+    (tmp_path / "x.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
+    with pytest.raises(DataError, match=r"x.jpg is not an image of a known format.\nExpected a JPEG"):
+        decode(tmp_path / "x.jpg", (4, 4))
 
 
 def test_an_exif_orientation_that_is_not_a_number_is_ignored(tmp_path: Path) -> None:

@@ -156,3 +156,12 @@ def test_the_error_for_missing_files_suggests_a_suffix(folder: Path) -> None:
     ]
     fix = "check folder= and suffix=, or pass missing='drop' to leave those rows out."
     assert missing_files(folder, ["x"], 3, "image", "").fix == fix
+
+
+@pytest.mark.parametrize("name", ["a" * 9000, f"{'a' * 9000}/x.png", "\0", "\0/x.png"])
+def test_names_that_no_file_can_have_are_missing(name: str, photos: Path) -> None:
+    """Seen: OSError, "File name too long"."""
+    names = pa.chunked_array([["red/red_0.jpg", name]])
+    assert find_existing(photos, names).tolist() == [True, False]
+    error = missing_files(photos, [name], 2, "image", "")
+    assert error.fix.startswith("check folder= and suffix=")

@@ -13,6 +13,7 @@ from onecycle.cli.check import check
 from onecycle.cli.demo import demo
 from onecycle.cli.info import info
 from onecycle.cli.predict import predict
+from onecycle.cli.report import report
 from onecycle.cli.train import train
 from onecycle.errors import OnecycleError
 
@@ -22,7 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _command in (train, predict, check, info, demo):
+for _command in (train, predict, report, check, info, demo):
     app.command()(_command)
 
 
@@ -37,7 +38,8 @@ def _global_options(
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit.
 
-    The exit code is 0 after success, 2 for wrong use or bad data, 1 for an internal error and 130 after Ctrl-C.
+    The exit code is 0 after success, 2 for wrong use or bad data, 1 for an internal error, 130 after Ctrl-C and
+    143 after SIGTERM.
 
     Args:
         arguments: None takes those of this process.

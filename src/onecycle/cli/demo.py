@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from onecycle.cli.parsing import parse_choice
+from onecycle.cli.run_folder import RunFolder
 from onecycle.cli.training import train_and_report
 
 TASKS = ("auto", "segment", "points", "text")
@@ -26,5 +27,9 @@ def demo(
 
     for name, (about, pipeline) in jobs(out / "data", chosen).items():
         typer.echo(f"--- {name}: {about} ---\n{pipeline}\n")
-        train_and_report(prepare(pipeline), pipeline, out / name)
+        run = RunFolder(out / name)
+        run.check(resume=False, overwrite=True)
+        learner = prepare(pipeline)
+        with run.used(out / "data", {}):
+            train_and_report(learner, pipeline, run, checkpoint_minutes=5.0)
         typer.echo("")

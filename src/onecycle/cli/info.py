@@ -19,17 +19,24 @@ def info(
 ) -> None:
     """Show what a model predicts, what it reads, and how it was trained."""
     with without_collecting():
-        from onecycle.bundle import read_bundle
+        from onecycle.bundle import one_line
+        from onecycle.ship.rebuild import read_model, refused_as_bundle
 
-    tensors, config = read_bundle(bundle, "model")
+    tensors, config = read_model(bundle)
+    with refused_as_bundle(bundle, config):
+        for line in _lines(bundle, tensors, config):
+            typer.echo(one_line(line, 10_000))
+
+
+def _lines(bundle: Path, tensors: dict[str, Any], config: dict[str, Any]) -> list[str]:
     megabytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) / 2**20
     name = config["model"].get("backbone", config["model"]["kind"])
-    typer.echo(f"{bundle}: {name}, {megabytes:.1f} MB, written by onecycle {config['onecycle']}")
-    for line in describe_target(config["target"]):
-        typer.echo(line)
-    typer.echo(f"reads {describe_config(config['modality'])}")
-    for key, value in config["card"].items():
-        typer.echo(f"{key}: {value}")
+    return [
+        f"{bundle}: {name}, {megabytes:.1f} MB, written by onecycle {config['onecycle']}",
+        *describe_target(config["target"]),
+        f"reads {describe_config(config['modality'])}",
+        *(f"{key}: {value}" for key, value in config["card"].items()),
+    ]
 
 
 def describe_target(config: dict[str, Any]) -> list[str]:

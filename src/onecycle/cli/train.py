@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from onecycle.cli.command_options import read_options, takes_shell_options
-from onecycle.cli.training import train_and_report
+from onecycle.cli.run_folder import RunFolder
+from onecycle.cli.training import resume_from, train_and_report
 from onecycle.imports import without_collecting
 from onecycle.recipes.options import FineTuneOptions
 
@@ -24,17 +25,39 @@ Data = Annotated[
 
 @takes_shell_options(FineTuneOptions)
 def train(
+    context: typer.Context,
     data: Data,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for the model, its history and pictures. Default: runs/NAME of the data."),
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --out that was interrupted, with its options.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Begin anew although --out has a run that is not finished.")
+    ] = False,
+    checkpoint_minutes: Annotated[
+        float, typer.Option(min=0.01, help="Minutes between checkpoints; one is written after each epoch too.")
+    ] = 5.0,
     **options: Any,
 ) -> None:
     """Train a model on a folder of images or texts. Prints the Python code that it runs."""
+    run = RunFolder(out or Path("runs") / data.resolve().name)
+    run.check(resume=resume, overwrite=overwrite)
+    if resume:
+        options |= run.stored_options(data, {name: options[name] for name in options if _was_given(context, name)})
     chosen = read_options(FineTuneOptions, options)
     with without_collecting():
         from onecycle.recipes.task import build_pipeline, prepare
     pipeline = build_pipeline(data, chosen)
     typer.echo(f"{pipeline}\n")
-    train_and_report(prepare(pipeline), pipeline, out or Path("runs") / data.resolve().name)
+    learner = prepare(pipeline)
+    with run.used(data, options):
+        checkpoint = resume_from(learner, run) if resume else None
+        train_and_report(learner, pipeline, run, checkpoint_minutes, checkpoint, f"onecycle train {data}")
+
+
+def _was_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

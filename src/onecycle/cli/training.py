@@ -2,51 +2,113 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from onecycle.cli.paths import check_writable
+from onecycle.cli.run_folder import RunFolder
+from onecycle.errors import BundleError
 
 if TYPE_CHECKING:
     from onecycle.recipes.pipeline import Pipeline
     from onecycle.train.learner import Learner
 
 
-def train_and_report(learner: Learner, pipeline: Pipeline, out: Path) -> None:
+def train_and_report(
+    learner: Learner,
+    pipeline: Pipeline,
+    run: RunFolder,
+    checkpoint_minutes: float,
+    checkpoint: Path | None = None,
+    command: str = "",
+) -> None:
     """Train and write the report. After Ctrl-C, write what was trained so far, and raise KeyboardInterrupt.
 
     Args:
         learner: As `prepare` returns it.
         pipeline: What the learner was made by.
-        out: Folder for the report.
+        run: Folder for the report and the checkpoints.
+        checkpoint_minutes: How often to write a checkpoint between the ends of epochs.
+        checkpoint: Where to go on from; None begins the training.
+        command: What goes on with the run after an interruption, without --out and --resume.
     """
-    from onecycle.recipes.task import train
+    from onecycle.recipes.task import resume, train
+    from onecycle.train.callbacks import Checkpoint
 
-    check_writable(out)  # before training, so that no work is lost
-    interrupted = False
+    saving = Checkpoint(run.checkpoint, every_minutes=checkpoint_minutes, keep=2)
+    learner.callbacks = [*learner.callbacks, saving]
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
-        train(learner, pipeline)
-    except KeyboardInterrupt:
-        interrupted = True
-        if not len(learner.history):
-            typer.echo("\nStopped before the first epoch was complete: there is no model to save.", err=True)
-            raise
-    _report(learner, out, interrupted)
-    if interrupted:
-        raise KeyboardInterrupt
+        train(learner, pipeline) if checkpoint is None else resume(learner, pipeline, checkpoint)
+    except (KeyboardInterrupt, SystemExit) as stop:
+        terminated = isinstance(stop, SystemExit)
+        if command and run.checkpoint.exists():
+            signal_name = "SIGTERM" if terminated else "Ctrl-C"
+            typer.echo(f"\nStopped by {signal_name}. To go on: {command} --out {run.path} --resume", err=True)
+        if len(learner.history) and not terminated:  # a scheduler that sends SIGTERM waits for some seconds alone
+            write_results(learner, run.path, "the best model so far is ")
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    write_results(learner, run.path)
+    learner.save(run.checkpoint)  # the weights that were kept, without the optimizer
+    run.finish()
 
 
-def _report(learner: Learner, out: Path, interrupted: bool) -> None:
+def resume_from(learner: Learner, run: RunFolder) -> Path | None:
+    """Return the newest checkpoint of the run that can be read; None where there is none yet."""
+    from onecycle.bundle import read_bundle
+
+    found = [path for path in (run.checkpoint, run.previous_checkpoint) if path.exists()]
+    for path in found:
+        try:
+            read_bundle(path, "checkpoint")
+        except BundleError as error:
+            if path is found[-1]:
+                raise
+            typer.echo(f"Note: {error.what} Going on from the one before it.", err=True)
+        else:
+            return path
+    typer.echo(f"Note: {run.path} has no checkpoint yet, so training begins from the start.", err=True)
+    return None
+
+
+def write_results(learner: Learner, folder: Path, model_is: str = "") -> None:
+    """Write the report, and print what was found and written."""
     from onecycle.ship.report import write_report
 
-    written = write_report(learner, out)
+    try:
+        written = write_report(learner, folder)
+    except (BundleError, OSError) as error:
+        _export_elsewhere(learner, folder, error)
+        raise
     for note in learner.history.notes:
         typer.echo(note)
     scores = ", ".join(f"{name} {value:.4f}" for name, value in learner.validate().items())
     typer.echo(f"On {len(learner.data.valid.dataset):,} validation items: {scores}")
-    if interrupted:
-        typer.echo(f"Stopped by Ctrl-C: the best model so far is {written['model']}")
-    typer.echo(f"Written to {out}/: {', '.join(path.name for path in written.values())}")
+    if model_is:
+        typer.echo(f"Stopped by Ctrl-C: {model_is}{written['model']}")
+    typer.echo(f"Written to {folder}/: {', '.join(path.name for path in written.values())}")
     typer.echo(f"Next: onecycle predict {written['model']} INPUTS...")
+
+
+def _export_elsewhere(learner: Any, folder: Path, error: Exception) -> None:
+    """Export the model of a finished training where there is room, since its own folder has none."""
+    model = folder / "model.onecycle"
+    if not (isinstance(error, BundleError) or not model.exists()):
+        typer.echo(f"The model is {model}; not all pictures could be written.", err=True)
+        return
+    for place in (Path.cwd(), Path.home(), Path(tempfile.gettempdir())):
+        other = place / f"{folder.resolve().name}-model.onecycle"
+        if other.exists():
+            continue
+        try:
+            learner.export(other)
+        except (BundleError, OSError):
+            continue
+        typer.echo(f"The model could not be written to {folder}, and is at {other}.", err=True)
+        return

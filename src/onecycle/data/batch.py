@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from onecycle.data.nested import move, take
+from onecycle.data.nested import move, pin, take
 from onecycle.errors import DataError
 
 
@@ -65,7 +65,7 @@ class Batch:
         targets: What the target's `collate` returned, (batch, ...) or a list; None where the items have no labels.
         index: Row number of each sample within its split, int64, (batch,).
         bad: Items that were left out since they could not be read.
-        geometries: The samples' geometries, (batch, numbers), or None.
+        geometries: The samples' geometries on the CPU, (batch, numbers), or None.
         number: Its place in the epoch, counted from 0 over all batches, also those of which no item could be read.
 
     Example:
@@ -85,13 +85,12 @@ class Batch:
         return len(self.index)
 
     def to(self, device: torch.device) -> Batch:
-        """Return the batch with inputs, targets and geometries on `device`."""
-        return replace(
-            self,
-            inputs=move(self.inputs, device),
-            targets=move(self.targets, device),
-            geometries=move(self.geometries, device),
-        )
+        """Return the batch with inputs and targets on `device`; geometries stay, since training does not need them."""
+        return replace(self, inputs=move(self.inputs, device), targets=move(self.targets, device))
+
+    def pin_memory(self) -> Batch:
+        """Return the batch in pinned memory. PyTorch's loaders call this aside of the training loop."""
+        return replace(self, inputs=pin(self.inputs), targets=pin(self.targets))
 
     def take(self, rows: slice) -> Batch:
         """Return the batch with only the samples at the positions `rows`."""

@@ -7,6 +7,8 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+import torch
+
 from onecycle.data.batch import Batch
 from onecycle.data.cache import Cache, CacheMode, cache_for
 from onecycle.data.check import CheckReport, check_datasets
@@ -184,8 +186,7 @@ class DataBunch:
         """Return a bunch whose training items are read by another modality; validation stays comparable."""
         bunch, dataset = copy(self), self.train.dataset
         training = Dataset(dataset.rows, modality, self.target, training=True)
-        weights = self.train.weights
-        bunch.train = self._loader(training, shuffle=True, weights=None if weights is None else weights.numpy())
+        bunch.train = self._loader(training, shuffle=True, weights=self.train.weights)
         return bunch
 
     def with_target(self, target: Target) -> DataBunch:
@@ -223,7 +224,8 @@ class DataBunch:
 
         loader = self.loader(split)
         dataset = loader.dataset
-        rows = loader.order(epoch)[:count].tolist()
+        order = loader.order(epoch)
+        rows = order.rows(torch.arange(min(count, len(order)))).tolist()
         batch = self.prepared(dataset, rows, seed=epoch)
         figure, axes = grid(len(batch), 4)
         targets = [None] * len(batch) if batch.targets is None else list(batch.targets)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import errno
-import hashlib
-import json
 import os
-import shutil
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
 import psutil
-import safetensors.torch
 import torch
 from torch import Tensor
 
 from onecycle.data.batch import BadItem, Batch
+from onecycle.data.cache_file import (
+    CacheContent,
+    DamagedCacheError,
+    Part,
+    cache_name,
+    checksum,
+    part_file,
+    read_cache_file,
+)
 from onecycle.data.dataset import Dataset
 from onecycle.data.nested import take
 from onecycle.data.progress import progress
@@ -39,85 +44,119 @@ class Cache:
         self.targets: Any = None
         self.geometries: Tensor | None = None
         self.bad: dict[int, BadItem] = {}
+        self._dataset: Dataset | None = None
+        self._path, self._checksums = Path(), torch.empty(0)
+        self._unchecked: Tensor | None = None  # which items of a file were not yet compared with their checksum
 
     def full(self, dataset: Dataset) -> Cache:
         """Read all of `dataset` if that is still to be done, in threads (decoding releases the interpreter)."""
         if self.inputs is None:
-            with torch.inference_mode(False):  # what is kept must outlive the caller's inference mode
-                self._fill(dataset)
+            self._dataset = dataset
+            self._fill(dataset)
         return self
 
-    def _fill(self, dataset: Dataset) -> None:
-        inputs, path = self._allocate(dataset)
-        if path is not None and _finished(path).is_file():
-            targets, geometries = self._encode(dataset, path)
-        else:
-            targets, geometries = self._read(dataset, inputs)
-            if path is not None and not self.bad:
-                _write_geometries(path, geometries)
-        self.targets = _collated(targets, dataset)
-        self.geometries = _stacked(geometries)
-        self.inputs = inputs
+    def batch(self, rows: Tensor) -> Batch:
+        """Return the items at `rows` as a batch."""
+        assert self.inputs is not None, "call full() first"
+        if self._unchecked is not None:
+            self._check(rows, self._unchecked)
+        bad = [self.bad[row] for row in rows.tolist() if row in self.bad] if self.bad else []
+        if bad:
+            rows = rows[[row not in self.bad for row in rows.tolist()]]
+        return Batch(self.inputs[rows], take(self.targets, rows), rows, bad, take(self.geometries, rows))
 
-    def _read(self, dataset: Dataset, inputs: Tensor) -> tuple[list[Any], list[Tensor | None]]:
-        """Read every item into `inputs`; return the encoded labels and geometries, None where unknown."""
+    @torch.inference_mode(False)  # what is kept must outlive the caller's inference mode
+    def _fill(self, dataset: Dataset) -> None:
+        shape = (len(dataset), *self.shape)
+        if self.folder is None:
+            self.inputs = torch.empty(shape, dtype=torch.uint8)
+            self._read(dataset, self.inputs)
+            return
+        path = self.folder / cache_name(dataset, shape)
+        if self._load(dataset, path, shape):
+            return
+        with part_file(path, shape) as (part, handle):
+            if not self._load(dataset, path, shape):  # another process may have filled it meanwhile
+                self._write(dataset, Part(path, part, handle, shape))
+
+    def _write(self, dataset: Dataset, part: Part) -> None:
+        """Read every item into a file; one that cannot be read is tried again by the next run, so none is left then."""
+        geometries, checksums = self._read(dataset, part.inputs)
+        if self.bad:
+            self.inputs = part.inputs
+            return
+        unknown = torch.empty(0)
+        stacked = torch.stack([unknown if geometry is None else geometry for geometry in geometries])
+        self._take(part.path, part.finish(stacked, torch.tensor(checksums)))
+
+    def _load(self, dataset: Dataset, path: Path, shape: tuple[int, ...]) -> bool:
+        """Take what an earlier run wrote, if there is such a file; one that is damaged is removed, with a warning."""
+        try:
+            content = read_cache_file(path, shape)
+        except DamagedCacheError as why:
+            _remove(path, str(why))
+            return False
+        except OSError:
+            return False
+        self._encode(dataset, content.geometries)
+        self._take(path, content)
+        return True
+
+    def _take(self, path: Path, content: CacheContent) -> None:
+        self._path, self.inputs, self._checksums = path, content.inputs, content.checksums
+        self._unchecked = torch.ones(len(content.inputs), dtype=torch.bool)
+
+    def _check(self, rows: Tensor, unchecked: Tensor) -> None:
+        """Compare with their checksums what is used for the first time; read everything again where one differs."""
+        assert self._dataset is not None
+        assert self.inputs is not None
+        for row in rows[unchecked[rows]].tolist():
+            if checksum(self.inputs[row]) != self._checksums[row]:
+                _remove(self._path, f"{self._dataset.name(row)} has changed")
+                self._unchecked = None
+                return self._fill(self._dataset)
+        unchecked[rows] = False
+        return None
+
+    def _read(self, dataset: Dataset, inputs: Tensor) -> tuple[list[Tensor | None], list[int]]:
+        """Read every item into `inputs`, and its label; return geometries and checksums, None and 0 where unknown."""
         targets: list[Any] = [None] * len(dataset)
         geometries: list[Tensor | None] = [None] * len(dataset)
+        checksums, self.bad = [0] * len(dataset), {}
 
         def read(index: int) -> None:
             sample = dataset.fetch(index)
             if isinstance(sample, BadItem):
                 self.bad[index] = sample
-            else:
-                inputs[index] = _checked(torch.as_tensor(sample.input), dataset)
-                targets[index], geometries[index] = sample.target, sample.geometry
+                return
+            inputs[index] = _checked(torch.as_tensor(sample.input), dataset)
+            targets[index], geometries[index] = sample.target, sample.geometry
+            checksums[index] = checksum(inputs[index]) if self.folder is not None else 0
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             rows = pool.map(read, range(len(dataset)))
             description = f"reading {'training' if dataset.training else 'validation'} items"
             for _ in progress(rows, description, len(dataset)):
                 pass
-        return targets, geometries
+        self.targets, self.geometries = _collated(targets, dataset), _stacked(geometries)
+        return geometries, checksums
 
-    def _encode(self, dataset: Dataset, path: Path) -> tuple[list[Any], list[Tensor | None]]:
+    def _encode(self, dataset: Dataset, held: Tensor) -> None:
         """Encode labels anew for inputs that are in the file; labels are cheap, and may have changed."""
-        held = safetensors.torch.load_file(_finished(path))["geometries"]
         geometries = [geometry if geometry.numel() else None for geometry in held]
         targets: list[Any] = [None] * len(dataset)
+        self.bad = {}
         for index, geometry in enumerate(geometries):
             try:
                 targets[index] = _encoded(dataset, index, geometry)
             except DataError as error:
                 self.bad[index] = BadItem(index, error)
-        return targets, geometries
+        self.targets, self.geometries = _collated(targets, dataset), _stacked(geometries)
 
-    def batch(self, rows: Tensor) -> Batch:
-        """Return the items at `rows` as a batch."""
-        assert self.inputs is not None, "call full() first"
-        bad = [self.bad[row] for row in rows.tolist() if row in self.bad] if self.bad else []
-        if bad:
-            rows = rows[[row not in self.bad for row in rows.tolist()]]
-        return Batch(self.inputs[rows], take(self.targets, rows), rows, bad, take(self.geometries, rows))
 
-    def _allocate(self, dataset: Dataset) -> tuple[Tensor, Path | None]:
-        shape = (len(dataset), *self.shape)
-        if self.folder is None:
-            return torch.empty(shape, dtype=torch.uint8), None
-        path = self.folder / f"{_fingerprint(dataset, shape)}.uint8"
-        count = int(torch.Size(shape).numel())
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            # The file is made with holes in it: a disk that fills up later would end the process, not raise.
-            if not path.exists() and shutil.disk_usage(self.folder).free < count:
-                raise OSError(errno.ENOSPC, "No space left on device")
-            flat = torch.from_file(str(path), shared=True, size=count, dtype=torch.uint8)
-        except (OSError, RuntimeError) as error:
-            raise DataError(
-                f"Cannot keep {count / 2**20:,.0f} MB in {self.folder}: {error}.",
-                "a folder with room to write.",
-                'set the environment variable ONECYCLE_CACHE to another folder, or pass cache="memory" or None.',
-            ) from error
-        return flat.view(shape), path
+def _remove(path: Path, why: str) -> None:
+    warnings.warn(f"The cache {path} is damaged ({why}): all items are read again.", stacklevel=2)
+    path.unlink(missing_ok=True)
 
 
 def cache_for(mode: CacheMode, shape: tuple[int, ...] | None, count: int) -> Cache | None:
@@ -161,15 +200,6 @@ def _collated(targets: list[Any], dataset: Dataset) -> Any:
     return dataset.target.collate([known if target is None else target for target in targets])
 
 
-def _write_geometries(path: Path, geometries: list[Tensor | None]) -> None:
-    """Write what marks a file of inputs as complete: never there half written, whoever else reads."""
-    unknown = torch.empty(0)
-    stacked = torch.stack([unknown if geometry is None else geometry for geometry in geometries])
-    partial = path.with_suffix(f".{os.getpid()}")
-    safetensors.torch.save_file({"geometries": stacked}, partial)
-    os.replace(partial, _finished(path))
-
-
 def _stacked(rows: list[Tensor | None]) -> Tensor | None:
     """Stack what is known, with zeros where an item could not be read; None where nothing is."""
     known = [row for row in rows if row is not None]
@@ -177,17 +207,3 @@ def _stacked(rows: list[Tensor | None]) -> Tensor | None:
         return None
     blank = torch.zeros_like(known[0])
     return torch.stack([blank if row is None else row for row in rows])
-
-
-def _fingerprint(dataset: Dataset, shape: tuple[int, ...]) -> str:
-    """Name the file after all that decides its content: how items are read, which they are, when they changed."""
-    digest = hashlib.sha256(json.dumps([dataset.modality.to_config(), dataset.training, shape]).encode())
-    for name in dataset.rows.names():
-        path = dataset.rows.locate(name)
-        changed = os.stat(path).st_mtime_ns if os.path.exists(path) else 0
-        digest.update(f"{path}\0{changed}\0".encode())
-    return digest.hexdigest()[:32]
-
-
-def _finished(path: Path) -> Path:
-    return path.with_suffix(".geometries")

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from onecycle.data.labels import Labels
 from onecycle.data.target import Target, show_captions
 from onecycle.errors import DataError, ModelError, some
 from onecycle.losses import BinaryCrossEntropy, CrossEntropy
@@ -138,14 +139,14 @@ class Category(ClassTarget):
 
     def item_weights(self, labels: Sequence[str]) -> NDArray[np.float64]:
         """Return the inverse frequency of each item's class."""
-        counts = _counts(self.classes, [[label] for label in labels])
-        return np.array([1 / counts[label] for label in labels])
+        numbers, counts = _counted(self.classes, Labels.of(labels))
+        return 1 / counts[numbers]
 
     def weighted(self, labels: Sequence[str]) -> Self:
         """Return class weights of inverse frequency, 1 on average over the items."""
-        counts = _counts(self.classes, [[label] for label in labels])
-        scale = len(labels) / len(self.classes)
-        return replace(self, class_weights=tuple(scale / max(counts[name], 1) for name in self.classes))
+        _, counts = _counted(self.classes, Labels.of(labels))
+        weights = len(labels) / len(self.classes) / np.maximum(counts, 1)
+        return replace(self, class_weights=tuple(weights.tolist()))
 
     def cells(self, label: str) -> dict[str, Any]:
         return {"label": label}
@@ -205,14 +206,17 @@ class MultiCategory(ClassTarget):
 
     def item_weights(self, labels: Sequence[Sequence[str]]) -> NDArray[np.float64]:
         """Return the inverse frequency of each item's rarest tag; an item without tags counts as common."""
-        counts = _counts(self.classes, labels)
-        return np.array([max((1 / counts[tag] for tag in tags), default=1 / len(labels)) for tags in labels])
+        held = Labels.of(labels, self.label_type)
+        (numbers, counts), lengths = _counted(self.classes, held), held.lengths()
+        weights = np.where(lengths, 0.0, 1 / len(labels))
+        np.maximum.at(weights, np.repeat(np.arange(len(labels)), lengths), 1 / counts[numbers])
+        return weights
 
     def weighted(self, labels: Sequence[Sequence[str]]) -> Self:
         """Return weights of present tags: the odds against them, at most 20."""
-        counts = _counts(self.classes, labels)
-        odds = ((len(labels) - counts[tag]) / max(counts[tag], 1) for tag in self.classes)
-        return replace(self, positive_weights=tuple(min(max(ratio, 0.05), 20.0) for ratio in odds))
+        _, counts = _counted(self.classes, Labels.of(labels, self.label_type))
+        odds = (len(labels) - counts) / np.maximum(counts, 1)
+        return replace(self, positive_weights=tuple(odds.clip(0.05, 20.0).tolist()))
 
     def as_label(self, decoded: Sequence[str]) -> list[str]:
         return list(decoded)
@@ -244,9 +248,7 @@ def in_natural_order(names: set[str]) -> tuple[str, ...]:
     return tuple(sorted(names, key=key))
 
 
-def _counts(classes: tuple[str, ...], labels: Sequence[Sequence[str]]) -> dict[str, int]:
-    counts = dict.fromkeys(classes, 0)
-    for tags in labels:
-        for tag in tags:
-            counts[tag] += 1
-    return counts
+def _counted(classes: tuple[str, ...], labels: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the class of each label or tag, and how often each class occurs."""
+    numbers = labels.numbers(classes)
+    return numbers, np.bincount(numbers, minlength=len(classes))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
 from onecycle.data.batch import BadItem, Batch, Sample
+from onecycle.data.labels import Labels
 from onecycle.data.modality import Modality, collate
 from onecycle.data.rows import CONTENT, ITEM, LABEL, Rows
 from onecycle.data.target import Target
@@ -39,6 +41,10 @@ class Dataset:
         self._labels = rows.table[LABEL] if LABEL in rows.table.column_names else None
         self._contents = rows.table[CONTENT] if CONTENT in rows.table.column_names else None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The columns are those of the rows, and would travel a second time.
+        return partial(type(self), training=self.training), (self.rows, self.modality, self.target)
+
     def __len__(self) -> int:
         return len(self.rows)
 
@@ -57,13 +63,17 @@ class Dataset:
         content = self._contents[index]
         return content.values.to_numpy() if isinstance(content, pa.ListScalar) else content.as_py()
 
+    def contents(self) -> list[pa.Array]:
+        """Return the column of contents in its chunks; none where items are files."""
+        return [] if self._contents is None else list(self._contents.chunks)
+
     def label(self, index: int) -> Any:
         """Return the label of the item at `index` as the user gave it, or None."""
         return None if self._labels is None else self._labels[index].as_py()
 
-    def labels(self) -> list[Any] | None:
-        """Return all labels, or None where the items have none."""
-        return None if self._labels is None else list(self._labels.to_pylist())
+    def labels(self) -> Labels | None:
+        """Return all labels, a sequence, or None where the items have none."""
+        return None if self._labels is None else Labels(self._labels)
 
     def name(self, index: int) -> str:
         """Return the name of the item at `index`: for files, the path relative to their folder."""

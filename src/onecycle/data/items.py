@@ -6,11 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
+
+import pyarrow as pa
 
 from onecycle.data import split
+from onecycle.data.labels import Labels
 from onecycle.data.modality import Modality
-from onecycle.data.rows import Rows
+from onecycle.data.rows import ITEM, Rows
 from onecycle.errors import DataError
 from onecycle.registry import lookup
 
@@ -61,9 +64,11 @@ class ItemList(ABC, Generic[SplitT]):
         """
         strata = None
         if stratify == "folder":
-            strata = [PurePosixPath(name).parent.name for name in self.items.names()]
+            strata = Labels.by_value(
+                self.items.folders(), lambda path: PurePosixPath(path or "").name, pa.string()
+            ).column
         elif stratify is not None:
-            strata = self.items.column(stratify).to_pylist()
+            strata = self.items.column(stratify)
         return self._apply(split.at_random(len(self), valid, seed, strata))
 
     def split_by_folder(
@@ -80,11 +85,11 @@ class ItemList(ABC, Generic[SplitT]):
             train: Folders to train on; None takes all that is neither `valid` nor `test`.
             test: Folders of the test set, if any.
         """
-        return self._apply(split.by_folder(self.items.names(), train, valid, test))
+        return self._apply(split.by_folder(self.items.table[ITEM], train, valid, test))
 
     def split_by_column(self, column: str = "is_valid", *, valid: object = True, test: object = None) -> SplitT:
         """Split by a column: rows equal to `valid` are held back, rows equal to `test` (if given) are the test set."""
-        return self._apply(split.by_value(self.items.column(column).to_pylist(), column, valid, test))
+        return self._apply(split.by_value(self.items.column(column), column, valid, test))
 
     def split_from_file(self, path: str | Path) -> SplitT:
         """Hold back the items that a text file names, a line each: relative path, file name, or name without suffix."""
@@ -129,9 +134,9 @@ class ItemList(ABC, Generic[SplitT]):
         if (by is None) == (pattern is None):
             raise DataError("split_by_group() takes by= or pattern=.", "one of them.", "name a column, or a pattern.")
         if pattern is not None:
-            groups: list[Any] = split.matches(self.items.names(), pattern)
+            groups: split.Values = split.matches(self.items.table[ITEM], pattern)
         elif isinstance(by, str):
-            groups = self.items.column(by).to_pylist()
+            groups = self.items.column(by)
         else:
             assert by is not None
             groups = [by(Path(path)) for path in self.items.located()]

@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, Literal, Self, TypeVar
 
-import pyarrow as pa
-
 from onecycle.data import labellers
 from onecycle.data.bunch import Balance, DataBunch, LoaderOptions
 from onecycle.data.cache import CacheMode
@@ -17,11 +15,11 @@ from onecycle.data.categories import in_natural_order
 from onecycle.data.items import ItemList
 from onecycle.data.labelled import LabelledItems, sizes
 from onecycle.data.labellers import Classes, Labeller
+from onecycle.data.labels import Labels
 from onecycle.data.loader import OnBadItem
 from onecycle.data.modality import Modality
 from onecycle.data.numbers import Numbers, numbers_from
 from onecycle.data.rows import Rows
-from onecycle.data.split import matches
 from onecycle.data.target import Target
 from onecycle.errors import ModelError
 
@@ -67,7 +65,7 @@ class SplitList(ABC, Generic[LabelledT]):
 
     def label_from_regex(self, pattern: str, *, classes: Classes = None) -> LabelledT:
         """Label with the first group that `pattern` finds in the item's path (forward slashes, relative)."""
-        return self.label_with(lambda rows: matches(rows.names(), pattern), classes)
+        return self.label_with(lambda rows: labellers.from_regex(rows, pattern), classes)
 
     def label_from_function(
         self, function: Callable[[Path], Any], *, classes: Classes = None, target: Target | None = None
@@ -100,12 +98,13 @@ class SplitList(ABC, Generic[LabelledT]):
                 f"target={target!r}.", "an instance of a class that derives from onecycle.Target.",
                 f"write {target.__name__}(...)." if isinstance(target, type) else "derive its class from it.",
             )  # fmt: skip
-        train, valid = labeller(self.train), labeller(self.valid)
+        label_type = target.label_type if target else None
+        train, valid = (Labels.of(labeller(rows), label_type) for rows in (self.train, self.valid))
         if target is None:
-            both = in_natural_order(labellers.distinct(train + valid)) if classes == "all" else classes
+            both = in_natural_order({*train.counts(), *valid.counts()}) if classes == "all" else classes
             target = labellers.target_for(train, both)
             labellers.check_seen(target, valid, self.valid, "validation")
-            labellers.warn_if_single(target, train + valid)
+            labellers.warn_if_single(target, train, valid)
         return self._label(labeller, target, train, valid)
 
     def label_numbers(self, columns: str | Sequence[str]) -> LabelledT:
@@ -125,16 +124,17 @@ class SplitList(ABC, Generic[LabelledT]):
         train, valid = labeller(self.train), labeller(self.valid)
         return self._label(labeller, Numbers.standardised(names, train), train, valid)
 
-    def _label(self, labeller: Labeller, target: Target, train: list[Any], valid: list[Any]) -> LabelledT:
+    def _label(self, labeller: Labeller, target: Target, train: Sequence[Any], valid: Sequence[Any]) -> LabelledT:
         """Return the next stage; a test folder that came with the split is labelled too, where it can be."""
+        train, valid = Labels.of(train, target.label_type), Labels.of(valid, target.label_type)
         labellers.check_labelled(train, self.train)
         labellers.check_labelled(valid, self.valid)
         test = self.test
-        if test is not None and (labels := labellers.known_labels(target, labeller, test)) is not None:
-            test = test.with_labels(pa.array(labels, target.label_type))
+        if test is not None and (known := labellers.known_labels(target, labeller, test)) is not None:
+            test = test.with_labels(known.column)
         return self._labelled(
-            self.train.with_labels(pa.array(train, target.label_type)),
-            self.valid.with_labels(pa.array(valid, target.label_type)),
+            self.train.with_labels(train.column),
+            self.valid.with_labels(valid.column),
             test,
             target,
             labeller,
@@ -158,9 +158,9 @@ class LabelledList(LabelledItems):
         """
         test = items.items
         if labelled:
-            labels = self.labeller(test)
+            labels = Labels.of(self.labeller(test), self.target.label_type)
             labellers.check_seen(self.target, labels, test, "test")
-            test = test.with_labels(pa.array(labels, self.target.label_type))
+            test = test.with_labels(labels.column)
         return replace(self, test=test)
 
     def databunch(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -10,43 +9,53 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from onecycle.data.categories import Category, MultiCategory, in_natural_order
-from onecycle.data.rows import Rows
-from onecycle.data.tables import slices
+from onecycle.data.labels import Labels, distinct
+from onecycle.data.rows import ITEM, Rows
+from onecycle.data.split import matches
 from onecycle.data.target import Target
 from onecycle.errors import DataError, some
 
-Labeller = Callable[[Rows], list[Any]]
+Labeller = Callable[[Rows], Sequence[Any]]
 # All classes in the order wanted; "all" takes the labels of both splits; None takes those of the training set.
 Classes = Sequence[str] | Literal["all"] | None
 
 
-def from_folder(rows: Rows) -> list[str]:
-    labels = [PurePosixPath(name).parent.name for name in rows.names()]
-    if "" in labels:
+def from_folder(rows: Rows) -> Labels:
+    labels = Labels.by_value(rows.folders(), lambda folder: PurePosixPath(folder or "").name or None, pa.string())
+    if len(outside := labels.missing()):
         raise DataError(
-            f"{rows.names()[labels.index('')]} is in no folder below {rows.root}, so it has no label.",
+            f"{rows.names_at(outside[:1])[0]} is in no folder below {rows.root}, so it has no label.",
             "a folder per class, such as cats/1.jpg and dogs/2.jpg.",
             "move the files into class folders, or label another way, such as label_from_regex().",
         )
     return labels
 
 
-def from_column(rows: Rows, column: str, delimiter: str | None) -> list[Any]:
-    # Equal labels are one text: millions of items have few.
-    values = (value for some_values in slices(rows.column(column)) for value in some_values)
-    texts = ["" if value is None else sys.intern(str(value)) for value in values]
-    if delimiter is None:
-        if "" in texts:
-            empty = [name for name, text in zip(rows.names(), texts, strict=True) if not text]
-            raise DataError(
-                f"{len(empty):,} rows have no label in column {column!r}: {some(empty)}.",
-                "a label in every row.",
-                "fill or remove those rows; for tags, where none is allowed, pass delimiter=.",
-            )
-        return texts
-    return [list(dict.fromkeys(tag.strip() for tag in text.split(delimiter) if tag.strip())) for text in texts]
+def from_regex(rows: Rows, pattern: str) -> Labels:
+    return Labels(matches(rows.table[ITEM], pattern))
+
+
+def from_column(rows: Rows, column: str, delimiter: str | None) -> Labels:
+    values = rows.column(column)
+    if delimiter is not None:
+        return Labels.by_value(values, lambda value: _tags(value, delimiter), MultiCategory.label_type)
+    labels = Labels.by_value(values, lambda value: None if value is None else str(value) or None, pa.string())
+    if len(empty := labels.missing()):
+        raise DataError(
+            f"{len(empty):,} rows have no label in column {column!r}: {some_names(rows, empty)}.",
+            "a label in every row.",
+            "fill or remove those rows; for tags, where none is allowed, pass delimiter=.",
+        )
+    return labels
+
+
+def _tags(value: Any, delimiter: str) -> list[str]:
+    text = "" if value is None else str(value)
+    return list(dict.fromkeys(tag.strip() for tag in text.split(delimiter) if tag.strip()))
 
 
 def check_delimiter(splits: Sequence[Rows], column: str, delimiter: str) -> None:
@@ -55,29 +64,42 @@ def check_delimiter(splits: Sequence[Rows], column: str, delimiter: str) -> None
     Raises:
         DataError: It names the delimiter that the values seem to have.
     """
-    texts = [str(value) for rows in splits for value in rows.column(column).to_pylist() if value not in (None, "")]
+    counts: Counter[str] = Counter()
+    for rows in splits:
+        numbers, values = distinct(rows.column(column))
+        often = np.bincount(numbers, minlength=len(values)).tolist()
+        counts.update({str(value): count for value, count in zip(values, often, strict=True) if value is not None})
+    texts = {text: count for text, count in counts.items() if text and count}
     if any(delimiter in text for text in texts):
         return
     for other in ",;| ":
-        if sum(other in text for text in texts) > len(texts) / 10:
+        if sum(count for text, count in texts.items() if other in text) > sum(texts.values()) / 10:
             raise DataError(
-                f"No value of column {column!r} contains the delimiter {delimiter!r}, such as {texts[0]!r}.",
+                f"No value of column {column!r} contains the delimiter {delimiter!r}, such as {next(iter(texts))!r}.",
                 f"tags separated by {delimiter!r}.",
                 f"pass delimiter={other!r}.",
             )
 
 
-def from_one_hot(rows: Rows, columns: Sequence[str]) -> list[list[str]]:
-    flags = {column: [str(value).lower() for value in rows.column(column).to_pylist()] for column in columns}
-    for column, values in flags.items():
-        odd = set(values) - {"0", "1", "true", "false", "0.0", "1.0"}
-        if odd:
-            raise DataError(
-                f"Column {column!r} holds {some(sorted(odd))}.",
-                "only 0 and 1, or true and false.",
-                "name other columns.",
-            )
-    return [[column for column in columns if flags[column][row] in {"1", "true", "1.0"}] for row in range(len(rows))]
+def from_one_hot(rows: Rows, columns: Sequence[str]) -> Labels:
+    flags = np.stack([_flags(rows, column) for column in columns], axis=1)
+    ends = np.concatenate([[0], np.cumsum(flags.sum(axis=1))])
+    tags = pa.array(columns, pa.string()).take(pa.array(np.nonzero(flags)[1]))
+    return Labels(pa.chunked_array([pa.ListArray.from_arrays(pa.array(ends, pa.int32()), tags)]))
+
+
+def _flags(rows: Rows, column: str) -> NDArray[np.bool_]:
+    numbers, values = distinct(rows.column(column))
+    texts = np.array([str(value).lower() for value in values])
+    odd = {texts[number] for number in np.unique(numbers)} - {"0", "1", "true", "false", "0.0", "1.0"}
+    if odd:
+        raise DataError(
+            f"Column {column!r} holds {some(sorted(odd))}.",
+            "only 0 and 1, or true and false.",
+            "name other columns.",
+        )
+    flags: NDArray[np.bool_] = np.isin(texts, ["1", "true", "1.0"])[numbers]
+    return flags
 
 
 def from_function(
@@ -120,9 +142,8 @@ def check_text_label(label: Any, path: str, before: list[Any]) -> str | list[str
     return label if isinstance(label, str) else [str(tag) for tag in label]
 
 
-def target_for(labels: list[Any], classes: Classes) -> Target:
-    several = bool(labels) and not isinstance(labels[0], str)
-    seen = distinct(labels)
+def target_for(labels: Labels, classes: Classes) -> Target:
+    several, seen = labels.several, set(labels.counts())
     ordered = tuple(classes) if classes is not None else in_natural_order(seen)
     unlisted = seen - set(ordered)
     if unlisted:
@@ -140,48 +161,45 @@ def target_for(labels: list[Any], classes: Classes) -> Target:
     return MultiCategory(ordered) if several else Category(ordered)
 
 
-def check_seen(target: Target, labels: list[Any], rows: Rows, split: str) -> None:
+def check_seen(target: Target, labels: Labels, rows: Rows, split: str) -> None:
     if not isinstance(target, Category | MultiCategory):
         return  # other targets have no classes
     known = set(target.classes)
-    unseen = Counter(tag for label in labels for tag in tags(label) if tag not in known)
+    unseen = {name: count for name, count in labels.counts().items() if name not in known}
     if unseen:
-        first = next(i for i, label in enumerate(labels) if set(tags(label)) & unseen.keys())
+        first = rows.names_at(np.array([labels.first_with(unseen)]))[0]
         raise DataError(
             f"The {split} set has labels that the training set does not have: "
             f"{some(f'{name} ({unseen[name]})' for name in in_natural_order(set(unseen)))}; "
-            f"first in {rows.names()[first]}.",
+            f"first in {first}.",
             f"the training classes: {some(target.classes, 12)}.",
             'split with stratify=, pass classes="all", or move these items to the training set.',
         )
 
 
-def check_labelled(labels: list[Any], rows: Rows) -> None:
-    lacking = [name for name, label in zip(rows.names(), labels, strict=True) if label is None]
-    if lacking:
+def check_labelled(labels: Labels, rows: Rows) -> None:
+    if len(lacking := labels.missing()):
         raise DataError(
-            f"{len(lacking):,} items have no label: {some(lacking)}.",
+            f"{len(lacking):,} items have no label: {some_names(rows, lacking)}.",
             "a label for every item of the training and validation set.",
             "return a label for them, or leave them out with split_by().",
         )
 
 
-def known_labels(target: Target, labeller: Labeller, rows: Rows) -> list[Any] | None:
+def known_labels(target: Target, labeller: Labeller, rows: Rows) -> Labels | None:
     """Label a test folder that came with the split; None where no label is a class, so it must be unlabelled."""
     try:
-        labels = labeller(rows)
+        labels = Labels.of(labeller(rows), target.label_type)
     except DataError:
         return None
-    if isinstance(target, Category | MultiCategory) and not any(
-        set(tags(label)) & set(target.classes) for label in labels
-    ):
+    if isinstance(target, Category | MultiCategory) and not set(labels.counts()) & set(target.classes):
         return None
     check_seen(target, labels, rows, "test")
     return labels
 
 
-def warn_if_single(target: Target, labels: list[Any]) -> None:
-    counts = Counter(tag for label in labels for tag in tags(label))
+def warn_if_single(target: Target, *labels: Labels) -> None:
+    counts = sum((Counter(one.counts()) for one in labels), Counter[str]())
     single = [name for name in target.classes if counts[name] == 1]
     if single:
         warnings.warn(
@@ -190,9 +208,6 @@ def warn_if_single(target: Target, labels: list[Any]) -> None:
         )
 
 
-def distinct(labels: list[Any]) -> set[str]:
-    return {tag for label in labels for tag in tags(label)}
-
-
-def tags(label: Any) -> Sequence[str]:
-    return (label,) if isinstance(label, str) else label
+def some_names(rows: Rows, places: NDArray[np.int64]) -> str:
+    """Return the first of some items' names, for a message."""
+    return some([*rows.names_at(places[:9]), *[""] * (len(places) - 9)])

@@ -5,26 +5,23 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from functools import partial
+from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader as TorchLoader
-from torch.utils.data import Dataset as TorchDataset
 
-from onecycle.data.batch import BadItem, Batch, Sample
+from onecycle.data.batch import BadItem, Batch
 from onecycle.data.cache import Cache
 from onecycle.data.dataset import Dataset
+from onecycle.data.order import InOrder, Order, Shuffled, Weighted, cumulative_weights
+from onecycle.data.plan import Chunks, Contiguous, LengthBucketed, Plan
 from onecycle.data.seeding import seeded
+from onecycle.data.workers import ReadingProcesses
 from onecycle.errors import DataError
 
 OnBadItem = Literal["raise", "skip"]
-
-# Batches of similar length are cut from windows of so many, and of no more than this share of an epoch. On film reviews
-# of up to 256 words that leaves 1% to 3% of padding instead of 20%, and one in ten or fewer meets again in a batch.
-WINDOW, SHARE = 50, 4
 
 
 class DataLoader:
@@ -37,9 +34,9 @@ class DataLoader:
         workers: Processes that read items; 0 reads in this process. Not used once a cache is full.
         seed: The same seed gives the same order.
         weights: How often each item is drawn, relative to the others; needs `shuffle`.
-        lengths: How long each item's input is: batches are then made of items of similar length, see `length_bucketed`.
+        lengths: How long each item's input is: batches are then made of items of similar length, see `LengthBucketed`.
         contiguous: Items continue one another: each place of a batch then follows one stream of them, see
-            `contiguous_batches`.
+            `Contiguous`.
         cache: Keeps what was read.
         on_bad_item: "raise" stops at an item that cannot be read, "skip" leaves it out (see `bad`).
         multiprocessing_context: How workers start ("fork", "spawn", ...); None leaves it to Python.
@@ -64,12 +61,12 @@ class DataLoader:
             raise DataError(f"batch_size={batch_size}.", "1 or more.", "pass batch_size=64.")
         self.dataset, self.batch_size, self.shuffle, self.workers = dataset, batch_size, shuffle, workers
         self.seed, self.cache, self.on_bad_item = seed, cache, on_bad_item
-        self.weights = None if weights is None else torch.from_numpy(weights)
+        self.weights = weights
+        self._cumulative = None if weights is None else cumulative_weights(weights, len(dataset))
         self.lengths, self.contiguous = lengths, contiguous
         self.bad: dict[int, DataError] = {}
-        self._context = multiprocessing_context
         self._plan = _Plan()
-        self._torch_loader: TorchLoader[Any] | None = None
+        self._processes = ReadingProcesses(dataset, self._plan, workers, seed, multiprocessing_context)
 
     def __len__(self) -> int:
         """Return the number of batches an epoch."""
@@ -87,15 +84,14 @@ class DataLoader:
     def __iter__(self) -> Iterator[Batch]:
         return self.epoch(0)
 
-    def order(self, number: int) -> Tensor:
-        """Return the row numbers of epoch `number` in the order in which they are drawn."""
-        count = len(self.dataset)
+    def order(self, number: int) -> Order:
+        """Return the order in which the rows are drawn in epoch `number`."""
         if not self.shuffle or self.contiguous:
-            return torch.arange(count)
+            return InOrder(len(self.dataset))
         generator = seeded(self.seed, number)
-        if self.weights is not None:
-            return torch.multinomial(self.weights, count, replacement=True, generator=generator)
-        return torch.randperm(count, generator=generator)
+        if self._cumulative is not None:
+            return Weighted(self._cumulative, generator)
+        return Shuffled(len(self.dataset), generator)
 
     def epoch(self, number: int, *, rank: int = 0, world: int = 1, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of epoch `number`.
@@ -115,38 +111,23 @@ class DataLoader:
             if len(batch):
                 yield batch
 
-    def plan(self, number: int, *, rank: int = 0, world: int = 1) -> list[Tensor]:
-        """Return the row numbers of each batch of epoch `number`."""
-        order = self.order(number)
-        if world > 1:
-            order = order.repeat(2)[: -(-len(order) // world) * world]
-        return [rows[rank::world] for rows in self._batched(order, self.size * world, number)]
-
-    def _batched(self, order: Tensor, size: int, number: int) -> Sequence[Tensor]:
+    def plan(self, number: int, *, rank: int = 0, world: int = 1) -> Plan:
+        """Return the row numbers of each batch of epoch `number`, each computed when it is asked for."""
+        order, size = self.order(number), self.size * world
         if self.contiguous:
-            return contiguous_batches(order, size)
+            return Contiguous(order, size, rank, world)
         if self.lengths is None:
-            return torch.split(order, size)
-        return length_bucketed(order, self.lengths, size, seeded(self.seed, number, 1) if self.shuffle else None)
+            return Chunks(order, size, rank, world)
+        generator = partial(seeded, self.seed, number, 1) if self.shuffle else None
+        return LengthBucketed(order, size, self.lengths, generator, rank, world)
 
-    def _batches(self, batches: list[Tensor]) -> Iterator[Batch]:
+    def _batches(self, batches: Sequence[Tensor]) -> Iterator[Batch]:
         if self.cache is not None:
             return map(self.cache.full(self.dataset).batch, batches)
         if self.workers == 0:
             return (self.dataset.collate([self.dataset.fetch(i) for i in rows.tolist()]) for rows in batches)
         self._plan.batches = batches
-        if self._torch_loader is None:
-            self._torch_loader = TorchLoader(
-                _Fetching(self.dataset),
-                batch_sampler=self._plan,
-                collate_fn=self.dataset.collate,
-                num_workers=self.workers,
-                persistent_workers=True,
-                multiprocessing_context=self._context,
-                generator=seeded(self.seed),  # torch's loader would draw from the user's generator
-                pin_memory=torch.cuda.is_available(),
-            )
-        return iter(self._torch_loader)
+        return iter(self._processes)
 
     def _note(self, bad: Sequence[BadItem]) -> None:
         for item in bad:
@@ -155,24 +136,11 @@ class DataLoader:
             self.bad[item.index] = item.error
 
 
-class _Fetching(TorchDataset[Sample | BadItem]):
-    """What torch's workers read from: never raises, so that our error reaches the user as it was written."""
-
-    def __init__(self, dataset: Dataset) -> None:
-        self.dataset = dataset
-
-    def __getitem__(self, index: int) -> Sample | BadItem:
-        return self.dataset.fetch(index)
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-
 class _Plan:
     """A batch sampler whose batches are replaced before each epoch, so that workers can live on."""
 
     def __init__(self) -> None:
-        self.batches: list[Tensor] = []
+        self.batches: Sequence[Tensor] = ()
 
     def __iter__(self) -> Iterator[list[int]]:
         return (rows.tolist() for rows in self.batches)  # one at a time: a Python object an item is much memory
@@ -192,35 +160,6 @@ def even_size(count: int, size: int) -> int:
     """
     larger = -(-count // max(1, round(count / size)))
     return larger if larger <= max(size + 1, size * 1.125) else -(-count // -(-count // size))
-
-
-def length_bucketed(order: Tensor, lengths: Tensor, size: int, generator: torch.Generator | None) -> Sequence[Tensor]:
-    """Cut row numbers into batches of similar length, so that little is padded.
-
-    Args:
-        order: The row numbers.
-        lengths: Of each row, (items,).
-        size: Items a batch.
-        generator: Each window of some batches is sorted by itself, and their order drawn; None sorts all, longest
-            first, so that memory that does not suffice shows at once.
-    """
-    count = -(-len(order) // size)
-    window = len(order) if generator is None else size * min(WINDOW, -(-count // SHARE))
-    batches: list[Tensor] = []
-    for rows in torch.split(order, max(window, 1)):
-        batches += torch.split(rows[lengths[rows].argsort(descending=True, stable=True)], size)
-    if generator is None:
-        return batches
-    return [batches[place] for place in torch.randperm(len(batches), generator=generator).tolist()]
-
-
-def contiguous_batches(order: Tensor, size: int) -> Sequence[Tensor]:
-    """Cut row numbers into `size` streams of consecutive ones; the batch of a step holds the next row of each.
-
-    Where streams cannot be equally long, the first ones are longer by one: a last, smaller batch.
-    """
-    streams = torch.tensor_split(order, min(size, len(order)))
-    return [torch.stack([rows[step] for rows in streams if step < len(rows)]) for step in range(len(streams[0]))]
 
 
 def default_num_workers() -> int:

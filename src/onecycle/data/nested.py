@@ -14,17 +14,27 @@ from torch import Tensor
 
 
 def move(value: Any, device: torch.device) -> Any:
-    """Return `value` on `device`.
+    """Return `value` on `device`. To a GPU it is copied from pinned memory, while the program goes on.
 
     Example:
         >>> move([torch.zeros(2, 4), torch.zeros(1, 4)], torch.device("cpu"))[1].shape
         torch.Size([1, 4])
     """
     if isinstance(value, Tensor):
-        return value.to(device, non_blocking=device.type != "cpu")
+        if device.type == "cuda" and value.device.type == "cpu":
+            value = value.pin_memory()  # from other memory the copy waits for all that the GPU was given
+        # On other devices nothing keeps the memory until such a copy is complete.
+        return value.to(device, non_blocking=device.type == "cuda")
     if hasattr(value, "to"):
         return value.to(device)
     return _rebuilt(value, lambda part: move(part, device))
+
+
+def pin(value: Any) -> Any:
+    """Return `value` with its tensors in pinned memory, from which a GPU copies while the program goes on."""
+    if isinstance(value, Tensor) or hasattr(value, "pin_memory"):
+        return value.pin_memory()
+    return _rebuilt(value, pin)
 
 
 def take(value: Any, rows: Tensor | slice) -> Any:

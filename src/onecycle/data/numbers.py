@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
@@ -69,6 +69,17 @@ class Numbers(Target):
     def encode(self, label: Sequence[float]) -> Tensor:
         """Return the numbers less their mean, by their standard deviation, float32, (columns,)."""
         return ((torch.tensor(label, dtype=torch.float64) - torch.tensor(self.mean)) / torch.tensor(self.std)).float()
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        numbers = super().from_config(config)
+        if not len(numbers.classes) == len(numbers.mean) == len(numbers.std) or not all(x > 0 for x in numbers.std):
+            raise DataError(
+                f"{len(numbers.classes)} columns, {len(numbers.mean)} means, deviations {some(numbers.std)}.",
+                "a mean and a standard deviation above 0 for each column.",
+                "export the model again.",
+            )
+        return numbers
 
     def activate(self, outputs: Tensor) -> Tensor:
         return outputs.float()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from onecycle.data.batch import Batch, Reading
 from onecycle.data.bunch import DataBunch, LoaderOptions
@@ -15,6 +15,7 @@ from onecycle.data.check import CheckReport
 from onecycle.data.loader import DataLoader
 from onecycle.data.modality import Description, Modality
 from onecycle.data.nested import join
+from onecycle.data.order import InOrder, Order
 from onecycle.data.rows import Rows
 from onecycle.data.target import Target
 from onecycle.errors import DataError
@@ -166,9 +167,9 @@ class PlainLoader:
     def __len__(self) -> int:
         return len(self.loader)  # type: ignore[arg-type]
 
-    def order(self, number: int) -> Tensor:
-        """Return the row numbers of the first batch; more is not known before an epoch is read."""
-        return torch.arange(self.batch_size)
+    def order(self, number: int) -> Order:
+        """Return the order of the first batch, whose items are numbered as they come; more is not known yet."""
+        return InOrder(self.batch_size)
 
     def epoch(self, number: int, *, rank: int = 0, world: int = 1, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch from batch `start` on; those before it are read, and dropped."""

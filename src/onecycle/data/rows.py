@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import os
+import tempfile
+import weakref
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
+from multiprocessing.context import get_spawning_popen
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from onecycle.data.tables import missing_column
+from onecycle.data.tables import RESERVED, missing_column
 
 # The columns that onecycle adds; '#' keeps them apart from any column of the user's. Where there is a column of
 # contents, the modality reads those, and the item is only a name.
-ITEM, LABEL, CONTENT = "#item", "#label", "#content"
+ITEM, LABEL, CONTENT = RESERVED
+
+# Rows of fewer bytes are copied to a process that is spawned; more lie in a file that all processes map into memory.
+LEAST_SHARED = 2**22
 
 
 @dataclass(frozen=True)
@@ -31,9 +42,32 @@ class Rows:
     def __len__(self) -> int:
         return int(self.table.num_rows)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        if get_spawning_popen() is None or self.table.nbytes < LEAST_SHARED:
+            return Rows, (self.table, self.root)
+        return _mapped, (self._file, self.root)
+
+    @cached_property
+    def _file(self) -> str:
+        """The rows as a temporary file, which goes when they do."""
+        handle, path = tempfile.mkstemp(prefix="onecycle-rows-", suffix=".arrow")
+        table = self.table.unify_dictionaries()  # a file holds one dictionary a column
+        with os.fdopen(handle, "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table)
+        weakref.finalize(self, _remove, path, os.getpid())
+        return path
+
     def names(self) -> list[str]:
         """Return every item's name; for files, the path relative to the root with forward slashes."""
         return list(self.table[ITEM].to_pylist())
+
+    def names_at(self, places: NDArray[np.int64]) -> list[str]:
+        """Return the names of some items."""
+        return [self.table[ITEM][place].as_py() for place in places.tolist()]
+
+    def folders(self) -> pa.ChunkedArray:
+        """Return the part of every item's name up to its last slash, dictionary-encoded."""
+        return folders(self.table[ITEM])
 
     def locate(self, name: str) -> str:
         """Return what the modality reads for the item called `name`."""
@@ -46,9 +80,15 @@ class Rows:
 
     def take(self, indices: Any) -> Rows:
         """Return only the rows at `indices`."""
-        return Rows(self.table.take(pa.array(indices)), self.root)
+        places = np.asarray(indices, np.int64)
+        if len(places) and (np.diff(places) > 0).all():
+            # Arrow would join the chunks of a column first, which more than 2 GB of text do not survive.
+            chosen = np.zeros(len(self), bool)
+            chosen[places] = True
+            return Rows(self.table.filter(pa.array(chosen)), self.root)
+        return Rows(self.table.take(pa.array(places)), self.root)
 
-    def with_labels(self, labels: pa.Array) -> Rows:
+    def with_labels(self, labels: pa.ChunkedArray) -> Rows:
         """Return the rows with a column of labels."""
         return Rows(self.table.append_column(LABEL, labels), self.root)
 
@@ -62,3 +102,18 @@ class Rows:
         if name not in known:
             raise missing_column(name, known)
         return self.table[name]
+
+
+def _mapped(path: str, root: Path | None) -> Rows:
+    return Rows(pa.ipc.open_file(pa.memory_map(path)).read_all(), root)
+
+
+def _remove(path: str, process: int) -> None:
+    if os.getpid() == process:  # a worker that was forked ends without taking the file from the others
+        with suppress(OSError):
+            os.unlink(path)
+
+
+def folders(names: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the part of every name up to its last slash, dictionary-encoded."""
+    return pc.replace_substring_regex(names, "[^/]*$", "").dictionary_encode()

@@ -6,14 +6,19 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from onecycle.data.labels import distinct
+from onecycle.data.rows import folders as folders_of
+from onecycle.data.tables import slices
 from onecycle.errors import DataError, some, suggest
 
 Indices = NDArray[np.int64]
+Values: TypeAlias = "Sequence[object] | pa.ChunkedArray"
 
 
 def _none() -> Indices:
@@ -29,16 +34,15 @@ class Split:
     test: Indices = field(default_factory=_none)
 
 
-def at_random(count: int, valid: float, seed: int, strata: Sequence[object] | None = None) -> Split:
+def at_random(count: int, valid: float, seed: int, strata: Values | None = None) -> Split:
     """Hold back a random fraction, of each stratum where `strata` names one for every row."""
     _check_fraction(valid)
     rng = np.random.default_rng(seed)
     if strata is None:
         return _held_back(count, rng.permutation(count)[: round(count * valid)], f"valid={valid} of {count} items")
-    values = np.array([str(value) for value in strata])
+    members, groups = _members(strata)
     held: list[Indices] = []
-    for value in np.unique(values):
-        rows = np.flatnonzero(values == value)
+    for rows in np.split(members.argsort(kind="stable"), np.cumsum(np.bincount(members, minlength=groups))[:-1]):
         # A stratum with one item goes to training: a class cannot be learned from a validation item alone.
         most = max(len(rows) - 1, 0)
         held.append(rng.permutation(rows)[: min(max(round(len(rows) * valid), 1), most)])
@@ -46,14 +50,15 @@ def at_random(count: int, valid: float, seed: int, strata: Sequence[object] | No
 
 
 def by_folder(
-    names: Sequence[str],
+    names: Values,
     train: str | Sequence[str] | None,
     valid: str | Sequence[str],
     test: str | Sequence[str] | None,
 ) -> Split:
     """Split by the names of the folders on each item's path."""
     wanted = {"train": _names(train), "valid": _names(valid), "test": _names(test)}
-    parents = [frozenset(PurePosixPath(name).parts[:-1]) for name in names]
+    rows, paths = distinct(folders_of(_column(names)))
+    parents = [frozenset(PurePosixPath(path or "").parts) for path in paths]
     seen = frozenset[str]().union(*parents)
     for name, folders in wanted.items():
         for folder in sorted(folders - seen):
@@ -62,27 +67,28 @@ def by_folder(
                 f"one of the folders on the items' paths: {some(sorted(seen), 12) or 'there are none'}.",
                 f"name an existing folder, or use split_random().{suggest(folder, seen)}",
             )
-    held = {name: np.array([bool(folders & on_path) for on_path in parents]) for name, folders in wanted.items()}
+    held = {name: np.array([bool(folders & on_path) for on_path in parents])[rows] for name, folders in wanted.items()}
     both = held["valid"] & held["test"] | held["valid"] & held["train"] | held["test"] & held["train"]
     if both.any():
         raise DataError(
-            f"{int(both.sum()):,} items are in folders of two splits, such as {names[int(both.argmax())]}.",
+            f"{int(both.sum()):,} items are in folders of two splits, such as {_column(names)[int(both.argmax())]}.",
             "folders that do not contain each other.",
             "name the folders so that every item is in one split.",
         )
     train_rows = held["train"] if wanted["train"] else ~(held["valid"] | held["test"])
     return _checked(
-        Split(*(np.flatnonzero(rows) for rows in (train_rows, held["valid"], held["test"]))),
+        Split(*(np.flatnonzero(chosen) for chosen in (train_rows, held["valid"], held["test"]))),
         "split_by_folder",
     )
 
 
-def by_value(values: Sequence[object], column: str, valid: object, test: object) -> Split:
+def by_value(values: Values, column: str, valid: object, test: object) -> Split:
     """Split by equality with a value; text and typed values compare as equal ("True", "true" and "1" equal True)."""
-    texts = [_plain(value) for value in values]
-    is_valid = np.array([text == _plain(valid) for text in texts])
-    is_test = np.array([test is not None and text == _plain(test) for text in texts])
-    cause = f"column {column!r} == {valid!r}; the column holds {some(sorted(set(texts)))}"
+    rows, found = distinct(_column(values))
+    texts = np.array([_plain(value) for value in found])
+    is_valid = (texts == _plain(valid))[rows]
+    is_test = (texts == _plain(test))[rows] & (test is not None)
+    cause = f"column {column!r} == {valid!r}; the column holds {some(np.unique(texts[np.unique(rows)]))}"
     return _checked(Split(*(np.flatnonzero(r) for r in (~is_valid & ~is_test, is_valid, is_test))), cause)
 
 
@@ -145,10 +151,10 @@ def by_index(count: int, valid: Sequence[int]) -> Split:
     return _held_back(count, held, f"valid= names {len(held)} rows")
 
 
-def by_group(groups: Sequence[object], valid: float, seed: int) -> Split:
+def by_group(groups: Values, valid: float, seed: int) -> Split:
     """Hold back whole groups, in random order, until the next one would lead further from the fraction asked for."""
     _check_fraction(valid)
-    _, members = np.unique([str(group) for group in groups], return_inverse=True)
+    members, _ = _members(groups)
     sizes = np.bincount(members)
     if len(sizes) < 2:
         raise DataError(
@@ -162,6 +168,21 @@ def by_group(groups: Sequence[object], valid: float, seed: int) -> Split:
     return _held_back(len(groups), np.flatnonzero(np.isin(members, order[:take])), f"{len(sizes)} groups")
 
 
+def _members(values: Values) -> tuple[Indices, int]:
+    """Return the number of each value's text among the sorted distinct texts, and how many those are."""
+    numbers, texts = distinct(_column(values))
+    present = np.unique(numbers)
+    ordered, places = np.unique([str(texts[number]) for number in present], return_inverse=True)
+    members: Indices = places[np.searchsorted(present, numbers)]
+    return members, len(ordered)
+
+
+def _column(values: Values) -> pa.ChunkedArray:
+    if isinstance(values, pa.ChunkedArray):
+        return values
+    return pa.chunked_array([pa.array([str(value) for value in values], pa.string())])
+
+
 def _names(names: str | Sequence[str] | None) -> frozenset[str]:
     return frozenset([names] if isinstance(names, str) else names or ())
 
@@ -171,8 +192,8 @@ def _plain(value: Any) -> str:
     return {"true": "True", "1": "True", "false": "False", "0": "False"}.get(text.lower(), text)
 
 
-def matches(names: Sequence[str], pattern: str) -> list[str]:
-    """Return what the first group of a regular expression finds in each name.
+def matches(names: pa.ChunkedArray, pattern: str) -> pa.ChunkedArray:
+    """Return what the first group of a regular expression finds in each name, dictionary-encoded.
 
     Raises:
         DataError: The pattern has not one group, or does not match a name.
@@ -189,15 +210,20 @@ def matches(names: Sequence[str], pattern: str) -> list[str]:
         raise DataError(
             f"The pattern {pattern!r} has {compiled.groups} groups.", "one group.", "put ( ) around the part to take."
         )
-    found = [compiled.search(name) for name in names]
-    lacking = [name for name, match in zip(names, found, strict=True) if match is None]
+    parts: list[pa.Array] = []
+    lacking: list[str] = []
+    for some_names in slices(names):  # a match is a large object: some at a time
+        found = [compiled.search(name) for name in some_names]
+        lacking += [name for name, match in zip(some_names, found, strict=True) if match is None]
+        groups = pa.array([None if match is None else match.group(1) for match in found], pa.string())
+        parts.append(groups.dictionary_encode())
     if lacking:
         raise DataError(
             f"The pattern {pattern!r} finds nothing in {len(lacking):,} of {len(names):,} names: {some(lacking, 3)}.",
             "a match in every path.",
             "fix the pattern.",
         )
-    return [match.group(1) for match in found if match is not None]
+    return pa.chunked_array(parts, pa.dictionary(pa.int32(), pa.string()))
 
 
 def _check_fraction(valid: float) -> None:

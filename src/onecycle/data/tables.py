@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,16 @@ from onecycle.errors import DataError, some, suggest
 
 LEAST_BLOCK, LARGEST_BLOCK = 2**20, 2**25
 SLICE = 2**16
+MOST_COLUMNS = 50_000
+# The columns that onecycle adds, see `rows`.
+RESERVED = ("#item", "#label", "#content")
 
 
 def as_table(rows: Any) -> pa.Table:
     """Return any table that exports the Arrow C stream (pandas, polars, DuckDB, Arrow) as an Arrow table.
 
     Raises:
-        DataError: `rows` exports no Arrow stream.
+        DataError: `rows` exports no Arrow stream, it cannot be read, or two of its columns have one name.
     """
     if not hasattr(rows, "__arrow_c_stream__"):
         raise DataError(
@@ -27,12 +31,45 @@ def as_table(rows: Any) -> pa.Table:
             "a table that exports the Arrow C stream: pandas, polars, pyarrow, DuckDB, Hugging Face datasets.",
             "convert it, for example with pandas.DataFrame(rows).",
         )
-    table = pa.table(rows)
-    # Arrow cannot yet take or filter the "view" texts that polars exports.
-    plain = [
-        field.with_type(pa.large_string()) if pa.types.is_string_view(field.type) else field for field in table.schema
-    ]
-    return table.cast(pa.schema(plain, table.schema.metadata))
+    try:
+        table = pa.table(rows)
+        # Arrow cannot yet take or filter the "view" texts that polars exports.
+        plain = [
+            field.with_type(pa.large_string()) if pa.types.is_string_view(field.type) else field
+            for field in table.schema
+        ]
+        table = table.cast(pa.schema(plain, table.schema.metadata))
+    except Exception as error:  # a column of mixed types, a stream that breaks: each library has its own
+        raise DataError(
+            f"The {type(rows).__name__} cannot be read as a table: {error}.",
+            "a table whose columns each have one type.",
+            "convert the columns, for example with frame.astype(str), or save it as CSV and read that.",
+        ) from error
+    check_columns(table.column_names, f"The {type(rows).__name__}")
+    return table
+
+
+def check_columns(names: list[str], what: str) -> None:
+    """Refuse columns that could not be told apart.
+
+    Args:
+        names: The columns' names.
+        what: What has them, for the error.
+    Raises:
+        DataError: A name is there twice, or is one that onecycle adds.
+    """
+    counts = Counter(names)
+    twice = [repr(name) for name, count in counts.items() if count > 1]
+    if twice:
+        raise DataError(
+            f"{what} has more than one column called {some(twice)}.", "a different name for each column.",
+            "rename or remove one of them.",
+        )  # fmt: skip
+    if reserved := [repr(name) for name in RESERVED if name in counts]:
+        raise DataError(
+            f"{what} has a column called {some(reserved)}.", "other names: onecycle adds columns of these names.",
+            "rename it.",
+        )  # fmt: skip
 
 
 def read_csv(path: str | Path, *, separator: str = ",", encoding: str = "utf-8") -> pa.Table:
@@ -48,6 +85,12 @@ def read_csv(path: str | Path, *, separator: str = ",", encoding: str = "utf-8")
     path = Path(path)
     if not path.is_file():
         raise DataError(f"No such file: {path}.", "a CSV file with a header line.", "check the path.")
+    check_separator(separator)
+    if (count := _count_columns(path, separator)) > MOST_COLUMNS:
+        raise DataError(
+            f"{path} has {count:,} columns.", f"at most {MOST_COLUMNS:,}, since each takes 20 KB while it is read.",
+            "check separator=, or read the columns that you need with another library and use from_table().",
+        )  # fmt: skip
     parsing = pa.csv.ParseOptions(delimiter=separator, newlines_in_values=True)
     # A row must fit into a block; Arrow's own of 1 MB are too small for a long document.
     block = min(max(path.stat().st_size + 1, LEAST_BLOCK), LARGEST_BLOCK)
@@ -55,17 +98,43 @@ def read_csv(path: str | Path, *, separator: str = ",", encoding: str = "utf-8")
     try:
         with pa.csv.open_csv(path, reading, parse_options=parsing) as head:
             names = head.schema.names
+        check_columns(names, str(path))
         texts = pa.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()))
         table = pa.csv.read_csv(path, reading, parse_options=parsing, convert_options=texts)
-    except pa.ArrowInvalid as error:
+    except DataError:
+        raise
+    except Exception as error:  # Arrow's, and those of Python's decoders
         raise DataError(
-            f"{path} cannot be read as CSV: {error}.",
+            f"{path} cannot be read as CSV: {str(error) or type(error).__name__}.",
             f"{encoding.upper()} text with a header line and fields separated by {separator!r}.",
             "open it in an editor, or pass separator=...",
         ) from error
     # Arrow would hold on to the blocks, which are half as large again as a table of many rows.
     pa.default_memory_pool().release_unused()
     return table
+
+
+def check_separator(separator: str) -> None:
+    """Refuse what cannot separate fields.
+
+    Raises:
+        DataError: It is not one ASCII character, or one that ends lines or quotes fields.
+    """
+    if not isinstance(separator, str) or len(separator) != 1 or separator in '\n\r"' or not separator.isascii():
+        raise DataError(f"separator={separator!r}.", "one character, such as ',' or ';'.", "pass separator=','.")
+
+
+def _count_columns(path: Path, separator: str) -> int:
+    """Return the number of fields of a file's first record."""
+    fields, quotes = 1, 0
+    with path.open("rb") as file:
+        for line in file:
+            ended = line.split(b"\r", 1)[0] if quotes % 2 == 0 else line
+            line = ended if ended.count(b'"') % 2 == 0 else line
+            fields, quotes = fields + line.count(separator.encode()), quotes + line.count(b'"')
+            if line.strip() and quotes % 2 == 0:
+                break
+    return fields
 
 
 def slices(column: pa.ChunkedArray) -> Iterator[list[Any]]:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from onecycle.data.batch import Batch
 from onecycle.data.loader import DataLoader
 from onecycle.data.nested import move
 from onecycle.data.seeding import seeded
@@ -40,11 +41,17 @@ def evaluate(outputs: Iterable[Output], target: Target, loss: Loss, metrics: Seq
         with torch.no_grad():
             weights = loss.weights(batch.targets)
             sums.append(torch.stack([loss.means(output.outputs, batch.targets) * weights, weights]))
-            inputs = target.metric_inputs(output.predictions, batch.targets, batch.geometries)
+            inputs = target.metric_inputs(output.predictions, batch.targets, _geometries_beside(weights, batch))
         for meter in meters.values():
             meter.update(*inputs)
     values = {name: float(meter.compute()) for name, meter in meters.items()}
     return {"valid_loss": _mean_loss(sums), **values}
+
+
+def _geometries_beside(tensor: Tensor, batch: Batch) -> Tensor | None:
+    """Return the geometries of a batch on the device of `tensor`."""
+    geometries: Tensor | None = move(batch.geometries, tensor.device)
+    return geometries
 
 
 def _mean_loss(sums: Sequence[Tensor]) -> float:

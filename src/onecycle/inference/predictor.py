@@ -165,4 +165,4 @@ class Predictor:
 
 def geometries_of(batch: Batch) -> Sequence[Tensor | None]:
     """Return each sample's geometry on the CPU, None where there is none."""
-    return [None] * len(batch) if batch.geometries is None else list(batch.geometries.cpu())
+    return [None] * len(batch) if batch.geometries is None else list(batch.geometries)

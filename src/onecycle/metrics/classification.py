@@ -167,7 +167,7 @@ def _decisions(target: Target, threshold: float | None) -> Callable[[Tensor, Ten
         return lambda p, t: (p > limit, t > 0)
 
     def one_hot(classes: Tensor) -> Tensor:
-        return torch.nn.functional.one_hot(classes.long(), target.outputs) > 0
+        return classes[:, None] == torch.arange(target.outputs, device=classes.device)
 
     return lambda p, t: (one_hot(p.argmax(dim=1)), one_hot(t))
 

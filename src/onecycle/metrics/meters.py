@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor
 
+from onecycle.data.host_copy import HostCopy
 from onecycle.errors import ModelError
 
 State = dict[str, Any]
@@ -61,8 +62,8 @@ class StoredValues:
 
     Args:
         measure: Returns the value of all predictions and targets, on the CPU, in the order of the batches.
-        device: Where to store them; None stores them on the device that they come from. What is large is best stored
-            on "cpu".
+        device: "cpu" stores them in main memory, which is best for what is large; None on the device that they come
+            from.
     Example:
         >>> meter = StoredValues(lambda predictions, targets: (predictions - targets).abs().median())
         >>> meter.update(torch.tensor([1.0, 5.0]), torch.tensor([0.0, 0.0]))
@@ -71,12 +72,13 @@ class StoredValues:
         tensor(5.)
     """
 
-    def __init__(self, measure: Callable[[Any, Any], Tensor], device: str | None = None) -> None:
+    def __init__(self, measure: Callable[[Any, Any], Tensor], device: Literal["cpu"] | None = None) -> None:
         self.measure, self.device = measure, device
         self.batches: list[tuple[Any, Any]] = []
 
     def update(self, predictions: Any, targets: Any) -> None:
-        self.batches.append((_moved(predictions, self.device), _moved(targets, self.device)))
+        keep = _mapped(_detached if self.device is None else HostCopy)
+        self.batches.append((keep(predictions), keep(targets)))
 
     def compute(self) -> Tensor:
         return self.measure(*self._joined()) if self.batches else torch.tensor(torch.nan)
@@ -95,7 +97,9 @@ class StoredValues:
             self.batches.append((state["predictions"], state["targets"]))
 
     def _joined(self) -> list[Any]:
-        return [_join([_moved(batch, "cpu") for batch in batches]) for batches in zip(*self.batches, strict=True)]
+        complete = _mapped(lambda tensor: tensor.wait() if isinstance(tensor, HostCopy) else tensor)
+        to_cpu = _mapped(lambda tensor: tensor.cpu())
+        return [to_cpu(_join([complete(batch) for batch in batches])) for batches in zip(*self.batches, strict=True)]
 
 
 def count_true(values: Tensor) -> Tensor:
@@ -109,14 +113,22 @@ def count_true(values: Tensor) -> Tensor:
     return torch.stack([total, torch.full_like(total, values.numel())])
 
 
-def sum_and_count(values: Tensor) -> Tensor:
+def sum_and_count(values: Tensor, known: Tensor | None = None) -> Tensor:
     """Return the sum of the values, and how many there are, float64, (2,).
 
+    Args:
+        values: Any shape.
+        known: Which of them count, bool, of the same shape; None counts all. To take the others out would make an
+            accelerator wait until it is known how many are left.
     Example:
         >>> sum_and_count(torch.tensor([0.5, 1.5]))
         tensor([2., 2.], dtype=torch.float64)
     """
-    total = as_float64(values).sum()
+    values = as_float64(values)
+    if known is not None:
+        known = known.to(values.device)
+        return torch.stack([torch.where(known, values, 0).sum(), known.sum().double()])
+    total = values.sum()
     return torch.stack([total, torch.full_like(total, values.numel())])
 
 
@@ -130,16 +142,24 @@ def as_float64(values: Tensor) -> Tensor:
     return (values.cpu() if values.device.type == "mps" else values).double()
 
 
-def _moved(values: Any, device: str | None) -> Any:
-    """Return tensors, and lists, tuples and dicts of them, on a device and without their graph."""
-    if isinstance(values, Tensor):
-        return values.detach() if device is None else values.detach().to(device)
-    if isinstance(values, Mapping):
-        return {name: _moved(field, device) for name, field in values.items()}
-    if isinstance(values, list | tuple):
-        moved = [_moved(value, device) for value in values]
-        return moved if isinstance(values, list) else tuple(moved)
-    return values
+def _mapped(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return what applies `function` to tensors, and to those in lists, tuples and dicts."""
+
+    def apply(values: Any) -> Any:
+        if isinstance(values, Tensor | HostCopy):
+            return function(values)
+        if isinstance(values, Mapping):
+            return {name: apply(field) for name, field in values.items()}
+        if isinstance(values, list | tuple):
+            results = [apply(value) for value in values]
+            return results if isinstance(values, list) else tuple(results)
+        return values
+
+    return apply
+
+
+def _detached(tensor: Tensor) -> Tensor:
+    return tensor.detach()
 
 
 def _join(batches: list[Any]) -> Any:

@@ -48,16 +48,16 @@ def r2() -> Metric:
 
 
 def _absolute_errors(predictions: Tensor, targets: Tensor) -> Tensor:
-    return sum_and_count(_known_errors(predictions, targets).abs())
+    return sum_and_count(_errors(predictions, targets).abs(), ~targets.isnan())
 
 
 def _squared_errors(predictions: Tensor, targets: Tensor) -> Tensor:
-    return sum_and_count(_known_errors(predictions, targets).square())
+    return sum_and_count(_errors(predictions, targets).square(), ~targets.isnan())
 
 
-def _known_errors(predictions: Tensor, targets: Tensor) -> Tensor:
+def _errors(predictions: Tensor, targets: Tensor) -> Tensor:
     _check_shapes(predictions, targets)
-    return (as_float64(predictions) - as_float64(targets))[~targets.isnan()]
+    return as_float64(predictions) - as_float64(targets)
 
 
 def _check_shapes(predictions: Tensor, targets: Tensor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def _image_folder(data: Path, names: list[str]) -> tuple[Path, str]:
     """Return the folder with the images that a CSV file names, and the suffix that the file leaves out."""
     if not data.is_dir():
         raise DataError(f"No such folder: {data}.", "the folder with the images.", "check the path.")
-    if any((data / name).is_file() for name in names[:20]):
+    if any(os.path.isfile(data / name) for name in names[:20]):
         return data, ""
     first = set(names[:2000])
     for path in data.rglob("*"):

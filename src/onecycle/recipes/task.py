@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from onecycle.errors import DataError, suggest
+from onecycle.errors import DataError, ModelError, suggest
 from onecycle.recipes.code import given
 from onecycle.recipes.layout import Layout, find_layout, proportional_size
 from onecycle.recipes.options import FineTuneOptions, Precision, Size
 from onecycle.recipes.pipeline import Call, Pipeline, public_package
+from onecycle.train.callbacks import KeepBest
 from onecycle.train.option_fields import takes_options
 from onecycle.train.options import TrainOptions
 from onecycle.vision.augment import PRESETS
@@ -118,6 +119,35 @@ def train(learner: Learner, pipeline: Pipeline) -> None:
     finally:
         if len(learner.history):
             pipeline.run_finish(learner)
+
+
+def resume(learner: Learner, pipeline: Pipeline, checkpoint: Path) -> None:
+    """Go on with training from a checkpoint, then find the threshold of tags."""
+    try:
+        learner.resume(checkpoint)
+    finally:
+        if len(learner.history):
+            pipeline.run_finish(learner)
+
+
+def best_of(learner: Learner, pipeline: Pipeline, checkpoint: Path) -> None:
+    """Load a checkpoint, with the weights of the best epoch until then.
+
+    Raises:
+        ModelError: No epoch had ended yet.
+    """
+    learner.load(checkpoint)
+    if not len(learner.history):
+        raise ModelError(
+            f"{checkpoint} was saved before the first epoch was complete.",
+            "at least one epoch.",
+            "go on with the run: onecycle train DATA --out RUN --resume.",
+        )
+    for callback in learner.callbacks:
+        if isinstance(callback, KeepBest):
+            callback.restore(learner.state)
+    if learner.state.fit is not None:
+        pipeline.run_finish(learner)
 
 
 def _check_augment(name: str) -> None:

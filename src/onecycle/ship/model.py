@@ -10,19 +10,17 @@ import pyarrow as pa
 import torch
 from torch import nn
 
-from onecycle.bundle import read_bundle
 from onecycle.data.batch import Batch
 from onecycle.data.modality import Modality
 from onecycle.data.seeding import seeded
 from onecycle.data.target import Target
-from onecycle.errors import BundleError, DataError, ModelError
+from onecycle.errors import DataError
 from onecycle.imports import without_collecting
 from onecycle.inference.fuse_batchnorm import fuse_batchnorm
-from onecycle.inference.precision import MODES, supported
+from onecycle.inference.precision import supported
 from onecycle.inference.predictions import Predictions, concatenate, predictions_table
 from onecycle.inference.predictor import Predictor, geometries_of
-from onecycle.registry import lookup
-from onecycle.train.export import build_model
+from onecycle.ship.rebuild import read_model, rebuild, refused_as_bundle
 
 
 class Model(Predictor):
@@ -50,42 +48,17 @@ def load_model(path: str | Path, *, device: str | torch.device | None = None, fu
         fuse: Fuse batch norms into the convolutions before them: less time for each image, and predictions that differ
             from the learner's in the last digits (by up to 1e-4 of the largest output). Without it they are the same.
     Raises:
-        BundleError: It is damaged, edited, of a newer schema, or names parts that are not registered.
+        BundleError: It is damaged, edited, of a newer schema, names parts that are not registered, or is no description
+            of a model that fits the weights.
     """
-    tensors, config = read_bundle(path, "model")
-    try:
-        with without_collecting(), torch.random.fork_rng():  # weights are drawn before they are loaded
-            model = build_model(config["model"], hint_module=_module(config, "model"))
-            modality, target = (_part(kind, config) for kind in ("modality", "target"))
-        model.load_state_dict(tensors)
-    except BundleError:
-        raise
-    except ModelError as unknown:
-        raise BundleError(f"{path}: {unknown.what}", unknown.expected, unknown.fix) from unknown
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise BundleError(
-            f"{path} does not describe a model that can be built: {type(error).__name__}: {error}",
-            "a bundle as export() writes it.",
-            f"load it with the version that wrote it: onecycle {config.get('onecycle', 'unknown')}.",
-        ) from error
-    place = torch.device(device or _best_device())
-    mode = config.get("precision", "fp32")
-    if mode not in MODES:
-        raise BundleError(f"{path} asks for precision {mode!r}.", f"one of: {', '.join(MODES)}.", "export it again.")
-    model = _fused(model.eval(), modality, target) if fuse else model
-    loaded = Model(model, modality, target, place, supported(mode, place)[0])
+    tensors, config = read_model(path)
+    with refused_as_bundle(path, config), without_collecting(), torch.random.fork_rng():  # weights are drawn first
+        model, modality, target = rebuild(tensors, config)
+        place = torch.device(device or _best_device())
+        model = _fused(model.eval(), modality, target) if fuse else model
+        loaded = Model(model, modality, target, place, supported(config.get("precision", "fp32"), place)[0])
     loaded.config = config
     return loaded
-
-
-def _part(kind: str, config: dict[str, Any]) -> Any:
-    part = config[kind]
-    return lookup(kind, part["kind"], hint_module=_module(config, kind)).from_config(part)
-
-
-def _module(config: dict[str, Any], kind: str) -> str | None:
-    """Return the module that registered a part when it was exported; bundles of the first edition do not say."""
-    return (config.get("modules") or {}).get(kind)
 
 
 def _fused(model: nn.Module, modality: Modality, target: Target) -> nn.Module:

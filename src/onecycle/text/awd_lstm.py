@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from onecycle.data.config import check_fields
+
 # (hidden state, cell state) of each layer, each (batch, size): tuples, so that rows of it can be taken.
 State = tuple[tuple[Tensor, Tensor], ...]
 
@@ -204,4 +206,6 @@ class AwdLstm(nn.Module):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> AwdLstm:
         """Return an encoder with random weights as its `config` describes it."""
-        return cls(**{**config, "dropouts": Dropouts(**config["dropouts"])})
+        dropouts = Dropouts(**config["dropouts"])
+        check_fields(dropouts)
+        return cls(**{**config, "dropouts": dropouts})

@@ -60,13 +60,13 @@ def check_encoding(name: str | None) -> None:
     """Check the name of an encoding.
 
     Raises:
-        DataError: Python has no encoding of this name.
+        DataError: Python has no encoding of this name, or it does not read any bytes as text ("hex", "punycode").
     """
     if name is None:
         return
     try:
-        codecs.lookup(name)
-    except LookupError:
+        b"\xff".decode(name, errors="replace")
+    except (LookupError, ValueError, TypeError):
         raise DataError(
             f"Unknown encoding {name!r}.",
             "a name such as utf-8, cp1252, utf-16 or shift_jis.",

@@ -80,7 +80,7 @@ def sample_token(logits: Tensor, generator: torch.Generator, temperature: float,
         >>> sample_token(torch.tensor([0.0, 5.0, 1.0]), torch.Generator(), temperature=1.0, top_k=1, top_p=1.0)
         1
     """
-    best = (logits.double() / temperature).topk(min(top_k, len(logits)))
+    best = (logits.cpu().double() / temperature).topk(min(top_k, len(logits)))
     probabilities = best.values.softmax(0)
     # A token is kept while those before it have less than `top_p` together; the first is always kept.
     probabilities[(probabilities.cumsum(0) - probabilities) >= top_p] = 0

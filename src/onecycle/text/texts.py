@@ -157,7 +157,8 @@ class Texts(Modality):
         tokenizer = Tokenizer.from_config(config["tokenizer"])
         # In bundles without this entry the end of a text was cut off.
         beginning = check_beginning(config.get("beginning", 1.0))
-        return cls(tokenizer, int(config["max_length"]), beginning, check_rules(config["rules"]))
+        length = check_max_length(config["max_length"], tokenizer)
+        return cls(tokenizer, length, beginning, check_rules(config["rules"]))
 
 
 def check_max_length(length: int, tokenizer: Tokenizer) -> int:
@@ -186,7 +187,7 @@ def check_beginning(share: float) -> float:
 def _read_file(path: Path) -> str:
     try:
         return decode_bytes(path.read_bytes())[0]
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a name with a NUL byte is a ValueError
         raise DataError(f"Cannot read {path}: {error}.", "a text file.", "check the path.") from error
 
 

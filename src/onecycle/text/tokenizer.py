@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -248,9 +249,23 @@ class Tokenizer:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Tokenizer:
-        """Return the tokenizer that `to_config` described."""
-        core = tokenizers.Tokenizer.from_str(config["tokenizer"])
-        return cls(config["name"], core, pad=config["pad"], mask=config["mask"])
+        """Return the tokenizer that `to_config` described.
+
+        Raises:
+            DataError: It does not describe one.
+        """
+        try:
+            core = tokenizers.Tokenizer.from_str(config["tokenizer"])
+        except BaseException as error:  # a panic of the library in Rust is no Exception
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
+            raise DataError(
+                f"The tokenizer cannot be built: {error}", "a tokenizer as to_str() writes it.", "export it again."
+            ) from error
+        names = (config["name"], config["pad"], config["mask"])
+        if not all(isinstance(name, str) for name in names[:2]) or not isinstance(names[2], str | NoneType):
+            raise DataError(f"The tokenizer has the name and tokens {names!r}.", "texts.", "export it again.")
+        return cls(names[0], core, pad=names[1], mask=names[2])
 
     @classmethod
     def from_encoder(cls, name: str | Path = DEFAULT_ENCODER) -> Tokenizer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +13,12 @@ from torch import nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig
 
 from onecycle.errors import ModelError
+from onecycle.text.architectures import allowed_options, check_architecture
 from onecycle.train.layer_groups import GroupedModel
 
 # Of an encoder that has no limit.
 NO_LIMIT = 2**31
+_LOCAL = {"local_files_only": True, "trust_remote_code": False}
 
 
 class TransformerModel(GroupedModel):
@@ -39,13 +42,19 @@ def load_encoder(folder: str | Path) -> nn.Module:
     """Return the encoder in a folder, from its `config.json` and `model.safetensors`; no code and no pickle is loaded.
 
     Raises:
-        ModelError: It cannot be read, or transformers has no model of its kind.
+        ModelError: It cannot be read, or is of a kind that is not among `ARCHITECTURES`.
     """
     try:
         with silence_transformers():
-            config = _without_attention_dropout(AutoConfig.from_pretrained(folder, local_files_only=True))
-            encoder = AutoModel.from_pretrained(folder, config=config, local_files_only=True, use_safetensors=True)
-    except (OSError, ValueError, KeyError) as error:
+            options = json.loads((Path(folder) / "config.json").read_bytes())
+            check_architecture(options.get("model_type"))
+            config = AutoConfig.from_pretrained(folder, **_LOCAL)
+            encoder = AutoModel.from_pretrained(
+                folder, config=_without_attention_dropout(config), use_safetensors=True, **_LOCAL
+            )
+    except ModelError:
+        raise
+    except (OSError, ValueError, KeyError, AttributeError) as error:
         raise ModelError(
             f"No encoder can be read from {folder}: {str(error).strip().splitlines()[0]}",
             "a folder with the config.json and model.safetensors of a transformer encoder.",
@@ -55,8 +64,10 @@ def load_encoder(folder: str | Path) -> nn.Module:
 
 
 def build_encoder(config: dict[str, Any]) -> nn.Module:
-    """Return an encoder with random weights from its config; only the models of transformers can be built.
+    """Return an encoder with random weights from its config, which may come from anyone: see `architectures`.
 
+    Raises:
+        ModelError: It is of a kind that is not among `ARCHITECTURES`.
     Example:
         >>> encoder = build_encoder({
         ...     "model_type": "bert", "vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 2,
@@ -64,8 +75,8 @@ def build_encoder(config: dict[str, Any]) -> nn.Module:
         >>> max_tokens(encoder)
         20
     """
-    known = AutoConfig.for_model(**config)
-    return _without_pooler(AutoModel.from_config(_without_attention_dropout(known)))
+    known = _without_attention_dropout(AutoConfig.for_model(**allowed_options(config)))
+    return _without_pooler(AutoModel.from_config(known, trust_remote_code=False))
 
 
 def encoder_config(encoder: nn.Module) -> dict[str, Any]:

@@ -36,11 +36,13 @@ class CachedFeatures:
         copies: Features of the training items, one table a copy: the plain items, then augmented ones.
         valid: Features of the validation items.
         loader: The training loader, for its order and batch size.
+        device: Where batches are needed.
     """
 
     copies: list[Features]
     valid: Features
     loader: DataLoader
+    device: torch.device
 
     def passes(self, epochs: int, head_steps: int, steps_before: int) -> int:
         """Return how often an epoch of a fit of `epochs` passes over the features.
@@ -59,13 +61,15 @@ class CachedFeatures:
         for place in range(start // each, passes):
             number = epoch * passes + place
             first = max(start - place * each, 0)
-            for batch in self.copies[number % len(self.copies)].batches(self.loader.plan(number), first):
-                batch.number += place * each
+            for read in self.copies[number % len(self.copies)].batches(self.loader.plan(number), first):
+                batch = read.to(self.device)
+                batch.number = read.number + place * each
                 yield batch
 
     def valid_batches(self) -> Iterator[Batch]:
         """Yield the validation items in order."""
-        yield from self.valid.batches(list(torch.split(torch.arange(len(self.valid.known)), self.loader.batch_size)))
+        plan = list(torch.split(torch.arange(len(self.valid.known)), self.loader.batch_size))
+        yield from (batch.to(self.device) for batch in self.valid.batches(plan))
 
 
 @dataclass
@@ -116,7 +120,7 @@ def compute_features(model: GroupedModel, bunch: DataBunch, copies: int, precisi
         plain = run.features(bunch.in_order(bunch.dataset_of(training.rows)))
         augmented = [run.features(bunch.in_order(training, bunch.train.cache), copy) for copy in range(1, copies)]
         known = [one for one in (plain, *augmented) if one is not None]
-        return CachedFeatures(known, valid, bunch.train) if len(known) == copies else None
+        return CachedFeatures(known, valid, bunch.train, precision.device) if len(known) == copies else None
 
 
 @dataclass
@@ -157,7 +161,7 @@ def _in_rows(batches: list[Batch], outputs: list[Tensor], count: int) -> Feature
         torch.cat(outputs)[order],
         take(join([move(batch.targets, cpu) for batch in batches]), order),
         known,
-        torch.cat(geometries).cpu()[order] if geometries else None,
+        torch.cat(geometries)[order] if geometries else None,
     )
 
 

@@ -126,8 +126,13 @@ class KeepBest(_Monitor):
                 self.best_weights, self.best_record = state.copy_weights(), event.record
 
     def on_fit_end(self, state: TrainState, event: FitEnd) -> None:
+        if event.error is not None or not len(state.history) or self.best_record != state.history[-1]:
+            self.restore(state)
+
+    def restore(self, state: TrainState) -> None:
+        """Bring back the weights of the best epoch, where there was one."""
         best = self.best_record
-        if self.best_weights is None or best is None or (event.error is None and best == state.history[-1]):
+        if self.best_weights is None or best is None:
             return
         state.load_weights(self.best_weights)
         state.weights_record = best

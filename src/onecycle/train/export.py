@@ -133,7 +133,7 @@ def _check_model_rebuilt(config: dict[str, Any], state: TrainState) -> None:
     try:
         written = json.loads(json.dumps(config))
         with torch.random.fork_rng(devices=[]):
-            again = build_model(written) if small else _built_without_memory(written)
+            again = build_model(written) if small else build_without_memory(written)
         other = again.state_dict()
     except OnecycleError:
         raise
@@ -147,12 +147,15 @@ def _check_model_rebuilt(config: dict[str, Any], state: TrainState) -> None:
         _check_same_outputs(state, again.to(state.device).eval())
 
 
-def _built_without_memory(config: dict[str, Any]) -> nn.Module:
+def build_without_memory(config: dict[str, Any], *, hint_module: str | None = None) -> nn.Module:
+    """Return what `build_model` does, its tensors without memory where its constructor allows that."""
     try:
         with torch.device("meta"):
-            return build_model(config)
+            return build_model(config, hint_module=hint_module)
+    except OnecycleError:
+        raise
     except Exception:  # a constructor that computes with its weights
-        return build_model(config)
+        return build_model(config, hint_module=hint_module)
 
 
 def _check_same_outputs(state: TrainState, again: nn.Module) -> None:

@@ -22,17 +22,19 @@ class LossScaler:
 
     Attributes:
         skipped: Steps that overflowed.
+        scale: What losses are multiplied by now.
     """
 
     def __init__(self, precision: Precision) -> None:
         self.enabled = precision.mode == "fp16"
         self._scaler = torch.amp.GradScaler(precision.device.type) if self.enabled else None
         self.skipped = 0
+        self.scale = self._read_scale()
 
     @property
     def exhausted(self) -> bool:
         """Whether the scale has come down so far that steps will not stop overflowing."""
-        return self._scaler is not None and self._scaler.get_scale() < LOWEST_SCALE
+        return self.scale < LOWEST_SCALE
 
     def backward(self, loss: Tensor, accelerator: Accelerator) -> None:
         """Compute the gradients of the scaled loss."""
@@ -48,17 +50,20 @@ class LossScaler:
         if self._scaler is None:
             optimizer.step()
             return
-        before = self._scaler.get_scale()
         self._scaler.step(optimizer)
         self._scaler.update()
-        self.skipped += self._scaler.get_scale() < before
+        before, self.scale = self.scale, self._read_scale()
+        self.skipped += self.scale < before
 
     def summary(self) -> str:
         """Return what happened, for the history; empty where there is nothing to say."""
         if self._scaler is None or not self.skipped:
             return ""
-        scale = self._scaler.get_scale()
-        return f"fp16: {self.skipped} steps skipped since gradients overflowed; the loss scale is {scale:g}"
+        return f"fp16: {self.skipped} steps skipped since gradients overflowed; the loss scale is {self.scale:g}"
+
+    def _read_scale(self) -> float:
+        """Return the scale, for which the device must have done what it was given: once a step is enough."""
+        return 1.0 if self._scaler is None else float(self._scaler.get_scale())
 
     def state_dict(self) -> dict[str, Any]:
         return {"skipped": self.skipped, "scaler": self._scaler.state_dict() if self._scaler else {}}
@@ -67,3 +72,4 @@ class LossScaler:
         self.skipped = state["skipped"]
         if self._scaler is not None and state["scaler"]:
             self._scaler.load_state_dict(state["scaler"])
+            self.scale = self._read_scale()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from onecycle.data.batch import Batch
+from onecycle.data.nested import move
 from onecycle.data.target import Target
 
 
@@ -48,8 +49,8 @@ class Mixup:
 
 def blend(values: Tensor, order: Tensor, share: Tensor) -> Tensor:
     """Return each row blended with the one that `order` names, in the proportion `share` to `1 - share`."""
-    weight = share.to(values.device).view(-1, *[1] * (values.ndim - 1))
-    return values * weight + values[order.to(values.device)] * (1 - weight)
+    weight = move(share, values.device).view(-1, *[1] * (values.ndim - 1))
+    return values * weight + values[move(order, values.device)] * (1 - weight)
 
 
 def draw_shares(alpha: float, count: int, generator: torch.Generator) -> Tensor:

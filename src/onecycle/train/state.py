@@ -26,6 +26,7 @@ from onecycle.train.loss_scaling import LossScaler
 from onecycle.train.lr_curve import LRFinderResult
 from onecycle.train.options import TrainOptions
 from onecycle.train.plan import Fit, Plan
+from onecycle.train.randomness import seed_generators, seeded_generators
 
 
 class TrainState:
@@ -144,13 +145,12 @@ class TrainState:
     @contextmanager
     def randomness(self, *numbers: int) -> Iterator[None]:
         """Make everything random depend on the seed and `numbers` alone, and leave the user's generators alone."""
-        with torch.random.fork_rng():
-            self.seed_step(*numbers)
+        with seeded_generators(self.device, seeded(self.seed, *numbers).initial_seed()):
             yield
 
     def seed_step(self, *numbers: int) -> None:
         """Make what is drawn next, such as dropout, depend on the seed and `numbers` alone."""
-        torch.manual_seed(seeded(self.seed, *numbers).initial_seed())
+        seed_generators(self.device, seeded(self.seed, *numbers).initial_seed())
 
     # --- weights ---
 

@@ -9,27 +9,29 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from onecycle.data.host_copy import HostCopy
+
 
 @dataclass
 class StepLosses:
-    """Losses of an epoch. Each is read one step late, so that an accelerator need not wait for it.
+    """Losses of an epoch. Each is copied at once and read one step late, so that an accelerator is never idle.
 
     Attributes:
         values: The losses so far.
         skip_not_finite: Leave out losses that are not finite: in fp16 their steps are skipped.
-        pending: The loss that has not been read.
+        pending: The copy of the loss that has not been read.
         count: How many were read, those left out too.
     """
 
     values: list[float] = field(default_factory=list)
     skip_not_finite: bool = False
-    pending: Tensor | None = None
+    pending: HostCopy | None = None
     count: int = 0
 
     def add(self, loss: Tensor) -> None:
         """Take the loss of the step just made, and read the one before it."""
         self.flush()
-        self.pending = loss
+        self.pending = HostCopy(loss)
 
     def flush(self) -> None:
         """Read the last loss.
@@ -39,7 +41,7 @@ class StepLosses:
         """
         if self.pending is None:
             return
-        value, self.pending = float(self.pending), None
+        value, self.pending = float(self.pending.wait()), None
         self.count += 1
         if math.isfinite(value):
             self.values.append(value)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from onecycle.data.nested import move
 from onecycle.errors import DataError, suggest
 from onecycle.registry import list_registered, lookup
 from onecycle.vision.augmentations import (
@@ -135,13 +136,20 @@ class Augment:
             Pixels, float32 from 0 to 255, (batch, 3, height, width); and the matrices from output to input positions,
             (batch, 3, 3), which masks and points need.
         """
-        pixels = images.float()
-        matrices = identity_matrices(3, len(images)).to(pixels.device)
-        if any(isinstance(a, Geometric) for a in self.augmentations) or images.shape[-2:] != size:
-            matrices = self.draw_geometry(len(images), generator, aspect=size[1] / size[0]).to(pixels.device)
+        pixels, count = images.float(), len(images)
+        moved = any(isinstance(a, Geometric) for a in self.augmentations) or images.shape[-2:] != size
+        coloured = any(isinstance(a, Colour) for a in self.augmentations)
+        geometry = identity_matrices(3, count)
+        if moved:
+            geometry = self.draw_geometry(count, generator, aspect=size[1] / size[0])
+        colour = self.draw_colour(count, generator) if coloured else identity_matrices(4, count)
+        # Both in one copy to the device.
+        drawn: Tensor = move(torch.cat([geometry.flatten(1), colour.flatten(1)], dim=1), pixels.device)
+        matrices = drawn[:, :9].view(count, 3, 3)
+        if moved:
             pixels = sample_pixels(pixels, matrices, size)
-        if any(isinstance(a, Colour) for a in self.augmentations):
-            pixels = change_colour(pixels, self.draw_colour(len(images), generator).to(pixels.device))
+        if coloured:
+            pixels = change_colour(pixels, drawn[:, 9:].view(count, 4, 4))
         for augmentation in self.augmentations:
             if isinstance(augmentation, Pixelwise):
                 pixels = augmentation.apply(pixels, generator)

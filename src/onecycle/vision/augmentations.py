@@ -14,6 +14,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from onecycle.data.nested import move
 from onecycle.errors import DataError
 
 
@@ -284,8 +285,8 @@ class Erase(Pixelwise):
             ((torch.arange(length) / length)[None] - middle[:, axis, None]).abs() < side[:, None] / 2
             for axis, length in enumerate((height, width))
         ]
-        mask = (inside[0][:, :, None] & inside[1][:, None, :]).to(images.device)
-        return images.masked_fill(mask[:, None], 127.5)
+        mask = (inside[0][:, :, None] & inside[1][:, None, :])
+        return images.masked_fill(move(mask, images.device)[:, None], 127.5)
 
 
 def identity_matrices(order: int, count: int) -> Tensor:

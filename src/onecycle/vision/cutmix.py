@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from onecycle.data.batch import Batch
+from onecycle.data.nested import move
 from onecycle.data.target import Target
 from onecycle.train.mix import blend, draw_shares
 
@@ -49,7 +50,7 @@ class CutMix:
         )
         box = (..., slice(top, top + sides[0]), slice(left, left + sides[1]))
         inputs = batch.inputs.clone()
-        inputs[box] = batch.inputs[order.to(inputs.device)][box]
+        inputs[box] = batch.inputs[move(order, inputs.device)][box]
         shares = torch.full((len(batch),), 1 - sides[0] * sides[1] / (height * width))
         targets = None if batch.targets is None else blend(target.to_probabilities(batch.targets), order, shares)
         return replace(batch, inputs=inputs, targets=targets)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import struct
-from collections.abc import Callable
-from pathlib import Path
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from onecycle.errors import DataError
+from onecycle.vision.decode_memory import decoding_bytes, memory_for
+from onecycle.vision.rgb import Box, Pixels, conversion_bytes, resize_as_rgb
 
 Resize = Literal["crop", "squish", "pad"]
-Pixels = NDArray[np.uint8]
 
 
 class ImageGeometry(NamedTuple):
@@ -32,7 +33,7 @@ class ImageGeometry(NamedTuple):
     bottom: float
 
     @property
-    def box(self) -> tuple[float, float, float, float]:
+    def box(self) -> Box:
         """(left, top, right, bottom)."""
         return self[2:]
 
@@ -72,6 +73,8 @@ def padding_box(original: tuple[int, int], size: tuple[int, int]) -> tuple[int, 
     return (width - inner_width) // 2, (height - inner_height) // 2, inner_width, inner_height
 
 
+# What is decoded. Pillow reads others, too, and starts a foreign program for one of them (PostScript).
+_FORMATS = frozenset({"JPEG", "MPO", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM"})
 # First bytes of the supported formats. The content decides, not the file's name.
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM", b"II*\0", b"MM\0*")
 
@@ -110,7 +113,7 @@ def decode_with_geometry(source: Any, size: tuple[int, int], resize: Resize = "c
     if isinstance(source, str | os.PathLike):
         return read_safely(str(source), lambda: _decode_file(str(source), size, resize))
     if isinstance(source, Image.Image):
-        return read_safely("the image", lambda: _resize_with_geometry(ImageOps.exif_transpose(source), size, resize))
+        return read_safely("the image", lambda: _decode_image(source, size, resize))
     if isinstance(source, np.ndarray):
         return _resize_with_geometry(_from_array(source), size, resize)
     raise DataError(
@@ -132,10 +135,21 @@ def original_size(source: Any) -> tuple[int, int]:
         return read_safely("the image", lambda: _oriented_size(source)[0])
 
     def read() -> tuple[int, int]:
-        with Image.open(source) as image:
+        with open_image(str(source)) as image:
             return _oriented_size(image)[0]
 
     return read_safely(str(source), read)
+
+
+@contextmanager
+def open_image(path: str) -> Iterator[Image.Image]:
+    """Open an image file of a supported format; only its header is read."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise IsADirectoryError(path) if os.path.isdir(path) else _not_a_file(path)  # a pipe would block
+    with Image.open(path) as image:
+        if image.format not in _FORMATS:
+            raise UnidentifiedImageError(f"{image.format} is not read")
+        yield image
 
 
 def _oriented_size(image: Image.Image) -> tuple[tuple[int, int], bool]:
@@ -146,14 +160,23 @@ def _oriented_size(image: Image.Image) -> tuple[tuple[int, int], bool]:
 
 
 def _decode_file(path: str, size: tuple[int, int], resize: Resize) -> tuple[Pixels, ImageGeometry]:
-    with Image.open(path) as image:
+    with open_image(path) as image:
         width, height = image.size
         own_size, swapped = _oriented_size(image)
         size_on_disk = (size[1], size[0]) if swapped else size
         scale = _scale((height, width), size_on_disk, resize)
         # JPEG can decode at 1/2, 1/4 and 1/8: draft picks the smallest scale that covers the requested size.
         image.draft(None, (max(int(width * scale), 1), max(int(height * scale), 1)))
-        return _resize(ImageOps.exif_transpose(image), size, resize), compute_geometry(own_size, size, resize)
+        needed = decoding_bytes(image, width * height, os.path.getsize(path))
+        with memory_for(path, image, needed + conversion_bytes(image.size, size)):
+            ImageOps.exif_transpose(image, in_place=True)
+            return _resize(image, size, resize), compute_geometry(own_size, size, resize)
+
+
+def _decode_image(image: Image.Image, size: tuple[int, int], resize: Resize) -> tuple[Pixels, ImageGeometry]:
+    needed = decoding_bytes(image, image.width * image.height, 0)
+    with memory_for("The image", image, needed + conversion_bytes(image.size, size)):
+        return _resize_with_geometry(ImageOps.exif_transpose(image), size, resize)
 
 
 def _resize_with_geometry(image: Image.Image, size: tuple[int, int], resize: Resize) -> tuple[Pixels, ImageGeometry]:
@@ -167,45 +190,14 @@ def _scale(original: tuple[int, int], size: tuple[int, int], resize: Resize) -> 
 
 
 def _resize(image: Image.Image, size: tuple[int, int], resize: Resize) -> Pixels:
-    image = _as_rgb(image)
     height, width = size
     if resize != "pad":
-        return _resize_box(image, (width, height), compute_geometry((image.height, image.width), size, resize).box)
+        box = compute_geometry((image.height, image.width), size, resize).box
+        return np.array(resize_as_rgb(image, (width, height), box), np.uint8)
     left, top, inner_width, inner_height = padding_box(image.size, size)
     pixels = np.zeros((height, width, 3), np.uint8)
-    inner = _resize_box(image, (inner_width, inner_height), (0, 0, *image.size))
-    pixels[top : top + inner_height, left : left + inner_width] = inner
-    return pixels
-
-
-def _resize_box(image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float]) -> Pixels:
-    if image.size == size and tuple(box) == (0, 0, *image.size):
-        return np.array(image, np.uint8)
-    return np.array(image.resize(size, Image.Resampling.BILINEAR, box=box, reducing_gap=2.0))
-
-
-def _as_rgb(image: Image.Image) -> Image.Image:
-    """Return 8-bit RGB: transparent pixels become white, deeper greys are scaled, palettes and CMYK are converted."""
-    if image.mode == "RGB":
-        return image
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        return Image.fromarray(_to_eight_bits(np.asarray(image))).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("RGB")
-    return image.convert("RGB")
-
-
-def _to_eight_bits(values: NDArray[Any]) -> Pixels:
-    """Scale greys to 0..255: floats up to 1 as fractions, integers above 255 as 16-bit; NaN and infinity are black."""
-    values = np.nan_to_num(values, posinf=0, neginf=0)
-    top = float(values.max(initial=0))
-    if np.issubdtype(values.dtype, np.floating) and top <= 1:
-        values = values * 255
-    elif top > 255 or values.dtype == np.uint16:
-        values = values / 257
-    pixels: Pixels = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    inner = resize_as_rgb(image, (inner_width, inner_height), (0, 0, *image.size))
+    pixels[top : top + inner_height, left : left + inner_width] = np.asarray(inner)
     return pixels
 
 
@@ -228,10 +220,7 @@ def read_safely(name: str, read: Callable[[], ReadT]) -> ReadT:
         return read()
     except DataError:
         raise
-    # PIL raises any of these for damaged files and metadata.
-    except (
-        OSError, Image.DecompressionBombError, SyntaxError, ValueError, TypeError, LookupError, struct.error
-    ) as error:  # fmt: skip
+    except Exception as error:  # codecs raise any kind for damaged files and metadata
         raise _as_data_error(name, error) from error
 
 
@@ -248,13 +237,30 @@ def _as_data_error(name: str, error: Exception) -> DataError:
             f"at most {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels, so that no image can exhaust the memory.",
             "resize it, or raise PIL.Image.MAX_IMAGE_PIXELS if you trust it.",
         )
+    if isinstance(error, MemoryError):
+        return DataError(
+            f"{name} takes more memory to decode than there is.", "an image that fits into memory.",
+            "replace or resize it, pass on_bad_item='skip', or use fewer workers.",
+        )  # fmt: skip
     if isinstance(error, UnidentifiedImageError):
-        head = Path(name).read_bytes()[:16] if os.path.exists(name) else b""
+        head = _head(name)
         if is_image(head):
             return _damaged(name, "it is truncated")
         what = f"{name} is not an image of a known format." if head else f"{name} is empty (0 bytes)."
         return DataError(what, "a JPEG, PNG, GIF, BMP, TIFF or WebP file.", "remove or replace it.")
-    return _damaged(name, str(error))
+    return _damaged(name, str(error) or type(error).__name__)
+
+
+def _head(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(16)
+    except OSError:
+        return b""
+
+
+def _not_a_file(path: str) -> DataError:
+    return DataError(f"{path} is not a regular file.", "an image file.", "remove it from the list.")
 
 
 def _damaged(name: str, why: str) -> DataError:

@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from onecycle.data.items import Skipped
 from onecycle.data.rows import ITEM
+from onecycle.data.rows import folders as folders_of
 from onecycle.data.tables import slices
 from onecycle.errors import DataError, some, suggest
 from onecycle.vision.decode import is_image
 
+JOINED = 2**30
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp"})
 
 
@@ -153,15 +154,22 @@ def find_existing(root: Path, names: pa.ChunkedArray) -> NDArray[np.bool_]:
     """Return which files exist, (names,); each folder is listed once instead of checking every file."""
     exists = np.zeros(len(names), bool)
     for folder, rows, inside in _by_folder(names):
-        path = root / folder
-        listed = frozenset(os.listdir(path)) if path.is_dir() else frozenset()
+        listed = _names_in(root / folder)
         exists[rows] = [name[len(folder) :] in listed for name in inside]
     return exists
 
 
+def _names_in(folder: Path) -> frozenset[str]:
+    """Return the names in a folder; none where a table names what cannot be one, such as a text of 9,000 letters."""
+    try:
+        return frozenset(os.listdir(folder))
+    except (OSError, ValueError):
+        return frozenset()
+
+
 def missing_files(root: Path, missing: Sequence[str], total: int, column: str, suffix: str) -> DataError:
     """Return the error for rows whose image does not exist; it notices a suffix that was left out."""
-    near = [f"{missing[0]}{end}" for end in sorted(IMAGE_SUFFIXES) if (root / f"{missing[0]}{end}").is_file()]
+    near = [f"{missing[0]}{end}" for end in sorted(IMAGE_SUFFIXES) if os.path.isfile(root / f"{missing[0]}{end}")]
     return DataError(
         f"{len(missing):,} of {total:,} images are not in {root}: {some(missing)}.",
         f"a file for every row, named by column {column!r}.",
@@ -173,10 +181,12 @@ def missing_files(root: Path, missing: Sequence[str], total: int, column: str, s
 
 def _by_folder(names: pa.ChunkedArray) -> Iterator[tuple[str, NDArray[np.int64], list[str]]]:
     """Yield each folder with its rows and their names; only one folder's names are Python objects at a time."""
-    folders = pc.replace_substring_regex(names, "[^/]*$", "").dictionary_encode().combine_chunks()
+    folders = folders_of(names).combine_chunks()
     codes = folders.indices.to_numpy()
     order = np.argsort(codes, kind="stable")
-    grouped, start = names.take(pa.array(order)), 0
+    # Arrow joins the chunks, and a column of more than 2 GB cannot be one without wider offsets.
+    joined = names.cast(pa.large_string()) if names.nbytes > JOINED else names
+    grouped, start = joined.take(pa.array(order)), 0
     for folder, count in zip(folders.dictionary.to_pylist(), np.bincount(codes).tolist(), strict=True):
         yield folder, order[start : start + count], grouped.slice(start, count).to_pylist()
         start += count

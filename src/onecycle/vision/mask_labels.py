@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -28,7 +29,7 @@ def mask_labeller(masks: str | Path | Callable[[Path], str | Path]) -> Labeller:
 
     def labeller(rows: Rows) -> list[str]:
         paths = [_find_mask(find, Path(rows.locate(name))) for name in rows.names()]
-        missing = [path for path in paths if not Path(path).is_file()]
+        missing = [path for path in paths if not os.path.isfile(path)]
         if missing:
             raise DataError(
                 f"{len(missing):,} of {len(paths):,} masks do not exist: {some(missing, 3)}.",

@@ -91,8 +91,12 @@ def confusion_matrix(probabilities: Tensor, targets: Tensor) -> Tensor:
     # torchmetrics takes four times as long to count the same: max is quicker than argmax, and to count ignored pixels
     # in rows of their own is quicker than to take them out.
     predicted = probabilities.max(dim=1).indices
-    pairs = targets.long() * classes + predicted
-    counts = torch.bincount(pairs.flatten(), minlength=(IGNORE_INDEX + 1) * classes)
+    pairs = (targets.long() * classes + predicted).flatten()
+    size = (IGNORE_INDEX + 1) * classes
+    if pairs.device.type == "cpu":
+        counts = torch.bincount(pairs, minlength=size)
+    else:  # there bincount waits until the largest value is known
+        counts = pairs.new_zeros(size).scatter_add_(0, pairs, pairs.new_ones(1).expand_as(pairs))
     return counts.view(-1, classes)[:classes]
 
 

@@ -240,4 +240,12 @@ class Mask(SpatialTarget):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Mask:
         colours = None if config["colours"] is None else tuple((r, g, b) for r, g, b in config["colours"])
-        return cls(tuple(config["classes"]), tuple(config["values"]), tuple(config["ignored"]), colours)
+        mask = cls(tuple(config["classes"]), tuple(config["values"]), tuple(config["ignored"]), colours)
+        bytes_of_mask = [*mask.values, *mask.ignored, *(part for colour in colours or () for part in colour)]
+        if len(mask.values) != len(mask.classes) or not all(0 <= number <= 255 for number in bytes_of_mask):
+            raise DataError(
+                f"{len(mask.classes)} classes with the values {some(mask.values)}.",
+                "a value from 0 to 255 for each class, and colours of three such numbers.",
+                "export the model again.",
+            )
+        return mask

@@ -28,7 +28,7 @@ def pixel_error() -> Metric:
         >>> meter.compute()
         tensor(5., dtype=torch.float64)
     """
-    return _metric("pixel_error", lambda p, t: _distances(p, t)[_known(t)])
+    return _metric("pixel_error", lambda p, t: (_distances(p, t), _known(t)))
 
 
 @register("metric", "nme")
@@ -55,11 +55,11 @@ def nme(between: tuple[int, int] | None = None) -> Metric:
     return Metric(name, meter, higher_is_better=False)
 
 
-def _metric(name: str, errors: Callable[[Tensor, Tensor], Tensor]) -> Metric:
-    """Return the metric of the mean over all errors of all batches."""
+def _metric(name: str, errors: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> Metric:
+    """Return the metric of the mean over all errors of all batches; `errors` returns them, and which of them count."""
     return Metric(
         name,
-        lambda target: CountMeter(lambda p, t: sum_and_count(errors(as_float64(p), as_float64(t))), fraction),
+        lambda target: CountMeter(lambda p, t: sum_and_count(*errors(as_float64(p), as_float64(t))), fraction),
         higher_is_better=False,
     )
 
@@ -79,12 +79,17 @@ def _check_between(between: tuple[int, int] | None, points: int) -> None:
         )
 
 
-def _normalised_errors(predictions: Tensor, targets: Tensor, between: tuple[int, int] | None) -> Tensor:
-    """Return each item's mean distance divided by its size, (items that have both,)."""
+def _normalised_errors(
+    predictions: Tensor, targets: Tensor, between: tuple[int, int] | None
+) -> tuple[Tensor, Tensor]:
+    """Return each item's mean distance divided by its size, (items,), and which items have both, bool, (items,)."""
     known = _known(targets)
     means = torch.where(known, _distances(predictions, targets), 0).sum(1) / known.sum(1)
-    sizes = _box_sizes(targets, known) if between is None else _distances(*targets[:, list(between)].unbind(1))
-    return (means / sizes)[(sizes > 0) & known.any(1)]
+    if between is None:
+        sizes = _box_sizes(targets, known)
+    else:
+        sizes = _distances(targets[:, between[0]], targets[:, between[1]])
+    return means / sizes, (sizes > 0) & known.any(1)
 
 
 def _box_sizes(targets: Tensor, known: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
@@ -66,11 +66,12 @@ class Points(SpatialTarget):
     def transform(self, encoded: Tensor, matrices: Tensor, size: tuple[int, int]) -> Tensor:
         """Return the points, (batch, points, 2), after augmentation; pairs are swapped in mirrored images."""
         # The matrices map output to input positions; points move in the opposite direction.
-        inverse = torch.linalg.inv(matrices)
+        inverse = torch.linalg.inv_ex(matrices).inverse  # to check for singular ones, a GPU would wait
         homogeneous = torch.cat([encoded, torch.ones_like(encoded[..., :1])], dim=-1) @ inverse.transpose(1, 2)
         moved = homogeneous[..., :2] / homogeneous[..., 2:]
-        mirrored = torch.linalg.det(matrices[:, :2, :2]) < 0
-        return torch.where(mirrored[:, None, None], moved[:, self._mirrored_order()], moved)
+        mirrored = matrices[:, 0, 0] * matrices[:, 1, 1] < matrices[:, 0, 1] * matrices[:, 1, 0]
+        swapped = torch.stack([moved[:, number] for number in self._mirrored_order()], dim=1)
+        return torch.where(mirrored[:, None, None], swapped, moved)
 
     def _mirrored_order(self) -> list[int]:
         order = list(range(len(self.classes)))
@@ -83,6 +84,16 @@ class Points(SpatialTarget):
         if len(self.classes) == 1 or self.flip_pairs:
             return None
         return "mirrored images swap left and right points, but flip_pairs= does not name them"
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        points = super().from_config(config)
+        unknown = [name for pair in points.flip_pairs for name in pair if name not in points.classes]
+        if unknown:
+            raise DataError(
+                f"flip_pairs= names {some(unknown)}.", f"some of: {some(points.classes)}.", "export the model again."
+            )
+        return points
 
     # --- predictions ---
 

@@ -111,7 +111,9 @@ class PyramidModel(VisionModel):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """Build the model that `to_config` described, with random weights."""
-        return cls(**{key: value for key, value in config.items() if key != "kind"})
+        # Given twice, it is refused: a config must not name weights to read.
+        arguments: dict[str, Any] = {"pretrained": False}
+        return cls(**{key: value for key, value in config.items() if key != "kind"}, **arguments)
 
 
 def create_light_pair(

@@ -14,9 +14,10 @@ from onecycle.errors import DataError, ModelError
 from onecycle.inference.predictions import Prediction
 from onecycle.inference.predictor import Predictor
 from onecycle.train.learner import Learner
-from onecycle.vision.decode import Pixels, decode, original_size
+from onecycle.vision.decode import decode, original_size
 from onecycle.vision.images import Images
 from onecycle.vision.masks import Mask
+from onecycle.vision.rgb import Pixels
 
 
 def predict_tiled(

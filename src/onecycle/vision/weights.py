@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from onecycle.errors import ModelError, suggest
 
 # The default comes as a package, so that it works without internet.
 DEFAULT_BACKBONE = "tf_efficientnet_lite0"
+# A model and perhaps a tag. timm takes other names, such as "hf-hub:owner/model", for a place to read a model from.
+_NAME = re.compile(r"\w+(\.\w+)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def create_backbone(name: str, pretrained: bool | str | Path = True, **options: 
         512
     """
     check_name(name)
-    if not timm.is_model(name):
+    if not _NAME.fullmatch(name) or not timm.is_model(name):
         known = timm.list_models()
         raise ModelError(
             f"Unknown backbone {name!r}.",

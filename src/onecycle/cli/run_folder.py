@@ -1,0 +1,149 @@
+"""The folder of a training run: what was asked for, its checkpoints, and the lock that keeps a second run out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from onecycle.cli.paths import check_writable
+from onecycle.errors import DataError
+
+CHECKPOINT, PREVIOUS, OPTIONS, LOCK = "last.ckpt", "last.1.ckpt", "run.json", ".lock"
+
+
+class RunFolder:
+    """The folder of a run.
+
+    Attributes:
+        path: The folder.
+        checkpoint: Its newest checkpoint.
+        previous_checkpoint: The one before it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.checkpoint, self.previous_checkpoint = path, path / CHECKPOINT, path / PREVIOUS
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether there is a run that was interrupted, or is still going on."""
+        stored = self._read()
+        return bool(stored and not stored.get("finished") and self.checkpoint.exists())
+
+    def check(self, *, resume: bool, overwrite: bool) -> None:
+        """Raise DataError if the folder cannot be written to, or has an unfinished run that would be lost."""
+        check_writable(self.path)
+        if self.unfinished and not resume and not overwrite:
+            raise DataError(
+                f"{self.path} has a run that is not finished.",
+                "a new folder, or a decision about that run.",
+                "add --resume to go on with it, --overwrite to begin anew, or pass another --out.",
+            )
+
+    def stored_options(self, data: Path, passed: dict[str, Any]) -> dict[str, Any]:
+        """Return the options that the run was started with.
+
+        Args:
+            data: The data folder.
+            passed: The options of this call that were given, by name.
+        Raises:
+            DataError: The run is finished, of other data, or was started with other options.
+        """
+        stored = self._read()
+        if not stored:
+            return {}
+        if stored.get("finished"):
+            raise DataError(
+                f"The run in {self.path} is finished.",
+                "a run that was interrupted.",
+                "leave --resume out, or pass the --out of another run.",
+            )
+        was = {"DATA": stored["data"], **stored["options"]}
+        now = {"DATA": str(data.resolve()), **{name: _plain(value) for name, value in passed.items()}}
+        if other := [
+            f"{name} is {value}, and was {was.get(name)}" for name, value in now.items() if value != was[name]
+        ]:
+            raise DataError(
+                f"The run in {self.path} was started in another way: {'; '.join(other)}.",
+                "the same data and options.",
+                "leave the options out, they are taken from the run, or start a new run with another --out.",
+            )
+        options: dict[str, Any] = stored["options"]
+        return options
+
+    @contextmanager
+    def used(self, data: Path, options: dict[str, Any]) -> Iterator[None]:
+        """Write down what was asked for, and keep other runs out while the context lasts.
+
+        Raises:
+            DataError: Another run uses the folder.
+        """
+        from filelock import FileLock, Timeout
+
+        made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / LOCK)  # the system releases it, also when this process is killed
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise DataError(
+                f"{self.path} is used by another run.", "a folder of its own for each run.", "pass another --out."
+            ) from None
+        with lock:
+            self._write(data, options, finished=False)
+            try:
+                yield
+            except BaseException:
+                if not self.checkpoint.exists():  # nothing was trained
+                    (self.path / OPTIONS).unlink(missing_ok=True)
+                raise
+            finally:
+                (self.path / LOCK).unlink(missing_ok=True)
+                with suppress(OSError):
+                    for folder in made:
+                        folder.rmdir()  # only where nothing was written
+
+    def finish(self) -> None:
+        """Note that the run came to its end, and delete the checkpoint before the last one."""
+        self.previous_checkpoint.unlink(missing_ok=True)
+        stored = self._read()
+        self._write(Path(stored["data"]), stored["options"], finished=True)
+
+    def read_options(self) -> tuple[Path, dict[str, Any]]:
+        """Return the data folder and the options of the run.
+
+        Raises:
+            DataError: There is no run.
+        """
+        stored = self._read()
+        if not stored or not self.checkpoint.exists():
+            raise DataError(
+                f"{self.path} has no checkpoint of a run.",
+                f"a folder that onecycle train wrote, with {OPTIONS} and {CHECKPOINT} in it.",
+                "pass the --out of a run, such as runs/photos.",
+            )
+        return Path(stored["data"]), stored["options"]
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            stored = json.loads((self.path / OPTIONS).read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # none, or another program's file of that name
+            return {}
+        known = isinstance(stored, dict) and isinstance(stored.get("options"), dict) and "data" in stored
+        return stored if known else {}
+
+    def _write(self, data: Path, options: dict[str, Any], *, finished: bool) -> None:
+        stored = {
+            "data": str(data.resolve()),
+            "options": {name: _plain(value) for name, value in options.items()},
+            "finished": finished,
+        }
+        part = self.path / f"{OPTIONS}.part"
+        part.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+        part.replace(self.path / OPTIONS)
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value

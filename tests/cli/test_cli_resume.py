@@ -1,0 +1,212 @@
+"""A run that is interrupted goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import onecycle as oc
+from learners import tiny
+from onecycle.bundle import read_bundle
+from onecycle.cli import main
+from onecycle.cli.run_folder import RunFolder
+from onecycle.errors import DataError
+
+QUICK = ("--sizes", "32", "--epochs", "2", "--batch-size", "8")
+
+
+class Stop(oc.Callback):
+    """Sends a signal to this process in the middle of a step, counted over all fits."""
+
+    def __init__(self, step: int, number: int) -> None:
+        self.left, self.number = step, number
+
+    def on_backward_end(self, state: Any, event: Any) -> None:
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), self.number)
+
+
+@pytest.fixture
+def stop_at(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Make `train` use a tiny model that gets a signal at a step; 0 for none."""
+
+    def use(step: int, number: int = signal.SIGTERM) -> None:
+        def make(bunch: Any, *arguments: Any, callbacks: Any, **options: Any) -> Any:
+            return tiny(bunch, *arguments, callbacks=[*callbacks, Stop(step, number)], **options)
+
+        monkeypatch.setattr(oc, "vision_learner", make, raising=False)
+
+    return use
+
+
+def weights(path: Path) -> dict[str, Any]:
+    return read_bundle(path, "model")[0]
+
+
+def assert_same_model(one: Path, two: Path) -> None:
+    first, second = weights(one), weights(two)
+    assert first.keys() == second.keys()
+    assert all(first[name].equal(second[name]) for name in first)
+
+
+@pytest.fixture(scope="module")
+def straight(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model of a run that was not interrupted."""
+    out = tmp_path_factory.mktemp("straight")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(oc, "vision_learner", tiny, raising=False)
+        with pytest.raises(SystemExit) as caught:
+            main(["train", str(photos), *QUICK, "--out", str(out)])
+    assert not caught.value.code
+    return out / "model.onecycle"
+
+
+@pytest.mark.parametrize("step", [1, 15], ids=["first stage", "second stage"])
+def test_after_sigterm_a_run_goes_on_to_the_same_model(
+    shell: Any, photos: Path, tmp_path: Path, stop_at: Any, straight: Path, step: int
+) -> None:
+    stop_at(step)
+    stopped = shell("train", photos, *QUICK, "--out", "run")
+    assert stopped.code == 143
+    assert f"Stopped by SIGTERM. To go on: onecycle train {photos} --out run --resume" in stopped.err
+    assert not (tmp_path / "run" / "model.onecycle").exists()
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    stop_at(0)
+    done = shell("train", photos, "--out", "run", "--resume")
+    assert done.code == 0, done.err
+    assert_same_model(tmp_path / "run" / "model.onecycle", straight)
+    again = shell("train", photos, "--out", "run", "--resume")
+    assert again.code == 2
+    assert again.err == (
+        "The run in run is finished.\nExpected a run that was interrupted.\n"
+        "Fix: leave --resume out, or pass the --out of another run.\n"
+    )
+
+
+def test_after_ctrl_c_there_is_a_model_and_a_way_to_go_on(
+    shell: Any, photos: Path, tmp_path: Path, stop_at: Any, straight: Path
+) -> None:
+    stop_at(17, signal.SIGINT)
+    stopped = shell("train", photos, *QUICK, "--out", "run")
+    assert stopped.code == 130
+    assert f"Stopped by Ctrl-C. To go on: onecycle train {photos} --out run --resume" in stopped.err
+    assert oc.load_model(tmp_path / "run" / "model.onecycle").predict(next(photos.rglob("*.jpg")))
+    stop_at(0)
+    assert shell("train", photos, *QUICK, "--out", "run", "--resume").code == 0
+    assert_same_model(tmp_path / "run" / "model.onecycle", straight)
+
+
+def test_an_unfinished_run_is_not_overwritten_unless_asked(shell: Any, photos: Path, stop_at: Any) -> None:
+    stop_at(17)
+    assert shell("train", photos, *QUICK, "--out", "run").code == 143
+    stop_at(0)
+    refused = shell("train", photos, *QUICK, "--out", "run")
+    assert refused.code == 2
+    assert refused.err == (
+        "run has a run that is not finished.\nExpected a new folder, or a decision about that run.\n"
+        "Fix: add --resume to go on with it, --overwrite to begin anew, or pass another --out.\n"
+    )
+    assert shell("train", photos, *QUICK, "--out", "run", "--overwrite").code == 0
+
+
+def test_other_options_or_data_are_refused(shell: Any, photos: Path, tagged: Path, stop_at: Any) -> None:
+    stop_at(17)
+    assert shell("train", photos, *QUICK, "--out", "run").code == 143
+    other = shell("train", photos, "--out", "run", "--resume", "--epochs", "3", "--batch-size", "8")
+    assert other.code == 2
+    assert other.err == (
+        "The run in run was started in another way: epochs is 3, and was 2.\nExpected the same data and options.\n"
+        "Fix: leave the options out, they are taken from the run, or start a new run with another --out.\n"
+    )
+    assert "DATA is" in shell("train", tagged, "--out", "run", "--resume").err
+    stop_at(0)
+    assert shell("train", photos, "--out", "run", "--resume").code == 0  # the fix that the error names
+
+
+def test_without_a_checkpoint_it_begins_from_the_start(shell: Any, photos: Path, tmp_path: Path, stop_at: Any) -> None:
+    stop_at(0)
+    done = shell("train", photos, *QUICK, "--out", "run", "--resume")
+    assert done.code == 0, done.err
+    assert "Note: run has no checkpoint yet, so training begins from the start." in done.err
+    assert (tmp_path / "run" / "model.onecycle").exists()
+
+
+def test_where_the_newest_checkpoint_is_damaged_the_one_before_it_is_used(
+    shell: Any, photos: Path, tmp_path: Path, stop_at: Any, straight: Path
+) -> None:
+    stop_at(17)
+    shell("train", photos, *QUICK, "--out", "run")
+    newest = tmp_path / "run" / "last.ckpt"
+    newest.write_bytes(newest.read_bytes()[:-1000])
+    stop_at(0)
+    done = shell("train", photos, "--out", "run", "--resume")
+    assert done.code == 0, done.err
+    assert "Going on from the one before it." in done.err
+    assert_same_model(tmp_path / "run" / "model.onecycle", straight)
+
+
+def test_two_runs_do_not_share_a_folder(photos: Path, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    with run.used(photos, {"epochs": 2}):
+        with pytest.raises(DataError) as caught, run.used(photos, {}):
+            pass
+        assert str(caught.value) == (
+            f"{tmp_path / 'run'} is used by another run.\nExpected a folder of its own for each run.\n"
+            "Fix: pass another --out."
+        )
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["options"] == {"epochs": 2}
+    with run.used(photos, {}):
+        pass
+
+
+class TestReport:
+    def test_it_is_made_of_an_unfinished_run(self, shell: Any, photos: Path, tmp_path: Path, stop_at: Any) -> None:
+        stop_at(17)
+        shell("train", photos, *QUICK, "--out", "run")
+        done = shell("report", "run")
+        assert done.code == 0, done.err
+        written = {path.name for path in (tmp_path / "run" / "report").iterdir()}
+        assert written >= {"model.onecycle", "history.csv", "history_picture.png", "worst_mistakes.png"}
+        assert RunFolder(tmp_path / "run").unfinished
+
+    def test_without_a_run_there_is_nothing_to_report(self, shell: Any) -> None:
+        done = shell("report", "nothing")
+        assert done.code == 2
+        assert done.err == (
+            "nothing has no checkpoint of a run.\n"
+            "Expected a folder that onecycle train wrote, with run.json and last.ckpt in it.\n"
+            "Fix: pass the --out of a run, such as runs/photos.\n"
+        )
+
+    def test_before_the_first_epoch_there_is_nothing_to_report(self, shell: Any, photos: Path, stop_at: Any) -> None:
+        stop_at(1)
+        shell("train", photos, *QUICK, "--out", "run")
+        done = shell("report", "run")
+        assert done.code == 2
+        assert "run/last.ckpt was saved before the first epoch was complete." in done.err
+
+
+def test_a_model_that_cannot_be_written_is_written_elsewhere(
+    shell: Any, photos: Path, tmp_path: Path, stop_at: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a full disk: what was trained is not lost."""
+    from onecycle.errors import BundleError
+    from onecycle.ship import report
+
+    def full(*_: Any) -> Any:
+        raise BundleError("Cannot write run/model.onecycle: No space left on device.", "room.", "free some room.")
+
+    stop_at(0)
+    monkeypatch.setattr(report, "write_report", full)
+    done = shell("train", photos, *QUICK, "--out", "run")
+    assert done.code == 2
+    elsewhere = tmp_path / "run-model.onecycle"
+    assert f"The model could not be written to run, and is at {elsewhere}." in done.err
+    assert oc.load_model(elsewhere).classes == ("blue", "green", "red")
+    assert RunFolder(tmp_path / "run").unfinished  # --resume makes the report, once there is room
