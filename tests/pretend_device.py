@@ -221,7 +221,7 @@ def _one_hot(classes: Tensor, num_classes: int = -1) -> Tensor:
     """On CUDA the values are not checked, for which the device would be waited for."""
     if not _on_gpu(classes) or num_classes < 0:
         return torch.nn.functional.one_hot(classes, num_classes)
-    return (classes[..., None] == torch.arange(num_classes)).long()
+    return (classes[..., None] == _tag(torch.arange(num_classes))).long()
 
 
 _ANSWERS: dict[Any, Callable[..., Any]] = {
