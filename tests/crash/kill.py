@@ -26,7 +26,7 @@ os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALL
 HERE = Path(__file__).resolve().parent
 sys.path[1:1] = [str(HERE.parent), str(HERE.parent / "text")]
 
-from processes import Ended, Kill, run_forked  # noqa: E402
+from processes import Ended, Kill, run_forked
 
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 # An exit by the signal itself is one before training began, when there was nothing to save.
