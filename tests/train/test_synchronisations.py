@@ -6,16 +6,14 @@ for the device, or copies from memory that is not pinned, leaves the device with
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import onecycle as oc
-from learners import photo_bunch, tag_bunch, tiny
-from onecycle.train.learner import Learner
-from pretend_device import ASYNC, SYNC, Traffic, recorded
+from learners import photo_bunch
+from pretend_device import ASYNC, SYNC, Traffic
 
 pytestmark = pytest.mark.skipif("config.getoption('--device') != 'pretend'", reason="counted on a pretended device")
 

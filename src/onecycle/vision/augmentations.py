@@ -285,7 +285,7 @@ class Erase(Pixelwise):
             ((torch.arange(length) / length)[None] - middle[:, axis, None]).abs() < side[:, None] / 2
             for axis, length in enumerate((height, width))
         ]
-        mask = (inside[0][:, :, None] & inside[1][:, None, :])
+        mask = inside[0][:, :, None] & inside[1][:, None, :]
         return images.masked_fill(move(mask, images.device)[:, None], 127.5)
 
 

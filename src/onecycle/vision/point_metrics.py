@@ -79,9 +79,7 @@ def _check_between(between: tuple[int, int] | None, points: int) -> None:
         )
 
 
-def _normalised_errors(
-    predictions: Tensor, targets: Tensor, between: tuple[int, int] | None
-) -> tuple[Tensor, Tensor]:
+def _normalised_errors(predictions: Tensor, targets: Tensor, between: tuple[int, int] | None) -> tuple[Tensor, Tensor]:
     """Return each item's mean distance divided by its size, (items,), and which items have both, bool, (items,)."""
     known = _known(targets)
     means = torch.where(known, _distances(predictions, targets), 0).sum(1) / known.sum(1)
