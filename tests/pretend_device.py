@@ -217,6 +217,13 @@ def _pin_memory(tensor: Tensor, *args: Any) -> Tensor:
     return tensor if _has(tensor, "_pinned") else _tag(tensor.clone(), "_pinned")
 
 
+def _one_hot(classes: Tensor, num_classes: int = -1) -> Tensor:
+    """On CUDA the values are not checked, for which the device would be waited for."""
+    if not _on_gpu(classes) or num_classes < 0:
+        return torch.nn.functional.one_hot(classes, num_classes)
+    return (classes[..., None] == _tag(torch.arange(num_classes))).long()
+
+
 _ANSWERS: dict[Any, Callable[..., Any]] = {
     Tensor.device.__get__: _device_of,
     Tensor.is_cuda.__get__: _on_gpu,
@@ -228,6 +235,7 @@ _ANSWERS: dict[Any, Callable[..., Any]] = {
     Tensor.__array__: _array,
     Tensor.tolist: _tolist,
     Tensor.pin_memory: _pin_memory,
+    torch.nn.functional.one_hot: _one_hot,
     Tensor.is_pinned: lambda tensor, *args: _has(tensor, "_pinned"),
 }
 _SAME_DEVICE = {Tensor.new_tensor, Tensor.new_zeros, Tensor.new_ones, Tensor.new_full, Tensor.new_empty, Tensor.clone}
@@ -293,6 +301,7 @@ def install() -> ExitStack:
     os.environ["ACCELERATE_TORCH_DEVICE"] = "cuda"
     torch.cuda.mem_get_info = lambda *args: (8 << 30, 16 << 30)  # type: ignore[assignment]
     torch.cuda.is_bf16_supported = lambda including_emulation=True: True  # type: ignore[assignment]
+    torch.cuda.get_device_capability = lambda device=None: (7, 0)  # without TF32
     torch.cuda.init = lambda: None
     torch.cuda.current_device = lambda: 0
     torch.cuda.default_generators = (torch.Generator(),)  # type: ignore[assignment]
@@ -302,6 +311,7 @@ def install() -> ExitStack:
     torch.is_autocast_enabled = lambda device="cuda": autocasts("cpu" if device == "cuda" else device)
     _rename_device(torch.amp.autocast_mode.autocast)
     _rename_device(torch.amp.GradScaler)
+    torch.nn.utils.clip_grad._group_tensors_by_device_and_dtype = _grouped  # type: ignore[attr-defined]
     run = threading.Thread.run
 
     def run_pretending(thread: threading.Thread) -> None:
@@ -312,6 +322,16 @@ def install() -> ExitStack:
     stack = ExitStack()
     stack.enter_context(pretend_cuda())
     return stack
+
+
+def _grouped(tensors: Any) -> dict[Any, Any]:
+    """Group tensors as clipping does, by the device that they pretend to be on."""
+    groups: dict[Any, Any] = {}
+    for number, tensor in enumerate(tensors[0]):
+        held, numbers = groups.setdefault((tensor.device, tensor.dtype), ([[]], []))
+        held[0].append(tensor)
+        numbers.append(number)
+    return groups
 
 
 def _rename_device(owner: Any) -> None:

@@ -61,8 +61,9 @@ def straight(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("straight")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(oc, "vision_learner", tiny, raising=False)
+        command = ["train", str(photos), *QUICK, "--out", str(out)]
         with pytest.raises(SystemExit) as caught:
-            main(["train", str(photos), *QUICK, "--out", str(out)])
+            main(command)
     assert not caught.value.code
     return out / "model.onecycle"
 

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from devices import DEVICE
 from onecycle.data.batch import BadItem, Batch, even_slices
 from onecycle.data.nested import join
 from onecycle.errors import DataError
@@ -79,3 +80,14 @@ def test_slices_are_even_and_cover_everything_once(count: int, parts: int) -> No
     sizes = [rows.stop - rows.start for rows in slices]
     assert len(slices) == max(min(parts, count), 1)
     assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.skipif(DEVICE.type != "cuda", reason="memory is pinned for CUDA alone; also with --device pretend")
+def test_its_tensors_are_pinned_and_come_from_pinned_memory() -> None:
+    pinned = batch_of(3).pin_memory()
+    assert pinned.inputs["values"].is_pinned()
+    assert all(boxes.is_pinned() for boxes in pinned.targets)
+    assert pinned.inputs["names"] == ["n0", "n1", "n2"]
+    moved = batch_of(3).to(DEVICE)
+    assert moved.inputs["values"].device.type == "cuda"
+    assert torch.equal(moved.inputs["values"].cpu(), batch_of(3).inputs["values"])

@@ -49,3 +49,10 @@ def test_passes_compute_in_the_mode(mode: precision.Mode, dtype: torch.dtype) ->
 def test_the_cost_of_a_precision_is_measured_against_fp32() -> None:
     model = nn.Linear(64, 64).train()
     assert 0.1 < relative_cost(model, torch.randn(64, 64), Precision("fp32", CPU)) < 10
+
+
+def test_bf16_on_macs_needs_macos_14(monkeypatch: pytest.MonkeyPatch) -> None:
+    for newer, used in ((True, "bf16"), (False, "fp16")):
+        monkeypatch.setattr(torch.backends.mps, "is_macos_or_newer", lambda *version, newer=newer: newer)
+        mode, reason = supported("bf16", torch.device("mps"))
+        assert (mode, "macOS 14" in reason) == (used, not newer)

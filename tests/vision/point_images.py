@@ -31,7 +31,7 @@ def centre_of_light(image: Tensor, channel: int) -> tuple[float, float]:
     return float((bright * x).sum() / bright.sum()), float((bright * y).sum() / bright.sum())
 
 
-def discs(folder: Path, count: int = 24) -> DataBunch:
+def discs(folder: Path, count: int = 24, *, augment: Any = None) -> DataBunch:
     """Images of differing sizes with one red disc."""
     rng = np.random.default_rng(0)
     where = {}
@@ -41,7 +41,7 @@ def discs(folder: Path, count: int = 24) -> DataBunch:
         where[str(dotted(folder / f"{number:02}.png", size, {(255, 40, 40): middle}))] = middle
     split = oc.ImageList.from_folder(folder).split_by_index(range(6))
     labelled = split.label_points(lambda path: where[str(path)])
-    return labelled.transform((48, 48), augment=oc.augment.none()).databunch(6, workers=0)
+    return labelled.transform((48, 48), augment=augment or oc.augment.none()).databunch(6, workers=0)
 
 
 def tiny_learner(bunch: DataBunch, **options: Any) -> Any:

@@ -34,18 +34,19 @@ def check_fields(value: Any) -> None:
         >>> from onecycle.data.categories import Category
         >>> check_fields(Category(("cat", "dog")))
     """
-    hints = _hints(type(value)) if is_dataclass(value) else {}
+    cls: Any = type(value)
+    hints = _hints(cls) if is_dataclass(value) else {}
     for field in fields(value) if hints else ():
         if not _fits(getattr(value, field.name), hints[field.name]):
             raise DataError(
-                f"{type(value).__name__} has {field.name}={getattr(value, field.name)!r}.",
+                f"{cls.__name__} has {field.name}={getattr(value, field.name)!r}.",
                 f"{field.type}, with finite numbers.",
                 f"check {field.name}.",
             )
 
 
 @cache
-def _hints(cls: type) -> dict[str, Any]:
+def _hints(cls: type[Any]) -> dict[str, Any]:
     return get_type_hints(cls)
 
 
@@ -62,7 +63,7 @@ def _fits(value: Any, hint: Any) -> bool:
         return type(value) in (int, float) and math.isfinite(value)
     if hint in (int, str, bool, NoneType):
         return type(value) is hint
-    return not isinstance(hint, type) or isinstance(value, hint)
+    return hint is Any or not isinstance(hint, type) or isinstance(value, hint)
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,7 @@ class HostCopy:
     `float(tensor)` waits for all that the device has been given to do, this waits for the tensor alone.
 
     Args:
-        tensor: On any device; it may change once the copy is asked for.
+        tensor: On any device. On the CPU it is itself the copy.
     Example:
         >>> HostCopy(torch.tensor([1.0, 2.0])).wait()
         tensor([1., 2.])
@@ -21,7 +21,7 @@ class HostCopy:
     def __init__(self, tensor: Tensor) -> None:
         asynchronous = tensor.device.type == "cuda"  # elsewhere nothing says when the copy is complete
         self._copy = tensor.detach().to("cpu", non_blocking=asynchronous)
-        self._done = torch.cuda.Event() if asynchronous else None
+        self._done = torch.cuda.Event() if asynchronous else None  # type: ignore[no-untyped-call]
         if self._done is not None:
             self._done.record()
 

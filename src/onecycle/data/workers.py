@@ -16,6 +16,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from onecycle.data.batch import Batch
 from onecycle.data.dataset import Dataset
+from onecycle.data.main_guard import check_main_guard
 from onecycle.data.seeding import seeded
 from onecycle.errors import OnecycleError, WorkerError
 
@@ -53,6 +54,7 @@ class ReadingProcesses:
             self.close()  # between epochs nothing is lost with them
         try:
             if self._loader is None:
+                check_main_guard()
                 self._loader = self._start()
             batches = iter(self._loader)
             _tell_only_when_asked(batches)

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from onecycle.inference.arithmetic import arithmetic
+
 
 def fuse_batchnorm(model: nn.Module, example: Any) -> nn.Module:
     """Return a copy of `model` with its batch norms fused, or `model` itself where that changes what it gives.
@@ -23,12 +25,17 @@ def fuse_batchnorm(model: nn.Module, example: Any) -> nn.Module:
     candidate = copy.deepcopy(model).eval()
     if not sum(_fuse_children(module) for module in list(candidate.modules())):
         return model
-    with torch.inference_mode():
+    # The roundings of TF32 are as large as a small difference that matters.
+    with torch.inference_mode(), arithmetic(_device_of(model), tf32=False):
         expected, got = model(example), candidate(example)
     if not isinstance(expected, Tensor) or expected.shape != got.shape:
         return model
     scale = expected.abs().max().clamp_min(1.0)
     return candidate if bool((expected - got).abs().max() <= 1e-3 * scale) else model
+
+
+def _device_of(model: nn.Module) -> torch.device:
+    return next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
 
 
 def _fuse_children(parent: nn.Module) -> int:

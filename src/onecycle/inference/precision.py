@@ -11,6 +11,8 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from onecycle.inference.arithmetic import arithmetic, has_tf32
+
 Mode = Literal["fp32", "bf16", "fp16"]
 MODES: tuple[Mode, ...] = ("fp32", "bf16", "fp16")
 _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -24,15 +26,17 @@ class Precision:
         mode: "fp32" computes in 32 bits; "bf16" keeps their range with half of their digits; "fp16" has more digits
             and a small range.
         device: Where.
+        tf32: Whether GPUs that can multiply the numbers of "fp32" in TF32.
     """
 
     mode: Mode
     device: torch.device
+    tf32: bool = True
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Compute in 16 bits while the context lasts, where that is safe."""
         if self.mode == "fp32":
-            return nullcontext()
+            return arithmetic(self.device, tf32=self.tf32) if has_tf32(self.device) else nullcontext()
         return torch.autocast(self.device.type, _TYPES[self.mode])
 
 
@@ -43,6 +47,8 @@ def supported(mode: Mode, device: torch.device) -> tuple[Mode, str]:
         return used, f"this processor has no fp16 arithmetic; using {used}"
     if mode == "bf16" and device.type == "cpu" and not _cpu_has_bf16():
         return "fp32", "this processor has no bf16 arithmetic, and would be slower than in fp32; using fp32"
+    if mode == "bf16" and device.type == "mps" and not torch.backends.mps.is_macos_or_newer(14, 0):
+        return "fp16", "bf16 arithmetic needs macOS 14; using fp16, with a scaled loss"
     if mode == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         return "fp16", "this GPU has no bf16 arithmetic; using fp16, with a scaled loss"
     return mode, ""

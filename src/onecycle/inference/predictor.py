@@ -82,14 +82,21 @@ class Predictor:
         target: What an output means.
         device: Where to run; the model is moved there.
         precision: "fp32", "bf16" or "fp16", as the model was trained.
+        tf32: See `Precision`.
     """
 
     def __init__(
-        self, model: nn.Module, modality: Modality, target: Target, device: torch.device, precision: Mode = "fp32"
+        self,
+        model: nn.Module,
+        modality: Modality,
+        target: Target,
+        device: torch.device,
+        precision: Mode = "fp32",
+        tf32: bool = True,
     ) -> None:
         self.model = model.to(device).eval()
         self.modality, self.target, self.device = modality, target, device
-        self.precision = Precision(precision, device)
+        self.precision = Precision(precision, device, tf32)
 
     def __repr__(self) -> str:
         return (

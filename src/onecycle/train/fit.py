@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from onecycle.errors import ModelError
+from onecycle.inference.arithmetic import has_tf32
 from onecycle.train.callbacks import ProgressTable
 from onecycle.train.checkpoint import load_checkpoint
 from onecycle.train.fine_tuning import run_plan
@@ -75,9 +76,22 @@ def begin_fit(state: TrainState, epochs: int, lr: LearningRate, schedule: Schedu
     if body_is_frozen(state.model):
         state.frozen_lr = lrs[-1]
     state.fit = Fit(epochs, lrs, schedule, batch_size=state.data.batch_size)
+    _note_arithmetic(state)
     if features := features_for(state, epochs):
         state.fit.passes = features.passes(epochs, state.options.head_steps, state.head_steps)
         state.fit.copies = len(features.copies)
+
+
+def _note_arithmetic(state: TrainState) -> None:
+    """Say once in the history what the GPU was allowed to do."""
+    options, notes = state.options, []
+    if not has_tf32(state.device):
+        return
+    if options.tf32 and state.precision.mode == "fp32":
+        notes.append("fp32 is multiplied in TF32; tf32=False uses all digits")
+    if options.cudnn_benchmark:
+        notes.append("cudnn_benchmark=True: the same seed need not give the same weights")
+    state.history.notes += [note for note in notes if note not in state.history.notes]
 
 
 def _check_schedule(schedule: Schedule) -> None:

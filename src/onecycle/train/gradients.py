@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from copy import copy
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from onecycle.data.batch import Batch, even_slices
+from onecycle.inference.arithmetic import arithmetic
 from onecycle.inference.carried_state import CarriedState
 from onecycle.losses import Loss
 from onecycle.train.memory import out_of_memory
@@ -65,12 +67,18 @@ class OptimizerStep:
         self.optimizer.zero_grad()
         return loss
 
+    def arithmetic(self) -> AbstractContextManager[None]:
+        """Return the context in which passes forward and backward multiply."""
+        options = self.state.options
+        return arithmetic(self.state.device, tf32=options.tf32, benchmark=options.cudnn_benchmark)
+
     def backward(self, batches: Sequence[Batch]) -> Tensor:
         """Add up the gradients of all batches; where memory runs out, again in more microbatches."""
         while True:
             carried = copy(self.carried)  # what is computed again must not read on from where it failed
             try:
-                total = self._accumulate(batches, carried)
+                with self.arithmetic():
+                    total = self._accumulate(batches, carried)
                 self.carried = carried
                 return total
             except (RuntimeError, MemoryError) as error:

@@ -38,8 +38,9 @@ class Mixup:
 
     def __call__(self, batch: Batch, target: Target, generator: torch.Generator) -> Batch:
         """Return the blended batch, inputs and targets in the same shares."""
-        order = torch.randperm(len(batch), generator=generator)
-        share = draw_shares(self.alpha, len(batch), generator)
+        device = batch.inputs.device
+        order = move(torch.randperm(len(batch), generator=generator), device)
+        share = move(draw_shares(self.alpha, len(batch), generator), device)
         return replace(
             batch,
             inputs=blend(batch.inputs.float(), order, share),
@@ -49,7 +50,7 @@ class Mixup:
 
 def blend(values: Tensor, order: Tensor, share: Tensor) -> Tensor:
     """Return each row blended with the one that `order` names, in the proportion `share` to `1 - share`."""
-    weight = move(share, values.device).view(-1, *[1] * (values.ndim - 1))
+    weight: Tensor = move(share, values.device).view(-1, *[1] * (values.ndim - 1))
     return values * weight + values[move(order, values.device)] * (1 - weight)
 
 

@@ -106,6 +106,15 @@ class TrainOptions:
     checkpoint_activations: bool = option(
         False, "Compute activations again in the backward pass: less memory, more time.", panel="Memory"
     )
+    tf32: bool = option(
+        True,
+        "Let GPUs that can multiply the numbers of fp32 in TF32, which has fewer digits and is several times as fast.",
+    )
+    cudnn_benchmark: bool = option(
+        False,
+        "Let a GPU try all of cuDNN's convolutions at each new shape of a batch, and use the fastest. The same seed "
+        "then need not give the same weights.",
+    )
     callbacks: Sequence[Any] = option(
         (),
         "`Callback` objects that are called during every fit.",

@@ -41,7 +41,7 @@ def seed_generators(device: torch.device, seed: int) -> None:
 def _generators_of(device: torch.device) -> list[torch.Generator]:
     """Return the default generators of the CPU and of an accelerator."""
     if device.type == "cuda":
-        torch.cuda.init()
+        torch.cuda.init()  # type: ignore[no-untyped-call]
         index = torch.cuda.current_device() if device.index is None else device.index
         return [torch.default_generator, torch.cuda.default_generators[index]]
     if device.type == "mps":

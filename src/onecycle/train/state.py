@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from onecycle.data.batch import Batch
 from onecycle.data.bunch import DataBunch
+from onecycle.data.plain import LoaderBunch
 from onecycle.data.seeding import seeded
 from onecycle.data.target import Target, same_labels
 from onecycle.errors import ModelError
@@ -25,6 +26,7 @@ from onecycle.train.history import EpochRecord, History
 from onecycle.train.layer_groups import fine_tuning_of, layer_groups, trained_layers
 from onecycle.train.loss_scaling import LossScaler
 from onecycle.train.lr_curve import LRFinderResult
+from onecycle.train.memory_format import placed
 from onecycle.train.options import TrainOptions
 from onecycle.train.plan import Fit, Plan
 from onecycle.train.randomness import seed_generators, seeded_generators
@@ -60,13 +62,13 @@ class TrainState:
     def __init__(self, data: DataBunch, model: nn.Module, options: TrainOptions) -> None:
         self.options = options
         self.accelerator = options.accelerator or Accelerator()
-        self.model = model.to(self.device)
+        self.model = placed(model, self.accelerator, channels_last=not isinstance(data, LoaderBunch))
         self.data = data
         smoothing = options.label_smoothing
         self.loss: Loss = as_loss(options.loss or data.target.loss(smoothing=smoothing)).to(self.device)
         self.metrics = resolve_metrics(options.metrics, data.target)
         self.seed = data.options.seed if options.seed is None else options.seed
-        self.precision, self.num_microbatches = Precision("fp32", self.device), 1
+        self.precision, self.num_microbatches = Precision("fp32", self.device, options.tf32), 1
         self.scaler = LossScaler(self.precision)
         self.history = History()
         self.lr_finder_results: list[LRFinderResult] = []
@@ -115,7 +117,7 @@ class TrainState:
 
     def use_precision(self, mode: Mode) -> None:
         """Compute passes in another precision from now on."""
-        self.precision = Precision(mode, self.device)
+        self.precision = Precision(mode, self.device, self.options.tf32)
         self.scaler = LossScaler(self.precision)
         self.cached_features = None
 
@@ -125,7 +127,10 @@ class TrainState:
 
     def predictor(self) -> Predictor:
         """Return the model with all it needs to predict."""
-        return Predictor(self.model, self.data.modality, self.target, self.device, self.precision.mode)
+        precision = self.precision
+        return Predictor(
+            self.model, self.data.modality, self.target, self.device, precision.mode, precision.tf32
+        )  # fmt: skip
 
     def train_batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch, augmented and mixed, each a pure function of the seed and its number.

@@ -31,7 +31,30 @@ def sample_pixels(images: Tensor, matrices: Tensor, size: tuple[int, int], *, ne
     points = centres.view(1, -1, 3) @ matrices.transpose(1, 2)
     grid = (points[..., :2] / points[..., 2:]).view(-1, height, width, 2).to(images.dtype)
     mode = "nearest" if nearest else "bilinear"
-    return functional.grid_sample(images, grid, mode, padding_mode="reflection", align_corners=False)
+    if images.device.type == "mps":  # not every version has a padding mode but zeros there
+        return functional.grid_sample(
+            images, reflect(grid, (images.shape[-2], images.shape[-1])), mode, "zeros", align_corners=False
+        )
+    return functional.grid_sample(images, grid, mode, "reflection", align_corners=False)
+
+
+def reflect(grid: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return positions inside of an image that show what reflection at its edges shows at the positions of `grid`.
+
+    On processors torch's own reflection takes half of the time and less.
+
+    Args:
+        grid: x and y, from -1 to 1 inside the image, (..., 2).
+        size: (height, width) of the image.
+    Example:
+        >>> import torch
+        >>> reflect(torch.tensor([1.5, -1.25]), (10, 20)).tolist()
+        [0.5, -0.75]
+    """
+    folded = 1 - ((grid + 1).remainder(4) - 2).abs()
+    # Between the middle of the last pixel and the edge, reflection shows the last pixel.
+    middle = 1 - 1 / grid.new_tensor([size[1], size[0]])
+    return folded.clamp(-middle, middle)
 
 
 def change_colour(images: Tensor, matrices: Tensor) -> Tensor:

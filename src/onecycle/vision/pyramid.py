@@ -111,9 +111,13 @@ class PyramidModel(VisionModel):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """Build the model that `to_config` described, with random weights."""
-        # Given twice, it is refused: a config must not name weights to read.
-        arguments: dict[str, Any] = {"pretrained": False}
-        return cls(**{key: value for key, value in config.items() if key != "kind"}, **arguments)
+        if "pretrained" in config:
+            raise ModelError(
+                f"The model's config says pretrained={config['pretrained']!r}.",
+                "a config that names no weights to read.",
+                "export the model again.",
+            )
+        return cls(**{key: value for key, value in config.items() if key != "kind"})
 
 
 def create_light_pair(
