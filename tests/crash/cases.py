@@ -13,7 +13,7 @@ from tiny_texts import language_bunch, review_bunch, save_encoder
 import onecycle as oc
 from learners import photo_bunch, tiny
 from noisy_photos import COLOURS, draw
-from onecycle.demo import make_biwi, make_camvid, make_planet
+from onecycle.demo import make_biwi, make_camvid, make_planet, make_reviews
 from onecycle.train.learner import Learner
 
 Callbacks = list[oc.Callback]
@@ -48,11 +48,10 @@ def write_data(folder: Path) -> None:
     for name, colour in COLOURS.items():
         for number in range(10):
             draw(folder / "photos" / name / f"{name}_{number}.jpg", colour, seed=number)
-    planet = make_planet(folder / "planet", train=24, test=0, pixels=32)
-    (planet / "train_v2.csv").rename(planet / "labels.csv")
-    (planet / "train-jpg").rename(planet / "images")
+    make_planet(folder / "planet", train=24, test=4, pixels=32)
     make_camvid(folder / "camvid", train=8, valid=3, size=(96, 128))
     make_biwi(folder / "biwi", people=3, frames=4, size=(96, 128))
+    make_reviews(folder / "reviews", train=24, test=8, unsup=4)
     save_encoder(folder / "encoder")
 
 
@@ -84,7 +83,7 @@ def best_and_patience(*, ema: bool) -> Case:
 
 def tags(folder: Path, callbacks: Callbacks) -> Learner:
     bunch = (
-        oc.ImageList.from_csv(folder / "planet" / "labels.csv", folder=folder / "planet" / "images", suffix=".jpg")
+        oc.ImageList.from_csv(folder / "planet" / "train_v2.csv", folder=folder / "planet" / "train-jpg", suffix=".jpg")
         .split_random(0.2, seed=1)
         .label_from_column("tags", delimiter=" ")
         .transform(32, augment=oc.augment.satellite())

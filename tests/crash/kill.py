@@ -34,6 +34,8 @@ EXPECTED = {
     signal.SIGKILL: {-signal.SIGKILL}, signal.SIGTERM: {143, -signal.SIGTERM}, signal.SIGINT: {130, -signal.SIGINT},
 }  # fmt: skip
 
+SHELL_WEIGHT = 0.3  # a command takes seconds to start
+
 Start = Callable[[Path, Kill | None], Ended]
 Compare = Callable[[Path, Path], list[str]]
 
@@ -153,27 +155,42 @@ def aim(straight: Ended, chance: random.Random) -> Kill:
     return Kill(mark, which + 1, chance.random() * (after - begin), number, group, again)
 
 
-def python_victims(folder: Path) -> list[Victim]:
-    """Return the cases that train in Python."""
-    import training
-    from cases import CASES, write_data
-
-    def forked(work: Callable[[int], None], log: Path, kill: Kill | None = None) -> Ended:
-        return run_forked(work, log, kill)
+def write_data(folder: Path) -> Path:
+    """Write the data of all cases, in another process, so that this one stays as it is."""
+    import cases
 
     data = folder / "data"
-    ended = forked(lambda pipe: write_data(data), folder / "log.txt")
-    if ended.code != 0:
+    if run_forked(lambda pipe: cases.write_data(data), folder / "log.txt").code != 0:
         raise SystemExit(f"The data could not be written: {(folder / 'log.txt').read_text()}")
+    return data
+
+
+def python_victims(data: Path, folder: Path) -> list[Victim]:
+    """Return the cases that train in Python."""
+    import training
+    from cases import CASES
 
     def start_of(name: str) -> Start:
-        return lambda run, kill: forked(
+        return lambda run, kill: run_forked(
             lambda pipe: training.train(CASES[name], data, run, pipe), run / "log.txt", kill
         )
 
     return [
         Victim(name, start_of(name), training.differences, folder / f"case{number}", weight=case.weight)
         for number, (name, case) in enumerate(CASES.items())
+    ]
+
+
+def shell_victims(data: Path, folder: Path) -> list[Victim]:
+    """Return the cases that run the command."""
+    import shell
+
+    def start_of(command: tuple[str, ...]) -> Start:
+        return lambda run, kill: shell.train(command, data, run, kill)
+
+    return [
+        Victim(name, start_of(command), shell.differences, folder / f"shell{number}", "run/last.ckpt", SHELL_WEIGHT)
+        for number, (name, command) in enumerate(shell.COMMANDS.items())
     ]
 
 
@@ -225,9 +242,12 @@ def main() -> int:
     )
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # commands inherit it, and a background job ignores Ctrl-C
     folder = options.keep or Path(tempfile.mkdtemp(prefix="onecycle-kill-"))
     folder.mkdir(parents=True, exist_ok=True)
-    victims = [each for each in python_victims(folder) if options.only in each.name]
+    data = write_data(folder)
+    victims = [*python_victims(data, folder), *shell_victims(data, folder)]
+    victims = [each for each in victims if options.only in each.name]
     if options.list:
         print("\n".join(victim.name for victim in victims))
     else:

@@ -17,6 +17,9 @@ from typing import Any
 MARKS = {
     b"m": "making the learner", b"s": "a step", b"f": "computing features", b"r": "finding a rate",
     b"v": "validation", b"c": "writing a checkpoint", b"e": "the end of an epoch", b"-": "between two of these",
+    # What is seen of a command from outside.
+    b"b": "starting the command", b"o": "before the first checkpoint", b"k": "after a checkpoint",
+    b"x": "after the model was written",
 }  # fmt: skip
 LONGEST = 180.0  # seconds after which a process hangs
 
@@ -157,7 +160,7 @@ def _follow(doing: list[bytes], mark: bytes) -> None:
     if mark.isupper():
         if len(doing) > 1:
             doing.pop()
-    elif mark in (b"s", b"e"):
+    elif mark in (b"s", b"e", b"b", b"o", b"k", b"x"):
         doing[0] = mark
     else:
         doing.append(mark)

@@ -85,3 +85,27 @@ def test_in_another_thread_it_does_nothing() -> None:
     thread.start()
     thread.join()
     assert seen == [handler]
+
+
+@pytest.mark.parametrize(("signals", "broken"), [(1, False), (2, True)])
+def test_it_knows_whether_something_may_be_half_done(signals: int, broken: bool) -> None:
+    def step(interruption: Interruption) -> None:
+        with interruption, interruption.held():
+            for _ in range(signals):
+                signal.raise_signal(signal.SIGINT)
+
+    interruption = Interruption()
+    with pytest.raises(KeyboardInterrupt):
+        step(interruption)
+    assert interruption.broken is broken
+
+
+def test_signals_that_end_nothing_leave_nothing_half_done() -> None:
+    before = signal.signal(signal.SIGTERM, lambda number, frame: None)
+    try:
+        with Interruption() as interruption, interruption.held():
+            for _ in range(3):
+                signal.raise_signal(signal.SIGTERM)
+        assert not interruption.broken
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from learners import assert_same, photo_bunch, plain_model, tag_bunch, tiny, wei
 from onecycle.data.bunch import DataBunch
 from onecycle.errors import ModelError
 from onecycle.train.callbacks import keep_previous
+from onecycle.train.ema import ExponentialMovingAverage
 from onecycle.train.learner import Learner
 
 Make = Callable[..., Learner]
@@ -219,6 +222,28 @@ class TestCheckpointCallback:
         assert kept == {"last": "3", "last.1": "3", "last.2": "2"}
 
 
+def _signal_in_the_middle_of_swap(monkeypatch: pytest.MonkeyPatch, number: int, signals: list[signal.Signals]) -> None:
+    """Get signals while one of the exchanges of weights and their average, counted from 1, is half done."""
+    swap, count = ExponentialMovingAverage.swap, Steps()
+
+    def interrupted(self: ExponentialMovingAverage) -> None:
+        count.count += 1
+        averages, live = self.averages, self.live
+        half = len(live) // 2
+        try:
+            self.averages, self.live = averages[:half], live[:half]
+            swap(self)
+            if count.count == number:
+                for each in signals:
+                    signal.raise_signal(each)
+            self.averages, self.live = averages[half:], live[half:]
+            swap(self)
+        finally:
+            self.averages, self.live = averages, live
+
+    monkeypatch.setattr(ExponentialMovingAverage, "swap", interrupted)
+
+
 class TestSignals:
     def test_sigterm_ends_training_between_two_steps_and_saves(self, varied: DataBunch, tmp_path: Path) -> None:
         class Terminate(oc.Callback):
@@ -239,6 +264,63 @@ class TestSignals:
         resumed = tiny(varied, frozen=False)
         resumed.resume(path)
         assert_same(weights_of(resumed), weights_of(straight))
+
+    @pytest.mark.parametrize("swap", [1, 2], ids=["before validation", "after it"])
+    def test_averaged_weights_are_never_left_half_in_place(
+        self, varied: DataBunch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swap: int
+    ) -> None:
+        straight = tiny(varied, frozen=False, ema=0.9)
+        straight.fit(2, 1e-3)
+        _signal_in_the_middle_of_swap(monkeypatch, swap, [signal.SIGTERM])
+        path = tmp_path / "a.ckpt"
+        interrupted = tiny(varied, frozen=False, ema=0.9, callbacks=[oc.Checkpoint(path)])
+        with pytest.raises(SystemExit):
+            interrupted.fit(2, 1e-3)
+        resumed = tiny(varied, frozen=False, ema=0.9)
+        resumed.resume(path)
+        assert_same_end(resumed, straight)
+        interrupted.resume()
+        assert_same_end(interrupted, straight)
+
+    @pytest.mark.parametrize("swap", [1, 2, 3, 4], ids=["before validation", "after it", "KeepBest", "after KeepBest"])
+    def test_where_a_second_signal_leaves_them_half_in_place_nothing_is_saved(
+        self, varied: DataBunch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swap: int
+    ) -> None:
+        def make() -> Learner:
+            callbacks = [oc.KeepBest(), oc.Checkpoint(tmp_path / "a.ckpt", every_steps=1)]
+            return tiny(varied, frozen=False, ema=0.9, callbacks=callbacks)
+
+        straight = make()
+        straight.fit(2, 1e-3)
+        _signal_in_the_middle_of_swap(monkeypatch, swap, [signal.SIGINT, signal.SIGINT])
+        interrupted = make()
+        with pytest.raises(KeyboardInterrupt):
+            interrupted.fit(2, 1e-3)
+        resumed = make()
+        resumed.resume(tmp_path / "a.ckpt")
+        assert_same_end(resumed, straight)
+
+    def test_the_last_loss_of_an_epoch_is_not_lost(
+        self, varied: DataBunch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A signal between its reading and its writing down."""
+        straight = tiny(varied, frozen=False)
+        straight.fit(1, 1e-3)
+        read: list[float] = []
+
+        def is_finite(value: float) -> bool:
+            read.append(value)
+            if len(read) == 3:
+                signal.raise_signal(signal.SIGTERM)
+            return math.isfinite(value)
+
+        monkeypatch.setattr("onecycle.train.step_losses.math", SimpleNamespace(isfinite=is_finite, nan=math.nan))
+        path = tmp_path / "a.ckpt"
+        with pytest.raises(SystemExit):
+            tiny(varied, frozen=False, callbacks=[oc.Checkpoint(path)]).fit(1, 1e-3)
+        resumed = tiny(varied, frozen=False)
+        resumed.resume(path)
+        assert_same_end(resumed, straight)
 
     def test_a_second_ctrl_c_ends_at_once_and_that_step_cannot_be_resumed(
         self, varied: DataBunch, tmp_path: Path

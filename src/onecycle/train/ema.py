@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from onecycle.errors import ModelError
+
+Held = Callable[[], AbstractContextManager[None]]
 
 
 class ExponentialMovingAverage:
@@ -48,13 +50,22 @@ class ExponentialMovingAverage:
             average.copy_(saved)
 
     @contextmanager
-    def in_place(self) -> Iterator[None]:
-        """Put the average in the model's place while the context lasts."""
-        self.swap()
+    def in_place(self, held: Held = nullcontext) -> Iterator[None]:
+        """Put the average in the model's place while the context lasts.
+
+        Args:
+            held: Holds back what would end an exchange half done, such as Ctrl-C.
+        """
+        swapped = False
         try:
+            with held():
+                self.swap()
+                swapped = True
             yield
         finally:
-            self.swap()
+            if swapped:
+                with held():
+                    self.swap()
 
     @torch.no_grad()
     def swap(self) -> None:

@@ -19,6 +19,9 @@ class Interruption:
     be written. Handlers of the user's own are called instead. Signals reach the main thread alone; in another thread
     this does nothing.
 
+    Attributes:
+        broken: Whether a second signal came, so that something may be half done.
+
     Example:
         >>> with Interruption() as interruption, interruption.held():
         ...     weights = 1  # an optimizer step, which Ctrl-C would leave half done
@@ -26,7 +29,7 @@ class Interruption:
 
     def __init__(self) -> None:
         self._previous: dict[int, Any] = {}
-        self._held = False
+        self._held = self._signalled = self.broken = False
         self._pending: tuple[int, FrameType | None] | None = None
 
     def __enter__(self) -> Self:
@@ -55,14 +58,17 @@ class Interruption:
             self._act(*pending)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._held and self._pending is None:
+        first, self._signalled = not self._signalled, True
+        if self._held and first:
             self._pending = (number, frame)
         else:
+            self.broken = not first
             self._act(number, frame)
 
     def _act(self, number: int, frame: FrameType | None) -> None:
         handler = self._previous[number]
         if callable(handler):
             handler(number, frame)
+            self._signalled = self.broken = False  # it ends nothing
         else:
             raise SystemExit(128 + number)

@@ -64,6 +64,7 @@ class Loop:
             raise error from None
         except BaseException as other:
             error = other
+            self.fit.exact = self.fit.exact and not self.interruption.broken
             if self.fit.exact:
                 self._tell_resume_point(interrupted=True)
             raise
@@ -118,7 +119,8 @@ class Loop:
             for batches in in_groups(self.batches(), state.options.accumulate):
                 with self.interruption.held():
                     self._step(batches)
-            fit.losses.flush()
+            with self.interruption.held():
+                fit.losses.flush()
         if not fit.losses.count:
             raise TrainingError("There was not one batch to train on.", "readable items.", "run bunch.check().")
         return fit.losses.mean
@@ -155,7 +157,7 @@ class Loop:
     def validate(self) -> dict[str, float]:
         """Return loss and metrics on the validation items, with averaged weights where the fit has them."""
         state = self.state
-        with state.averaged_weights():
+        with state.averaged_weights(self.interruption.held):
             return evaluate(self._valid_outputs(), state.target, state.loss, state.metrics)
 
     def _valid_outputs(self) -> Iterator[Output]:

@@ -21,6 +21,7 @@ from onecycle.inference.predictor import Predictor
 from onecycle.losses import Loss, as_loss
 from onecycle.metrics import resolve_metrics
 from onecycle.train.cached_features import CachedFeatures
+from onecycle.train.ema import Held
 from onecycle.train.history import EpochRecord, History
 from onecycle.train.layer_groups import fine_tuning_of, layer_groups, trained_layers
 from onecycle.train.loss_scaling import LossScaler
@@ -170,10 +171,14 @@ class TrainState:
             self.forget_features()  # another body gives other features
         self.model.load_state_dict(weights)
 
-    def averaged_weights(self) -> AbstractContextManager[None]:
-        """Put the moving average of the weights in their place while the context lasts, where a fit has one."""
+    def averaged_weights(self, held: Held = nullcontext) -> AbstractContextManager[None]:
+        """Put the moving average of the weights in their place while the context lasts, where a fit has one.
+
+        Args:
+            held: Holds back what would end an exchange half done, such as Ctrl-C.
+        """
         ema = self.fit.ema if self.fit else None
-        return ema.in_place() if ema else nullcontext()
+        return ema.in_place(held) if ema else nullcontext()
 
     def uses_adamw(self) -> bool:
         """Return whether the optimizer is AdamW, for which suitable learning rates are known."""
