@@ -211,3 +211,34 @@ def test_a_model_that_cannot_be_written_is_written_elsewhere(
     assert f"The model could not be written to run, and is at {elsewhere}." in done.err
     assert oc.load_model(elsewhere).classes == ("blue", "green", "red")
     assert RunFolder(tmp_path / "run").unfinished  # --resume makes the report, once there is room
+
+
+def test_stopped_before_its_first_checkpoint_a_run_keeps_its_options(
+    shell: Any, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, straight: Path
+) -> None:
+    """Ctrl-C while cached features are computed."""
+
+    def stop(*arguments: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(oc, "vision_learner", tiny, raising=False)
+    with monkeypatch.context() as patch:
+        patch.setattr("onecycle.train.lr_find.compute_features", stop)
+        assert shell("train", photos, *QUICK, "--out", "run").code == 130
+    done = shell("train", photos, "--out", "run", "--resume")
+    assert done.code == 0, done.err
+    assert_same_model(tmp_path / "run" / "model.onecycle", straight)
+
+
+def test_stopped_after_its_last_checkpoint_a_run_is_finished_by_resuming(
+    shell: Any, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, straight: Path
+) -> None:
+    """Killed when everything is written but that it is finished."""
+    monkeypatch.setattr(oc, "vision_learner", tiny, raising=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "finish", lambda run: signal.raise_signal(signal.SIGINT))
+        assert shell("train", photos, *QUICK, "--out", "run").code == 130
+    done = shell("train", photos, "--out", "run", "--resume")
+    assert done.code == 0, done.err
+    assert_same_model(tmp_path / "run" / "model.onecycle", straight)
+    assert "is finished" in shell("train", photos, "--out", "run", "--resume").err

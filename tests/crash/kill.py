@@ -196,6 +196,7 @@ def shell_victims(data: Path, folder: Path) -> list[Victim]:
 
 def kill_all(victims: list[Victim], kills: int, chance: random.Random, seconds: float) -> None:
     """Kill until there are so many kills, or the time is over."""
+    victims = chance.sample(victims, len(victims))  # a short form takes others with each seed
     end = time.monotonic() + seconds
     while time.monotonic() < end and (left := kills - sum(victim.tally.kills for victim in victims)) > 0:
         able = [victim for victim in victims if victim.straight is None or victim.straight.code == 0]

@@ -95,7 +95,7 @@ class RunFolder:
             self._write(data, options, finished=False)
             try:
                 yield
-            except BaseException:
+            except Exception:  # not Ctrl-C and SIGTERM: --resume needs the options, also before the first checkpoint
                 if not self.checkpoint.exists():  # nothing was trained
                     (self.path / OPTIONS).unlink(missing_ok=True)
                 raise

@@ -55,8 +55,9 @@ def train_and_report(
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
     write_results(learner, run.path)
-    learner.save(run.checkpoint)  # the weights that were kept, without the optimizer
     run.finish()
+    # The weights that were kept, without the optimizer. Last, since a run cannot go on from it.
+    learner.save(run.checkpoint)
 
 
 def resume_from(learner: Learner, run: RunFolder) -> Path | None:
