@@ -22,7 +22,19 @@ QUICK = ("--no-progress", "--checkpoint-minutes", "0.01")
 COMMANDS: dict[str, tuple[str, ...]] = {
     "shell, photos": ("photos", "--sizes", "24,32", "--epochs", "1,1", "--batch-size", "8", "--head-steps", "20"),
     "shell, tags": ("planet", "--sizes", "32", "--epochs", "2", "--batch-size", "8", "--augment", "satellite"),
-    "shell, masks": ("camvid", "--sizes", "48x64", "--epochs", "2", "--batch-size", "4", "--ema", "0.8"),
+    "shell, masks": (
+        "camvid",
+        "--task",
+        "segment",
+        "--sizes",
+        "48x64",
+        "--epochs",
+        "2",
+        "--batch-size",
+        "4",
+        "--ema",
+        "0.8",
+    ),
     "shell, points": ("biwi", "--task", "points", "--sizes", "64", "--epochs", "2", "--batch-size", "4"),
     "shell, texts": ("reviews", "--sizes", "32", "--epochs", "1", "--batch-size", "8"),
 }
