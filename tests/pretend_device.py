@@ -305,6 +305,7 @@ def install() -> ExitStack:
     torch.cuda.init = lambda: None
     torch.cuda.current_device = lambda: 0
     torch.cuda.default_generators = (torch.Generator(),)  # type: ignore[assignment]
+    torch.cuda.current_stream = lambda device=None: None  # type: ignore[assignment]
     torch.cuda.Event = _Event  # type: ignore[misc, assignment]
     torch.nn.RNNBase.flatten_parameters = lambda self: None  # type: ignore[assignment, method-assign]  # cuDNN's alone
     autocasts = torch.is_autocast_enabled

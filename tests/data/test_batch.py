@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from devices import DEVICE
 from onecycle.data.batch import BadItem, Batch, even_slices
-from onecycle.data.nested import join
+from onecycle.data.nested import join, move
 from onecycle.errors import DataError
 
 CPU, META = torch.device("cpu"), torch.device("meta")
@@ -88,6 +88,8 @@ def test_its_tensors_are_pinned_and_come_from_pinned_memory() -> None:
     assert pinned.inputs["values"].is_pinned()
     assert all(boxes.is_pinned() for boxes in pinned.targets)
     assert pinned.inputs["names"] == ["n0", "n1", "n2"]
+    wide = torch.ones(1, 1).expand(2, 5)
+    assert move(wide, DEVICE).tolist() == wide.tolist(), "whose numbers share their places"
     moved = batch_of(3).to(DEVICE)
     assert moved.inputs["values"].device.type == "cuda"
     assert torch.equal(moved.inputs["values"].cpu(), batch_of(3).inputs["values"])

@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
-from learners import Grouped, photo_bunch, tiny
+from learners import Grouped, photo_bunch, plain_model, tiny
 from onecycle.data.bunch import DataBunch
 from onecycle.errors import ModelError
+from onecycle.inference import arithmetic
+from onecycle.train import fit
 from onecycle.train.fit import begin_fit, continue_fit
 from onecycle.train.learner import Learner
+from onecycle.train.loop import Loop
 from onecycle.train.schedule import Constant, OneCycle
 
 
@@ -73,3 +78,45 @@ def test_what_is_no_schedule_is_refused_before_a_rate_is_searched_for(bunch: Dat
 def test_a_schedule_without_a_rate_is_refused(bunch: DataBunch, rate: Any) -> None:
     with pytest.raises(ModelError, match=r"The schedule returned .*\nExpected the learning rate as a fraction"):
         tiny(bunch).fit(1, 1e-3, schedule=lambda progress: rate)
+
+
+def test_the_history_says_once_what_the_gpu_was_allowed(bunch: DataBunch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit, "has_tf32", lambda device: True)
+    states = [
+        Learner(bunch, Grouped(), progress=False, **options).state
+        for options in ({}, {"tf32": False}, {"cudnn_benchmark": True})
+    ]
+    for state in states:
+        for _ in range(2):
+            begin_fit(state, 1, 1e-3, Constant())
+    tf32, digits, benchmark = (state.history.notes for state in states)
+    assert tf32 == ["fp32 is multiplied in TF32; tf32=False uses all digits"]
+    assert digits == []
+    assert benchmark == [*tf32, "cudnn_benchmark=True: the same seed need not give the same weights"]
+
+
+def test_passes_forward_and_backward_multiply_as_asked(bunch: DataBunch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arithmetic, "has_tf32", lambda device: True)
+    seen: list[tuple[str, bool]] = []
+
+    def note(*args: Any) -> None:
+        seen.append((torch.get_float32_matmul_precision(), torch.backends.cudnn.benchmark))
+
+    class Watching(nn.Linear):
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            outputs: torch.Tensor = super().forward(inputs)
+            note()
+            outputs.register_hook(note)
+            return outputs
+
+    for tf32, expected in ((True, "high"), (False, "highest")):
+        model = plain_model()
+        model[-1] = Watching(16, 3)  # type: ignore[index]
+        learner = Learner(bunch, model, progress=False, tf32=tf32, cudnn_benchmark=True)
+        begin_fit(learner.state, 1, 1e-3, Constant())
+        loop = Loop(learner.state, [])
+        loop.train()
+        assert set(seen) == {(expected, True)}
+        assert len(seen) == 2 * len(bunch.train), "forward and backward"
+        assert torch.get_float32_matmul_precision() == "highest"
+        seen.clear()

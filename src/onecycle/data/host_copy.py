@@ -23,7 +23,7 @@ class HostCopy:
         self._copy = tensor.detach().to("cpu", non_blocking=asynchronous)
         self._done = torch.cuda.Event() if asynchronous else None  # type: ignore[no-untyped-call]
         if self._done is not None:
-            self._done.record()
+            self._done.record(torch.cuda.current_stream(tensor.device))
 
     def wait(self) -> Tensor:
         """Return the copy, once it is complete."""

@@ -21,8 +21,8 @@ def move(value: Any, device: torch.device) -> Any:
         torch.Size([1, 4])
     """
     if isinstance(value, Tensor):
-        if device.type == "cuda" and value.device.type == "cpu":
-            value = value.pin_memory()  # from other memory the copy waits for all that the GPU was given
+        if device.type == "cuda":
+            value = pin(value)  # from other memory the copy waits for all that the GPU was given
         # On other devices nothing keeps the memory until such a copy is complete.
         return value.to(device, non_blocking=device.type == "cuda")
     if hasattr(value, "to"):
@@ -32,9 +32,11 @@ def move(value: Any, device: torch.device) -> Any:
 
 def pin(value: Any) -> Any:
     """Return `value` with its tensors in pinned memory, from which a GPU copies while the program goes on."""
-    if isinstance(value, Tensor) or hasattr(value, "pin_memory"):
-        return value.pin_memory()
-    return _rebuilt(value, pin)
+    if isinstance(value, Tensor):
+        # Only dense memory can be pinned, in which each number has a place of its own.
+        dense = value.device.type == "cpu" and value.layout == torch.strided and 0 not in value.stride()
+        return value.pin_memory() if dense else value
+    return value.pin_memory() if hasattr(value, "pin_memory") else _rebuilt(value, pin)
 
 
 def take(value: Any, rows: Tensor | slice) -> Any:
