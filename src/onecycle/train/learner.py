@@ -286,14 +286,13 @@ class Learner(DeprecatedNames):
     # --- keeping what was learned ---
 
     def save(self, path: str | Path) -> Path:
-        """Save all that is needed to go on training: weights, history, and during a fit its optimizer and position."""
+        """Save all that is needed to go on training, see `Checkpoint`."""
         return checkpoint.save_checkpoint(self.state, path)
 
     def load(self, path: str | Path, *, allow_other_split: bool = False) -> None:
-        """Bring back what `save` saved; `resume()` goes on from there, `resume(path)` does both.
+        """Bring back what `save` saved, and warn of differences in how the two learners were made.
 
-        How this learner was made in another way than the one that was saved is told in a warning. Another split is
-        refused, since items that were trained on would be validated, unless `allow_other_split` is set.
+        Another split is refused unless `allow_other_split`: items that were trained on would be validated.
         """
         checkpoint.load_checkpoint(self.state, path, allow_other_split=allow_other_split)
 
