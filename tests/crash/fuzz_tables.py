@@ -120,6 +120,12 @@ def readers(path: Path, folder: Path, separator: str) -> list[Callable[[], objec
         lambda: texts().split_random(0.25).label_numbers("x"),
         lambda: tag_delimiter(path, label_column(path, None)),
         lambda: image_table(folder, path, "drop"),
+    ]
+
+
+def other_readers(path: Path, folder: Path) -> list[Callable[[], object]]:
+    """Return the ways in which a list of names or classes is read."""
+    return [
         lambda: oc.ImageList.from_folder(folder).split_from_file(path),
         lambda: oc.ImageList.from_folder(folder).split_random(0.25).label_masks("{parent}/{name}", classes=path),
     ]
@@ -158,6 +164,9 @@ def case(number: int, folder: Path) -> Case:
                 way()
             except DataError as error:
                 refusals.append(error)
+        for way in other_readers(path, folder):
+            with suppress(DataError):
+                way()
         if len(refusals) == len(ways):
             raise refusals[0]
 

@@ -199,7 +199,7 @@ def _reserve(handle: int, count: int) -> None:
 def cache_name(dataset: Dataset, shape: tuple[int, ...]) -> str:
     """Return the name of a dataset's file, made of all that decides its content: how items are read, and which.
 
-    A file counts by its absolute path, size, time of modification and inode.
+    A file counts by its absolute path, size, times of modification and change, and inode.
     """
     modality = dataset.modality
     how = [FORMAT, f"{type(modality).__module__}.{type(modality).__qualname__}", modality.to_config()]
@@ -217,7 +217,8 @@ def _state_of(path: str) -> Sequence[int]:
         state = os.stat(path)
     except (OSError, ValueError):  # an item need not be a file
         return ()
-    return state.st_size, state.st_mtime_ns, state.st_ino
+    # A freed inode is given to the next file, and times can be set; the time of the last change of either cannot.
+    return state.st_size, state.st_mtime_ns, state.st_ino, state.st_ctime_ns
 
 
 def _size_of(shape: tuple[int, ...]) -> int:
