@@ -36,7 +36,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "0.8",
     ),
     "shell, points": ("biwi", "--task", "points", "--sizes", "64", "--epochs", "2", "--batch-size", "4"),
-    "shell, texts": ("reviews", "--sizes", "32", "--epochs", "1", "--batch-size", "8"),
+    "shell, texts": ("reviews", "--task", "text", "--sizes", "32", "--epochs", "1", "--batch-size", "8"),
 }
 ONCE_STARTED = "started"  # a file that is there once the run has written down its options
 
