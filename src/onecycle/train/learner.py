@@ -93,11 +93,10 @@ class Learner(DeprecatedNames):
         chosen = TrainOptions.from_keywords(type(self).__name__, **options)
         if chosen.mix is not None and not data.target.mixable:
             raise ModelError(f"mix= does not fit {data.target.kind}.", "categories or tags.", "leave mix= out.")
-        callbacks = [events.checked(callback) for callback in chosen.callbacks]
         if chosen.checkpoint_activations:
             layer_groups.checkpoint_activations(model)
         self.state = TrainState(data, model, chosen)
-        self.callbacks = callbacks
+        self.callbacks = [events.checked(callback) for callback in chosen.callbacks]
         self.data = data
 
     @classmethod
@@ -221,7 +220,7 @@ class Learner(DeprecatedNames):
         fit.fit(self.state, epochs, lr, schedule or Constant())
 
     def resume(self, path: str | Path | None = None, *, allow_changes: bool = False) -> None:
-        """Go on with the fit or `fine_tune` that was interrupted, to the weights it would have ended with.
+        """Go on with what was interrupted, `fit` or `fine_tune`, to the weights it would have ended with.
 
         Args:
             path: The checkpoint to go on from; None goes on from here, after Ctrl-C or `load`.
