@@ -289,10 +289,7 @@ class Learner(DeprecatedNames):
         return checkpoint.save_checkpoint(self.state, path)
 
     def load(self, path: str | Path, *, allow_other_split: bool = False) -> None:
-        """Bring back what `save` saved, and warn of differences in how the two learners were made.
-
-        Another split is refused unless `allow_other_split`: items that were trained on would be validated.
-        """
+        """Bring back what `save` saved; warns where this learner was made in another way, and refuses another split."""
         checkpoint.load_checkpoint(self.state, path, allow_other_split=allow_other_split)
 
     def export(self, path: str | Path) -> Path:

@@ -48,14 +48,14 @@ class Loop:
         accumulate = state.options.accumulate
         self.steps = -(-max(self.fit.passes, 1) * len(state.data.train) // accumulate)  # of an epoch
         self.good_weights, self.good_record = state.copy_weights(), state.weights_record
-        self.clock = time.perf_counter()
+        self.clock, self.interruption = time.perf_counter(), Interruption()
 
     def run(self) -> None:
         """Train epoch by epoch, until the fit is done or something ends it."""
         started: list[Callback] = []
         error: BaseException | None = None
         try:
-            with Interruption() as self.interruption:
+            with self.interruption:
                 self._run(started)
             self._note_stop()
             self.state.fit = None
