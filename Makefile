@@ -28,7 +28,15 @@ test: $(VENV)/.installed-dev
 # On a CUDA device that is pretended on the CPU: raises wherever tensors of two devices meet.
 test-device: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest --numprocesses auto --device pretend tests/test_pretend_device.py tests/losses tests/metrics \
-		tests/inference tests/train tests/vision tests/text tests/ship tests/test_open_parts.py
+		tests/inference tests/train tests/vision tests/text tests/ship tests/test_open_parts.py tests/data/test_batch.py \
+		tests/data/test_host_copy.py tests/data/test_plain.py --deselect \
+		tests/inference/test_evaluation.py::test_a_loss_of_many_small_batches_keeps_its_digits \
+		$(addprefix --ignore=tests/,$(NO_DEVICE))
+
+# Files and labels, which no device ever sees.
+NO_DEVICE := $(addprefix vision/test_,decode.py image_files.py image_list.py mask_files.py mask_labels.py mask_palette.py \
+	point_labels.py biwi.py) $(addprefix text/test_,cleaning.py character_encoding.py text_files.py tokenizer.py \
+	tokenizer_training.py text_list.py labelled_texts.py special_tokens.py)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
