@@ -8,17 +8,23 @@ import pytest
 from onecycle.train.interruption import Interruption
 
 
-def test_a_signal_waits_for_the_end_of_what_is_held() -> None:
+def interrupted_step(parts: list[str]) -> list[str]:
+    """Return the parts of a step that were done, where Ctrl-C comes before each of them."""
     done: list[str] = []
 
     def step() -> None:
         with Interruption() as interruption, interruption.held():
-            signal.raise_signal(signal.SIGINT)
-            done.append("step")
+            for part in parts:
+                signal.raise_signal(signal.SIGINT)
+                done.append(part)
 
     with pytest.raises(KeyboardInterrupt):
         step()
-    assert done == ["step"]
+    return done
+
+
+def test_a_signal_waits_for_the_end_of_what_is_held() -> None:
+    assert interrupted_step(["step"]) == ["step"]
 
 
 def test_outside_of_it_a_signal_acts_at_once() -> None:
@@ -30,18 +36,7 @@ def test_outside_of_it_a_signal_acts_at_once() -> None:
 
 
 def test_the_second_signal_acts_at_once() -> None:
-    done: list[str] = []
-
-    def step() -> None:
-        with Interruption() as interruption, interruption.held():
-            signal.raise_signal(signal.SIGINT)
-            done.append("first")
-            signal.raise_signal(signal.SIGINT)
-            done.append("second")
-
-    with pytest.raises(KeyboardInterrupt):
-        step()
-    assert done == ["first"]
+    assert interrupted_step(["first", "second"]) == ["first"]
 
 
 def test_sigterm_exits_with_143() -> None:

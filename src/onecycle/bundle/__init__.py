@@ -11,4 +11,5 @@ from onecycle.bundle.layout import CONFIG as CONFIG
 from onecycle.bundle.layout import TENSORS as TENSORS
 from onecycle.bundle.layout import one_line as one_line
 from onecycle.bundle.read import read_bundle as read_bundle
+from onecycle.bundle.tensors import differing_tensors as differing_tensors
 from onecycle.bundle.write import write_bundle as write_bundle

@@ -55,6 +55,11 @@ def writing(folder: Path, name: str) -> Iterator[Part]:
             path.unlink(missing_ok=True)
 
 
+def part_path(path: Path) -> Path:
+    """Return a temporary name beside `path` that no other process uses; later writers remove what is left of it."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+
+
 def is_part(name: str) -> bool:
     """Return whether a file is a part that is being written, or was when its writer died."""
     return _PART.fullmatch(name) is not None
@@ -90,7 +95,7 @@ def sync_folder(folder: Path) -> None:
 
 def _create(folder: Path, name: str) -> tuple[BinaryIO, Path]:
     while True:
-        path = folder / f".{name}.{secrets.token_hex(8)}.part"
+        path = part_path(folder / name)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         file: BinaryIO = os.fdopen(os.open(path, flags, 0o666), "w+b")
         if fcntl is None or not _lock(file.fileno(), wait=False) or os.fstat(file.fileno()).st_nlink:

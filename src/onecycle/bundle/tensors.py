@@ -27,6 +27,16 @@ _RANKS = {name: rank for rank, name in enumerate(DTYPES)}
 MOST_DIMENSIONS = 16
 
 
+def differing_tensors(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> list[str]:
+    """Return the names that only one of two models has, or else those whose shapes differ.
+
+    Example:
+        >>> differing_tensors({"weight": torch.zeros(2, 3)}, {"weight": torch.zeros(3, 2)})
+        ['weight']
+    """
+    return sorted(one.keys() ^ other.keys()) or [name for name in one if one[name].shape != other[name].shape]
+
+
 def make_header(tensors: Mapping[str, Tensor]) -> tuple[bytes, list[str]]:
     """Return the start of a safetensors file, and the names of the tensors in the order in which they follow.
 

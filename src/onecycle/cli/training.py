@@ -36,21 +36,21 @@ def train_and_report(
         checkpoint: Where to go on from; None begins the training.
         command: What goes on with the run after an interruption, without --out and --resume.
     """
-    from onecycle.recipes.task import resume, train
+    from onecycle.recipes.task import train
     from onecycle.train.callbacks import Checkpoint
 
     saving = Checkpoint(run.checkpoint, every_minutes=checkpoint_minutes, keep=2)
     learner.callbacks = [*learner.callbacks, saving]
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
-        train(learner, pipeline) if checkpoint is None else resume(learner, pipeline, checkpoint)
+        train(learner, pipeline, checkpoint)
     except (KeyboardInterrupt, SystemExit) as stop:
         terminated = isinstance(stop, SystemExit)
         if command and run.checkpoint.exists():
             signal_name = "SIGTERM" if terminated else "Ctrl-C"
             typer.echo(f"\nStopped by {signal_name}. To go on: {command} --out {run.path} --resume", err=True)
         if len(learner.history) and not terminated:  # a scheduler that sends SIGTERM waits for some seconds alone
-            write_results(learner, run.path, "the best model so far is ")
+            write_results(learner, run.path, interrupted=True)
         raise
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -78,7 +78,7 @@ def resume_from(learner: Learner, run: RunFolder) -> Path | None:
     return None
 
 
-def write_results(learner: Learner, folder: Path, model_is: str = "") -> None:
+def write_results(learner: Learner, folder: Path, *, interrupted: bool = False) -> None:
     """Write the report, and print what was found and written."""
     from onecycle.ship.report import write_report
 
@@ -91,8 +91,8 @@ def write_results(learner: Learner, folder: Path, model_is: str = "") -> None:
         typer.echo(note)
     scores = ", ".join(f"{name} {value:.4f}" for name, value in learner.validate().items())
     typer.echo(f"On {len(learner.data.valid.dataset):,} validation items: {scores}")
-    if model_is:
-        typer.echo(f"Stopped by Ctrl-C: {model_is}{written['model']}")
+    if interrupted:
+        typer.echo(f"Stopped by Ctrl-C: the best model so far is {written['model']}")
     typer.echo(f"Written to {folder}/: {', '.join(path.name for path in written.values())}")
     typer.echo(f"Next: onecycle predict {written['model']} INPUTS...")
 
@@ -100,7 +100,7 @@ def write_results(learner: Learner, folder: Path, model_is: str = "") -> None:
 def _export_elsewhere(learner: Any, folder: Path, error: Exception) -> None:
     """Export the model of a finished training where there is room, since its own folder has none."""
     model = folder / "model.onecycle"
-    if not (isinstance(error, BundleError) or not model.exists()):
+    if not isinstance(error, BundleError) and model.exists():
         typer.echo(f"The model is {model}; not all pictures could be written.", err=True)
         return
     for place in (Path.cwd(), Path.home(), Path(tempfile.gettempdir())):

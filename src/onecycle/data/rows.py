@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 import weakref
@@ -56,6 +57,16 @@ class Rows:
             writer.write_table(table)
         weakref.finalize(self, _remove, path, os.getpid())
         return path
+
+    @cached_property
+    def checksum(self) -> str:
+        """The SHA-256 of the names and labels, in their order; computed once, since every checkpoint has it."""
+        table = self.table.select([name for name in (ITEM, LABEL) if name in self.table.column_names])
+        table, digest = table.combine_chunks().replace_schema_metadata(None), _Digest()
+        with pa.ipc.new_stream(pa.PythonFile(digest, "w"), table.schema) as writer:
+            for batch in table.to_batches(max_chunksize=65536):
+                writer.write_batch(batch)
+        return digest.sha256.hexdigest()
 
     def names(self) -> list[str]:
         """Return every item's name; for files, the path relative to the root with forward slashes."""
@@ -117,3 +128,22 @@ def _remove(path: str, process: int) -> None:
 def folders(names: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return the part of every name up to its last slash, dictionary-encoded."""
     return pc.replace_substring_regex(names, "[^/]*$", "").dictionary_encode()
+
+
+class _Digest:
+    """A file that is only written to, and keeps nothing but the checksum."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self.sha256 = hashlib.sha256()
+
+    def write(self, data: Any) -> int:
+        self.sha256.update(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        self.closed = True

@@ -112,19 +112,19 @@ def prepare(pipeline: Pipeline) -> Learner:
     return learner
 
 
-def train(learner: Learner, pipeline: Pipeline) -> None:
-    """Train, then find the threshold of tags, also where training was interrupted after an epoch."""
-    try:
-        pipeline.run_training(learner)
-    finally:
-        if len(learner.history):
-            pipeline.run_finish(learner)
+def train(learner: Learner, pipeline: Pipeline, checkpoint: Path | None = None) -> None:
+    """Train, then find the threshold of tags, also where training was interrupted after an epoch.
 
-
-def resume(learner: Learner, pipeline: Pipeline, checkpoint: Path) -> None:
-    """Go on with training from a checkpoint, then find the threshold of tags."""
+    Args:
+        learner: As `prepare` returns it.
+        pipeline: What the learner was made by.
+        checkpoint: Where to go on from; None begins the training.
+    """
     try:
-        learner.resume(checkpoint)
+        if checkpoint is None:
+            pipeline.run_training(learner)
+        else:
+            learner.resume(checkpoint)
     finally:
         if len(learner.history):
             pipeline.run_finish(learner)

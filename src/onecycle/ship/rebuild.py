@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from onecycle.bundle import one_line, read_bundle
+from onecycle.bundle import differing_tensors, one_line, read_bundle
 from onecycle.data.config import check_fields
 from onecycle.data.modality import Modality
 from onecycle.data.target import Target
@@ -153,8 +153,7 @@ def _check_outputs(config: Mapping[str, Any], modality: Modality, target: Target
 def _check_fits(blank: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Check that the description is of these weights, on a model that takes no memory."""
     own = blank.state_dict()
-    differ = sorted(own.keys() ^ tensors.keys()) or [name for name in own if own[name].shape != tensors[name].shape]
-    if differ:
+    if differ := differing_tensors(own, tensors):
         raise ModelError(
             f"The weights are of another model: {len(differ):,} tensors differ, such as {differ[0]}.",
             "the weights of the model that is described.",

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.live import Live
 from torch import Tensor
 
+from onecycle.bundle.replace import part_path
 from onecycle.errors import BundleError, ModelError, StopTraining, suggest
 from onecycle.train.checkpoint import save_checkpoint
 from onecycle.train.events import BatchEnd, Callback, EpochEnd, FitEnd, FitStart, ResumePoint
@@ -217,7 +218,7 @@ def keep_previous(path: Path, count: int) -> None:
     if path.is_dir():
         shutil.copytree(path, kept[0])
         return
-    second = path.with_name(f".{path.name}.{os.getpid()}.part")
+    second = part_path(path)
     try:
         os.link(path, second)  # no copy: the next checkpoint replaces the name, not the file
     except OSError:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from onecycle.bundle import read_bundle, write_bundle
+from onecycle.bundle import differing_tensors, read_bundle, write_bundle
 from onecycle.data.categories import MultiCategory
 from onecycle.data.target import same_label_configs
 from onecycle.errors import BundleError, ModelError, some
@@ -174,9 +174,7 @@ def _check_labels(state: TrainState, config: dict[str, Any], path: str | Path) -
 
 
 def _check_weights(state: TrainState, weights: Mapping[str, Tensor], path: str | Path) -> None:
-    own = state.model.state_dict()
-    other = sorted(weights.keys() ^ own.keys()) or [n for n in own if own[n].shape != weights[n].shape]
-    if other:
+    if other := differing_tensors(state.model.state_dict(), weights):
         raise ModelError(
             f"{path} is of another model: {len(other)} tensors differ, such as {other[0]}.",
             "a checkpoint of the same backbone and head.",

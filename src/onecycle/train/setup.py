@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import inspect
 from collections.abc import Mapping
 from typing import Any
 
-import pyarrow as pa
-
-from onecycle.data.rows import ITEM, LABEL, Rows
 from onecycle.train.state import TrainState
 
 OPTIONS = (
@@ -36,7 +32,7 @@ def describe_split(state: TrainState) -> dict[str, str] | None:
     labelled = getattr(state.data, "labelled", None)
     if labelled is None:
         return None
-    return {"training": checksum(labelled.train), "validation": checksum(labelled.valid)}
+    return {"training": labelled.train.checksum, "validation": labelled.valid.checksum}
 
 
 def differences(saved: Mapping[str, Any], own: Mapping[str, Any]) -> list[str]:
@@ -48,36 +44,6 @@ def differences(saved: Mapping[str, Any], own: Mapping[str, Any]) -> list[str]:
     """
     names = [name for name in {**saved, **own} if saved.get(name) != own.get(name)]
     return [f"{name} is {own.get(name)}, and was {saved.get(name)}" for name in names]
-
-
-def checksum(rows: Rows) -> str:
-    """Return the SHA-256 of the names and labels of some items, in their order."""
-    columns = [name for name in (ITEM, LABEL) if name in rows.table.column_names]
-    digest = _Digest()
-    table = rows.table.select(columns).combine_chunks()
-    with pa.ipc.new_stream(pa.PythonFile(digest, "w"), table.schema.remove_metadata()) as writer:
-        for batch in table.replace_schema_metadata(None).to_batches(max_chunksize=65536):
-            writer.write_batch(batch)
-    return digest.sha256.hexdigest()
-
-
-class _Digest:
-    """A file that is only written to, and keeps nothing but the checksum."""
-
-    closed = False
-
-    def __init__(self) -> None:
-        self.sha256 = hashlib.sha256()
-
-    def write(self, data: Any) -> int:
-        self.sha256.update(data)
-        return len(data)
-
-    def flush(self) -> None:
-        """Do nothing."""
-
-    def close(self) -> None:
-        self.closed = True
 
 
 def _text(value: Any) -> Any:
