@@ -134,6 +134,7 @@ def test_without_a_checkpoint_it_begins_from_the_start(shell: Any, photos: Path,
     stop_at(0)
     done = shell("train", photos, *QUICK, "--out", "run", "--resume")
     assert done.code == 0, done.err
+    assert "Note: run has no run yet: it begins with the options of this call." in done.err
     assert "Note: run has no checkpoint yet, so training begins from the start." in done.err
     assert (tmp_path / "run" / "model.onecycle").exists()
 
@@ -166,7 +167,64 @@ def test_two_runs_do_not_share_a_folder(photos: Path, tmp_path: Path) -> None:
         pass
 
 
+def test_killed_while_the_data_is_read_a_run_keeps_its_options(
+    shell: Any, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, straight: Path
+) -> None:
+    monkeypatch.setattr(oc, "vision_learner", tiny, raising=False)
+    with monkeypatch.context() as patch:
+        patch.setattr("onecycle.recipes.task.prepare", lambda pipeline: signal.raise_signal(signal.SIGINT))
+        assert shell("train", photos, *QUICK, "--out", "run").code == 130
+    assert shell("train", photos, "--out", "run", "--resume").code == 0
+    assert_same_model(tmp_path / "run" / "model.onecycle", straight)
+
+
+@pytest.mark.parametrize("damage", ["{", None], ids=["damaged", "missing"])
+def test_without_its_record_a_run_is_neither_resumed_nor_lost(
+    shell: Any, photos: Path, tmp_path: Path, stop_at: Any, damage: str | None
+) -> None:
+    stop_at(17)
+    shell("train", photos, *QUICK, "--out", "run")
+    record, checkpoint = tmp_path / "run" / "run.json", tmp_path / "run" / "last.ckpt"
+    saved = checkpoint.read_bytes()
+    record.unlink() if damage is None else record.write_text(damage)
+    stop_at(0)
+    resumed = shell("train", photos, "--out", "run", "--resume")
+    assert resumed.code == 2
+    assert resumed.err == (
+        "run has checkpoints, but its run.json, which says how the run was started, is missing or damaged.\n"
+        "Expected run.json as onecycle train wrote it.\n"
+        "Fix: restore it, add --overwrite instead of --resume to begin anew, or pass another --out.\n"
+    )
+    assert "has a run that is not finished" in shell("train", photos, *QUICK, "--out", "run").err
+    assert checkpoint.read_bytes() == saved
+    assert shell("train", photos, *QUICK, "--out", "run", "--overwrite").code == 0  # the fix that the error names
+
+
+def test_ctrl_c_while_the_report_is_written_says_how_to_go_on(
+    shell: Any, photos: Path, tmp_path: Path, stop_at: Any, monkeypatch: pytest.MonkeyPatch, straight: Path
+) -> None:
+    stop_at(0)
+    with monkeypatch.context() as patch:
+        patch.setattr("onecycle.ship.report.write_report", lambda *_: signal.raise_signal(signal.SIGINT))
+        stopped = shell("train", photos, *QUICK, "--out", "run")
+    assert stopped.code == 130
+    assert f"Stopped by Ctrl-C. To go on: onecycle train {photos} --out run --resume" in stopped.err
+    assert shell("train", photos, "--out", "run", "--resume").code == 0
+    assert_same_model(tmp_path / "run" / "model.onecycle", straight)
+
+
 class TestReport:
+    def test_where_the_newest_checkpoint_is_damaged_it_is_made_of_the_one_before_it(
+        self, shell: Any, photos: Path, tmp_path: Path, stop_at: Any
+    ) -> None:
+        stop_at(17)
+        shell("train", photos, *QUICK, "--out", "run")
+        newest = tmp_path / "run" / "last.ckpt"
+        newest.write_bytes(newest.read_bytes()[:-1000])
+        done = shell("report", "run")
+        assert done.code == 0, done.err
+        assert "Going on from the one before it." in done.err
+
     def test_it_is_made_of_an_unfinished_run(self, shell: Any, photos: Path, tmp_path: Path, stop_at: Any) -> None:
         stop_at(17)
         shell("train", photos, *QUICK, "--out", "run")
@@ -210,6 +268,7 @@ def test_a_model_that_cannot_be_written_is_written_elsewhere(
     elsewhere = tmp_path / "run-model.onecycle"
     assert f"The model could not be written to run, and is at {elsewhere}." in done.err
     assert oc.load_model(elsewhere).classes == ("blue", "green", "red")
+    assert (tmp_path / "run" / "run.json").exists()
     assert RunFolder(tmp_path / "run").unfinished  # --resume makes the report, once there is room
 
 

@@ -58,6 +58,8 @@ def _read_zip(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]
                 f"{CONFIG} and {TENSORS}, uncompressed, one after the other, and nothing else.",
                 "do not trust it; copy or export it again.",
             ) from error
+        except BundleError:
+            raise
         except ValueError as error:
             raise BundleError(
                 f"{path} is not a bundle, or was cut short: {one_line(error)}.",

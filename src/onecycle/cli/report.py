@@ -9,7 +9,7 @@ import typer
 
 from onecycle.cli.command_options import read_options
 from onecycle.cli.run_folder import RunFolder
-from onecycle.cli.training import write_results
+from onecycle.cli.training import readable_checkpoint, write_results
 from onecycle.recipes.options import FineTuneOptions
 
 
@@ -28,5 +28,7 @@ def report(
 
     pipeline = build_pipeline(data, chosen)
     learner = prepare(pipeline)
-    best_of(learner, pipeline, checkpoint or folder.checkpoint)
+    newest = checkpoint or readable_checkpoint(folder)
+    assert newest is not None  # read_options() has looked
+    best_of(learner, pipeline, newest)
     write_results(learner, out or run / "report")

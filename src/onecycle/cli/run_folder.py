@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from onecycle.cli.paths import check_writable
 from onecycle.errors import DataError
 
@@ -21,16 +23,17 @@ class RunFolder:
         path: The folder.
         checkpoint: Its newest checkpoint.
         previous_checkpoint: The one before it.
+        trained: Whether an epoch was trained, so that the record of the run stays, whatever could be written.
     """
 
     def __init__(self, path: Path) -> None:
+        self.trained = False
         self.path, self.checkpoint, self.previous_checkpoint = path, path / CHECKPOINT, path / PREVIOUS
 
     @property
     def unfinished(self) -> bool:
         """Whether there is a run that was interrupted, or is still going on."""
-        stored = self._read()
-        return bool(stored and not stored.get("finished") and self.checkpoint.exists())
+        return self.checkpoint.exists() and not self._read().get("finished")
 
     def check(self, *, resume: bool, overwrite: bool) -> None:
         """Raise DataError if the folder cannot be written to, or has an unfinished run that would be lost."""
@@ -52,7 +55,15 @@ class RunFolder:
             DataError: The run is finished, of other data, or was started with other options.
         """
         stored = self._read()
+        if not stored and self.checkpoint.exists():
+            raise DataError(
+                f"{self.path} has checkpoints, but its {OPTIONS}, which says how the run was started, is missing or "
+                "damaged.",
+                f"{OPTIONS} as onecycle train wrote it.",
+                "restore it, add --overwrite instead of --resume to begin anew, or pass another --out.",
+            )
         if not stored:
+            typer.echo(f"Note: {self.path} has no run yet: it begins with the options of this call.", err=True)
             return {}
         if stored.get("finished"):
             raise DataError(
@@ -96,7 +107,7 @@ class RunFolder:
             try:
                 yield
             except Exception:  # not Ctrl-C and SIGTERM: --resume needs the options, also before the first checkpoint
-                if not self.checkpoint.exists():  # nothing was trained
+                if not self.checkpoint.exists() and not self.trained:
                     (self.path / OPTIONS).unlink(missing_ok=True)
                 raise
             finally:

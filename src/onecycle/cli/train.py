@@ -9,7 +9,7 @@ import typer
 
 from onecycle.cli.command_options import read_options, takes_shell_options
 from onecycle.cli.run_folder import RunFolder
-from onecycle.cli.training import resume_from, train_and_report
+from onecycle.cli.training import readable_checkpoint, train_and_report
 from onecycle.imports import without_collecting
 from onecycle.recipes.options import FineTuneOptions
 
@@ -48,13 +48,13 @@ def train(
     if resume:
         options |= run.stored_options(data, {name: options[name] for name in options if _was_given(context, name)})
     chosen = read_options(FineTuneOptions, options)
-    with without_collecting():
-        from onecycle.recipes.task import build_pipeline, prepare
-    pipeline = build_pipeline(data, chosen)
-    typer.echo(f"{pipeline}\n")
-    learner = prepare(pipeline)
-    with run.used(data, options):
-        checkpoint = resume_from(learner, run) if resume else None
+    with run.used(data, options):  # from now on --resume knows the options, whenever this is killed
+        with without_collecting():
+            from onecycle.recipes.task import build_pipeline, prepare
+        pipeline = build_pipeline(data, chosen)
+        typer.echo(f"{pipeline}\n")
+        learner = prepare(pipeline)
+        checkpoint = readable_checkpoint(run) if resume else None
         train_and_report(learner, pipeline, run, checkpoint_minutes, checkpoint, f"onecycle train {data}")
 
 

@@ -42,26 +42,33 @@ def train_and_report(
     saving = Checkpoint(run.checkpoint, every_minutes=checkpoint_minutes, keep=2)
     learner.callbacks = [*learner.callbacks, saving]
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    finished = False
     try:
         train(learner, pipeline, checkpoint)
+        finished = run.trained = True
+        write_results(learner, run.path)
+        run.finish()
+        # The weights that were kept, without the optimizer. Last, since a run cannot go on from it.
+        learner.save(run.checkpoint)
     except (KeyboardInterrupt, SystemExit) as stop:
         terminated = isinstance(stop, SystemExit)
-        if command and run.checkpoint.exists():
+        if command:
             signal_name = "SIGTERM" if terminated else "Ctrl-C"
             typer.echo(f"\nStopped by {signal_name}. To go on: {command} --out {run.path} --resume", err=True)
-        if len(learner.history) and not terminated:  # a scheduler that sends SIGTERM waits for some seconds alone
+        # A scheduler that sends SIGTERM waits for some seconds alone.
+        if len(learner.history) and not terminated and not finished:
             write_results(learner, run.path, interrupted=True)
         raise
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    write_results(learner, run.path)
-    run.finish()
-    # The weights that were kept, without the optimizer. Last, since a run cannot go on from it.
-    learner.save(run.checkpoint)
 
 
-def resume_from(learner: Learner, run: RunFolder) -> Path | None:
-    """Return the newest checkpoint of the run that can be read; None where there is none yet."""
+def readable_checkpoint(run: RunFolder) -> Path | None:
+    """Return the newest checkpoint of the run that can be read; None where there is none yet.
+
+    Raises:
+        BundleError: None can be read.
+    """
     from onecycle.bundle import read_bundle
 
     found = [path for path in (run.checkpoint, run.previous_checkpoint) if path.exists()]
