@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-device check bench clean
+.PHONY: demo test test-device test-processes check bench clean
 
 # One stamp a set of extras: reinstalled when pyproject.toml changes.
 $(VENV)/.installed: pyproject.toml
@@ -23,7 +23,11 @@ demo: $(VENV)/.installed
 	$(BIN)/onecycle demo --out runs/demo
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest --numprocesses auto
+	$(BIN)/python -m pytest --numprocesses auto --ignore tests/distributed
+
+# Several processes that train together, joined by gloo.
+test-processes: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest tests/distributed
 
 # On a CUDA device that is pretended on the CPU: raises wherever tensors of two devices meet.
 test-device: $(VENV)/.installed-dev

@@ -20,6 +20,7 @@ from onecycle.inference.precision import Mode, Precision
 from onecycle.inference.predictor import Predictor
 from onecycle.losses import Loss, as_loss
 from onecycle.metrics import resolve_metrics
+from onecycle.processes import Processes
 from onecycle.train.cached_features import CachedFeatures
 from onecycle.train.ema import Held
 from onecycle.train.history import EpochRecord, History
@@ -42,6 +43,7 @@ class TrainState:
 
     Attributes:
         accelerator: Device and processes.
+        processes: Which of the processes that train together this is.
         loss: Between outputs and encoded labels.
         metrics: What is reported of every epoch.
         seed: Decides everything random.
@@ -62,6 +64,7 @@ class TrainState:
     def __init__(self, data: DataBunch, model: nn.Module, options: TrainOptions) -> None:
         self.options = options
         self.accelerator = options.accelerator or Accelerator()
+        self.processes = Processes.of(self.accelerator)
         self.model = placed(model, self.accelerator, channels_last=not isinstance(data, LoaderBunch))
         self.data = data
         smoothing = options.label_smoothing
@@ -139,7 +142,7 @@ class TrainState:
             epoch: Number of the epoch.
             start: Number of the first batch.
         """
-        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        rank, world = self.processes.rank, self.processes.world
         modality, mix = self.data.train.dataset.modality, self.options.mix
         for read in self.data.train.epoch(epoch, rank=rank, world=world, start=start):
             generator = seeded(self.seed, epoch, read.number, rank)

@@ -1,0 +1,100 @@
+"""The processes that train together: what they add up, decide and gather."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeVar, cast
+
+import torch.distributed as dist
+from accelerate import Accelerator
+from torch import Tensor
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Processes:
+    """One of the processes that train together, and its way to the others.
+
+    Every method must be called by all of them in the same order, and returns at once where there is one process alone.
+
+    Attributes:
+        rank: Number of this process, from 0.
+        world: How many there are.
+    Example:
+        >>> alone = Processes()
+        >>> alone.is_main, alone.decide(lambda: 0.01), alone.gather("mine")
+        (True, 0.01, ['mine'])
+    """
+
+    rank: int = 0
+    world: int = 1
+
+    @classmethod
+    def of(cls, accelerator: Accelerator) -> Processes:
+        """Return the processes of an accelerator."""
+        return cls(accelerator.process_index, accelerator.num_processes)
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this is the process that writes files and speaks."""
+        return self.rank == 0
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """Return the sum of a tensor over all processes; `tensor` itself may be overwritten."""
+        if self.world > 1:
+            dist.all_reduce(tensor, group=_control() if tensor.device.type == "cpu" else None)
+        return tensor
+
+    def any(self, flag: bool) -> bool:
+        """Return whether `flag` is true in one of the processes."""
+        return any(self.gather(flag))
+
+    def gather(self, value: T) -> list[T]:
+        """Return the value of every process, by rank."""
+        if self.world == 1:
+            return [value]
+        values: list[Any] = [None] * self.world
+        dist.all_gather_object(values, value, group=_control())
+        return values
+
+    def decide(self, make: Callable[[], T]) -> T:
+        """Return what `make` returns in the main process, where alone it is called; or raise there what it raises."""
+        if self.world == 1:
+            return make()
+        outcome: list[Any] = [None, None]
+        if self.is_main:
+            try:
+                outcome[0] = make()
+            except Exception as error:
+                outcome[1] = error if _travels(error) else RuntimeError(f"{type(error).__name__}: {error}")
+        dist.broadcast_object_list(outcome, src=0, group=_control())
+        if outcome[1] is not None:
+            raise outcome[1]
+        return cast(T, outcome[0])
+
+    def wait(self) -> None:
+        """Wait until every process has come here."""
+        if self.world > 1:
+            dist.barrier(group=_control())
+
+
+@lru_cache(maxsize=1)
+def _control_group(default: object) -> Any:
+    """Return a group for objects and for tensors on the CPU: through it no accelerator has to wait."""
+    return None if dist.get_backend() == "gloo" else dist.new_group(backend="gloo")
+
+
+def _control() -> Any:
+    return _control_group(dist.group.WORLD)
+
+
+def _travels(error: Exception) -> bool:
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return False
+    return True
