@@ -1,7 +1,8 @@
 """A pretended CUDA device without a GPU: tensors on it are CPU tensors whose memory carries a tag.
 
 What Python asks of a tensor (its device, moves, factories with `device=`) is answered by `_Answers`; every operation of
-torch, forward and backward, is checked by `_Checks`: where tensors of two devices meet, it raises what CUDA raises.
+torch, forward and backward, is checked by `_Checks`: where tensors of two devices meet, it raises what CUDA raises; and
+where a stream uses what another one computes without waiting for it, which CUDA does not notice, it raises as well.
 Everything is computed on the CPU, so results are the CPU's. Copies and synchronisations are counted, each with the line
 of the library that asked for it. `pytest --device pretend` runs any test on it.
 """
@@ -92,7 +93,10 @@ def _device_of(tensor: Tensor) -> torch.device:
 
 
 def _tag(tensor: Tensor, tag: str = "_on_gpu", value: bool = True) -> Tensor:
-    setattr(tensor.untyped_storage(), tag, value)
+    storage = tensor.untyped_storage()
+    setattr(storage, tag, value)
+    if tag == "_on_gpu" and value:
+        storage._written_by = Stream.current().write()
     return tensor
 
 
@@ -116,6 +120,7 @@ class _Checks(TorchDispatchMode):
         tensors = _tensors((args, kwargs))
         on_gpu = [_on_gpu(tensor) for tensor in tensors]
         if any(on_gpu):
+            Stream.current().check(tensors)
             self._check(function, name, args, tensors, on_gpu)
         out = function(*args, **kwargs)
         inherits = any(on_gpu) and function not in _COPIES
@@ -171,6 +176,7 @@ def _move(
     if device is None or device == here:
         out = tensor.to(copy=copy, **wanted)
         return _tag(out) if here is GPU else out
+    Stream.current().check([tensor])
     if "meta" not in (device.type, here.type):
         _note(_kind_of_copy(tensor, non_blocking=non_blocking))
     storage = tensor.untyped_storage()
@@ -282,6 +288,55 @@ def pretend_cuda() -> Iterator[None]:
         yield
 
 
+class Stream:
+    """A queue of work. What it does is done at once, but others may use it only after they have waited for it."""
+
+    _of_thread = threading.local()
+
+    def __init__(self, device: Any = None) -> None:
+        self.written, self.waited = 0, dict[Stream, int]()
+
+    @classmethod
+    def current(cls, device: Any = None) -> Stream:
+        if not hasattr(cls._of_thread, "stream"):
+            cls._of_thread.stream = _DEFAULT_STREAM
+        stream: Stream = cls._of_thread.stream
+        return stream
+
+    @classmethod
+    @contextmanager
+    def use(cls, stream: Stream) -> Iterator[None]:
+        before, cls._of_thread.stream = cls.current(), stream
+        try:
+            yield
+        finally:
+            cls._of_thread.stream = before
+
+    def write(self) -> tuple[Stream, int]:
+        self.written += 1
+        return self, self.written
+
+    def wait_stream(self, other: Stream) -> None:
+        self.waited[other] = other.written
+
+    def check(self, tensors: list[Tensor]) -> None:
+        for tensor in tensors:
+            writer, when = _written_by(tensor)
+            if writer is not self and when > self.waited.get(writer, 0):
+                raise RuntimeError("A stream uses what another one has not computed yet (pretended).")
+
+
+_DEFAULT_STREAM = Stream()
+
+
+def _written_by(tensor: Tensor) -> tuple[Stream, int]:
+    try:
+        written: tuple[Stream, int] = getattr(tensor.untyped_storage(), "_written_by", (_DEFAULT_STREAM, 0))
+    except (NotImplementedError, RuntimeError):
+        return _DEFAULT_STREAM, 0
+    return written
+
+
 class _Event:
     """An event whose work is done as soon as it is recorded; to wait for it is a synchronisation."""
 
@@ -305,8 +360,11 @@ def install() -> ExitStack:
     torch.cuda.init = lambda: None
     torch.cuda.current_device = lambda: 0
     torch.cuda.default_generators = (torch.Generator(),)  # type: ignore[assignment]
-    torch.cuda.current_stream = lambda device=None: None  # type: ignore[assignment]
+    torch.cuda.Stream = Stream  # type: ignore[misc, assignment]
+    torch.cuda.stream = Stream.use  # type: ignore[assignment]
+    torch.cuda.current_stream = Stream.current  # type: ignore[assignment]
     torch.cuda.Event = _Event  # type: ignore[misc, assignment]
+    Tensor.record_stream = lambda self, stream: None  # type: ignore[assignment, method-assign]
     torch.nn.RNNBase.flatten_parameters = lambda self: None  # type: ignore[assignment, method-assign]  # cuDNN's alone
     autocasts = torch.is_autocast_enabled
     torch.is_autocast_enabled = lambda device="cuda": autocasts("cpu" if device == "cuda" else device)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from onecycle.metrics.meters import CountMeter, fraction
-from pretend_device import ASYNC, SYNC, pretend_cuda, recorded
+from pretend_device import ASYNC, SYNC, Stream, pretend_cuda, recorded
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device, so none is pretended")
 
@@ -160,6 +160,23 @@ def test_events_have_the_line_of_the_library_that_asked() -> None:
     assert (ours[0], ours[1].split(":")[0], count) == (SYNC, "metrics/meters.py", 1)
     assert outside == (SYNC, "outside the library")
     assert str(traffic).startswith("   1 synchronisation: metrics/meters.py:")
+
+
+def test_a_stream_waits_for_what_another_one_computes() -> None:
+    side = Stream()
+    before = there(2)
+    side.wait_stream(Stream.current())
+    with Stream.use(side):
+        made = before * 2
+        viewed = made[:1]
+    for used in (lambda: made + 1, lambda: viewed + 1, lambda: made.cpu(), lambda: made.add_(1)):
+        with pytest.raises(RuntimeError, match="A stream uses what another one has not computed yet"):
+            used()
+    Stream.current().wait_stream(side)
+    assert (made + before).tolist() == [3.0, 3.0]
+    after = before * 3
+    with Stream.use(side), pytest.raises(RuntimeError, match="A stream uses what another one has not computed yet"):
+        after * 2
 
 
 def test_other_threads_pretend_too(request: pytest.FixtureRequest) -> None:

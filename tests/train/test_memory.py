@@ -240,11 +240,3 @@ def test_an_automatic_batch_size_leaves_12_steps_an_epoch(photos: Path) -> None:
 def test_an_invalid_batch_size_is_refused(wrong: Any, photos: Path) -> None:
     with pytest.raises(DataError, match=f"batch_size={wrong!r}"):
         photo_bunch(photos, batch_size=wrong)
-
-
-def test_free_memory_of_a_mac_is_what_its_gpu_may_still_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.mps, "recommended_max_memory", lambda: 2**20)
-    monkeypatch.setattr(torch.mps, "driver_allocated_memory", lambda: 2**18)
-    assert memory.free_memory(torch.device("mps")) == 2**20 - 2**18
-    monkeypatch.setattr(torch.mps, "driver_allocated_memory", lambda: 2**21)
-    assert memory.free_memory(torch.device("mps")) == 0

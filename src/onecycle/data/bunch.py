@@ -103,6 +103,7 @@ class DataBunch:
         self.train = self._loader(train, shuffle=True, weights=weights)
         self.valid = self._loader(Dataset(labelled.valid, self.modality, self.target, training=False))
         self.test: DataLoader | None = None
+        self._train_in_order: DataLoader | None = None  # of the training items as at prediction, once it is asked for
         if labelled.test is not None:
             self.test = self._loader(Dataset(labelled.test, self.modality, self.target, training=False))
         self._try()
@@ -209,9 +210,15 @@ class DataBunch:
 
     def in_order_of(self, items: str | Rows) -> DataLoader:
         """Return a loader that goes once over a split, or over new items, as at prediction."""
-        if isinstance(items, str) and items != "train":
+        if not isinstance(items, str):
+            return self.in_order(self.dataset_of(items))
+        if items != "train":
             return self.loader(items)
-        return self.in_order(self.dataset_of(self.train.dataset.rows if isinstance(items, str) else items))
+        if self._train_in_order is None:
+            dataset = self.dataset_of(self.train.dataset.rows)
+            alike = self.train.dataset.modality.reads_alike and self.train.dataset.modality == self.modality
+            self._train_in_order = self.in_order(dataset, self.train.cache if alike else None)
+        return self._train_in_order
 
     def dataset_of(self, rows: Rows) -> Dataset:
         """Return new items as a dataset, read as at prediction."""
@@ -270,10 +277,17 @@ class DataBunch:
         Raises:
             DataError: None of them can be read.
         """
-        batch = dataset.collate([dataset.fetch(row) for row in rows])
+        loader = next((one for one in self._loaders() if one.dataset is dataset), None)
+        if loader is not None and loader.cache is not None and loader.cache.inputs is not None:
+            batch = loader.cache.batch(torch.tensor(rows))
+        else:
+            batch = dataset.collate([dataset.fetch(row) for row in rows])
         if not len(batch):
             raise batch.bad[0].error
         return batch
+
+    def _loaders(self) -> list[DataLoader]:
+        return [one for one in (self.train, self.valid, self.test, self._train_in_order) if one is not None]
 
     def prepared(self, dataset: Dataset, rows: Sequence[int], *, seed: int = 0) -> Batch:
         """Return some items of one of this bunch's datasets as the model gets them; `seed` varies the augmentation."""

@@ -23,6 +23,7 @@ from onecycle.data.cache_file import (
     read_cache_file,
 )
 from onecycle.data.dataset import Dataset
+from onecycle.data.item_tensors import ItemTensors
 from onecycle.data.nested import take
 from onecycle.data.progress import progress
 from onecycle.errors import DataError
@@ -46,6 +47,7 @@ class Cache:
         self.bad: dict[int, BadItem] = {}
         self._dataset: Dataset | None = None
         self._path, self._checksums = Path(), torch.empty(0)
+        self._items: ItemTensors | None = None
         self._unchecked: Tensor | None = None  # which items of a file were not yet compared with their checksum
 
     def full(self, dataset: Dataset) -> Cache:
@@ -55,15 +57,23 @@ class Cache:
             self._fill(dataset)
         return self
 
-    def batch(self, rows: Tensor) -> Batch:
-        """Return the items at `rows` as a batch."""
+    def batch(self, rows: Tensor, device: torch.device | None = None) -> Batch:
+        """Return the items at `rows` as a batch.
+
+        Args:
+            rows: Row numbers.
+            device: Where it is needed; it is there already if all items fit.
+        """
         assert self.inputs is not None, "call full() first"
         if self._unchecked is not None:
             self._check(rows, self._unchecked)
         bad = [self.bad[row] for row in rows.tolist() if row in self.bad] if self.bad else []
         if bad:
             rows = rows[[row not in self.bad for row in rows.tolist()]]
-        return Batch(self.inputs[rows], take(self.targets, rows), rows, bad, take(self.geometries, rows))
+        if self._items is None or self._items.inputs is not self.inputs:
+            self._items = ItemTensors(self.inputs, self.targets)
+        inputs, targets = self._items.take(rows, device)
+        return Batch(inputs, targets, rows, bad, take(self.geometries, rows))
 
     @torch.inference_mode(False)  # what is kept must outlive the caller's inference mode
     def _fill(self, dataset: Dataset) -> None:

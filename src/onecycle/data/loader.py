@@ -9,6 +9,7 @@ from functools import partial
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -93,7 +94,9 @@ class DataLoader:
             return Weighted(self._cumulative, generator)
         return Shuffled(len(self.dataset), generator)
 
-    def epoch(self, number: int, *, rank: int = 0, world: int = 1, start: int = 0) -> Iterator[Batch]:
+    def epoch(
+        self, number: int, *, rank: int = 0, world: int = 1, start: int = 0, device: torch.device | None = None
+    ) -> Iterator[Batch]:
         """Yield the batches of epoch `number`.
 
         Args:
@@ -101,8 +104,9 @@ class DataLoader:
             rank: Which of `world` processes this is; each gets an equal share, rounded up by repeating items.
             world: How many processes train together.
             start: The first batch to yield, counted as in `plan`; those before it are not read.
+            device: Where the batches will be needed: a cache of items that fit there makes them there.
         """
-        batches = self._batches(self.plan(number, rank=rank, world=world)[start:])
+        batches = self._batches(self.plan(number, rank=rank, world=world)[start:], device)
         for place, batch in enumerate(batches, start):
             if batch.bad and self.on_bad_item == "raise":
                 raise batch.bad[0].error
@@ -121,9 +125,9 @@ class DataLoader:
         generator = partial(seeded, self.seed, number, 1) if self.shuffle else None
         return LengthBucketed(order, size, self.lengths, generator, rank, world)
 
-    def _batches(self, batches: Sequence[Tensor]) -> Iterator[Batch]:
+    def _batches(self, batches: Sequence[Tensor], device: torch.device | None) -> Iterator[Batch]:
         if self.cache is not None:
-            return map(self.cache.full(self.dataset).batch, batches)
+            return map(partial(self.cache.full(self.dataset).batch, device=device), batches)
         if self.workers == 0:
             return (self.dataset.collate([self.dataset.fetch(i) for i in rows.tolist()]) for rows in batches)
         self._plan.batches = batches

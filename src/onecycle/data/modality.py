@@ -54,6 +54,11 @@ class Modality(ABC):
         if not hasattr(cls, "kind"):
             cls.kind = cls.__name__.lower()
 
+    @property
+    def reads_alike(self) -> bool:
+        """Whether items are read, and their labels encoded, in training as at prediction; then they are cached once."""
+        return False
+
     @abstractmethod
     def read(self, item: Any, *, training: bool) -> Reading:
         """Read one item, in a worker.

@@ -54,8 +54,22 @@ def take(value: Any, rows: Tensor | slice) -> Any:
     if isinstance(value, dict | tuple):
         return _rebuilt(value, lambda part: take(part, rows))
     if isinstance(value, Tensor) and isinstance(rows, Tensor):
-        return value[rows.to(value.device)]
+        return gather(value, move(rows, value.device))
     return None if value is None else value[rows]
+
+
+def gather(value: Tensor, rows: Tensor, *, pinned: bool = False) -> Tensor:
+    """Return the items of `value` at `rows`, several times as fast as by an index.
+
+    Args:
+        value: (items, ...).
+        rows: Positions, int64, (n,), on the device of `value`.
+        pinned: Write them into pinned memory, which PyTorch keeps and uses again once a GPU has copied from it.
+    """
+    if not pinned:
+        return value.index_select(0, rows)
+    out = torch.empty((len(rows), *value.shape[1:]), dtype=value.dtype, pin_memory=True)
+    return torch.index_select(value, 0, rows, out=out)
 
 
 def join(values: list[Any]) -> Any:

@@ -171,7 +171,9 @@ class PlainLoader:
         """Return the order of the first batch, whose items are numbered as they come; more is not known yet."""
         return InOrder(self.batch_size)
 
-    def epoch(self, number: int, *, rank: int = 0, world: int = 1, start: int = 0) -> Iterator[Batch]:
+    def epoch(
+        self, number: int, *, rank: int = 0, world: int = 1, start: int = 0, device: torch.device | None = None
+    ) -> Iterator[Batch]:
         """Yield the batches of an epoch from batch `start` on; those before it are read, and dropped."""
         set_epoch = getattr(getattr(self.loader, "sampler", None), "set_epoch", None)
         if callable(set_epoch):

@@ -92,7 +92,7 @@ def predict_loader(
     dataset, labels = loader.dataset, loader.dataset.labels()
     parts, order = [], [torch.empty(0, dtype=torch.int64)]
     # All runs see the same batches, in lockstep: one of them is in memory at a time.
-    copies = tee(loader.epoch(0), len(augmentations))
+    copies = tee(loader.epoch(0, device=predictor.device), len(augmentations))
     runs = [
         predictor.run(batches, None if copy is None else _generators(seed, copy), loader.batch_size)
         for batches, copy in zip(copies, augmentations, strict=True)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from onecycle.data.batch import Batch, Sample, even_slices
 from onecycle.data.modality import Modality, collate
 from onecycle.data.nested import join, move, to_float32
+from onecycle.data.prefetch import prefetched
 from onecycle.data.target import Target
 from onecycle.errors import DataError
 from onecycle.inference.carried_state import CarriedState
@@ -149,7 +150,8 @@ class Predictor:
             self.modality.prepare(batch.to(self.device), self.target, None if generators is None else next(generators))
             for batch in batches
         )
-        return run_model(self.model, prepared, self.target, self.precision, most_items=most_items)
+        ready = prefetched(prepared, self.device)
+        return run_model(self.model, ready, self.target, self.precision, most_items=most_items)
 
     def read(self, item: Any) -> Sample:
         """Read one input.

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 from onecycle.data.batch import Batch
 from onecycle.data.bunch import DataBunch
+from onecycle.data.host_copy import HostCopy
+from onecycle.data.item_tensors import ItemTensors
 from onecycle.data.loader import DataLoader
 from onecycle.data.nested import join, move, take
 from onecycle.data.seeding import seeded
@@ -61,7 +63,8 @@ class CachedFeatures:
         for place in range(start // each, passes):
             number = epoch * passes + place
             first = max(start - place * each, 0)
-            for read in self.copies[number % len(self.copies)].batches(self.loader.plan(number), first):
+            copy = self.copies[number % len(self.copies)]
+            for read in copy.batches(self.loader.plan(number), self.device, first):
                 batch = read.to(self.device)
                 batch.number = read.number + place * each
                 yield batch
@@ -69,7 +72,7 @@ class CachedFeatures:
     def valid_batches(self) -> Iterator[Batch]:
         """Yield the validation items in order."""
         plan = list(torch.split(torch.arange(len(self.valid.known)), self.loader.batch_size))
-        yield from (batch.to(self.device) for batch in self.valid.batches(plan))
+        yield from (batch.to(self.device) for batch in self.valid.batches(plan, self.device))
 
 
 @dataclass
@@ -88,13 +91,16 @@ class Features:
     known: Tensor
     geometries: Tensor | None
 
-    def batches(self, plan: Sequence[Tensor], start: int = 0) -> Iterator[Batch]:
-        """Yield the known rows of each batch of `plan`, from batch `start` on."""
+    def __post_init__(self) -> None:
+        self._items = ItemTensors(self.inputs, self.targets)
+
+    def batches(self, plan: Sequence[Tensor], device: torch.device, start: int = 0) -> Iterator[Batch]:
+        """Yield the known rows of each batch of `plan`, from batch `start` on; on `device` if all rows fit there."""
         for number, rows in enumerate(plan[start:], start):
             there = rows[self.known[rows]]
             if len(there):
-                targets, geometries = take(self.targets, there), take(self.geometries, there)
-                yield Batch(self.inputs[there], targets, there, (), geometries, number)
+                inputs, targets = self._items.take(there, device)
+                yield Batch(inputs, targets, there, (), take(self.geometries, there), number)
 
 
 def compute_features(model: GroupedModel, bunch: DataBunch, copies: int, precision: Precision) -> CachedFeatures | None:
@@ -117,7 +123,7 @@ def compute_features(model: GroupedModel, bunch: DataBunch, copies: int, precisi
         if valid is None or copies * len(bunch) * valid.inputs.shape[1] * 4 > psutil.virtual_memory().available / 4:
             return None
         training = bunch.train.dataset
-        plain = run.features(bunch.in_order(bunch.dataset_of(training.rows)))
+        plain = run.features(bunch.in_order_of("train"))
         augmented = [run.features(bunch.in_order(training, bunch.train.cache), copy) for copy in range(1, copies)]
         known = [one for one in (plain, *augmented) if one is not None]
         return CachedFeatures(known, valid, bunch.train, precision.device) if len(known) == copies else None
@@ -134,8 +140,8 @@ class _Body:
 
     def features(self, loader: DataLoader, copy: int | None = None) -> Features | None:
         """Return the features of all items of `loader`; `copy` numbers the augmentation, None is as at prediction."""
-        batches, outputs = [], []
-        for number, batch in enumerate(loader.epoch(0)):
+        batches, outputs = list[Batch](), list[HostCopy]()
+        for number, batch in enumerate(loader.epoch(0, device=self.precision.device)):
             generator = None if copy is None else seeded(self.bunch.options.seed, copy, number)
             prepared = loader.dataset.modality.prepare(batch.to(self.precision.device), self.bunch.target, generator)
             with torch.no_grad(), self.precision.autocast():
@@ -144,8 +150,9 @@ class _Body:
             if prepared.targets is None or not isinstance(vectors, Tensor) or vectors.ndim != 2:
                 return None
             batches.append(prepared)
-            outputs.append(vectors.float().cpu())
-        return _in_rows(batches, outputs, len(loader.dataset)) if batches else None
+            outputs.append(HostCopy(vectors.float()))
+        vectors = [copy.wait() for copy in outputs]
+        return _in_rows(batches, vectors, len(loader.dataset)) if batches else None
 
 
 def _in_rows(batches: list[Batch], outputs: list[Tensor], count: int) -> Features:
@@ -167,6 +174,8 @@ def _in_rows(batches: list[Batch], outputs: list[Tensor], count: int) -> Feature
 
 def _example(bunch: DataBunch, device: torch.device) -> Any:
     """Return a few prepared validation inputs."""
-    dataset = bunch.valid.dataset
-    batch = dataset.collate([dataset.fetch(index) for index in range(min(8, len(dataset)))])
+    dataset, cache = bunch.valid.dataset, bunch.valid.cache
+    if cache is not None:
+        cache.full(dataset)
+    batch = bunch.read(dataset, range(min(8, len(dataset))))
     return dataset.modality.prepare(batch.to(device), bunch.target, None).inputs

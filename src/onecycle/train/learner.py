@@ -241,7 +241,7 @@ class Learner(DeprecatedNames):
     @renamed_arguments(part="split")
     def validate(self, split: str = "valid") -> dict[str, float]:
         """Return the loss and the metrics on a split: "valid", "train" (as at prediction), or a labelled "test"."""
-        batches = self.data.in_order_of(split).epoch(0)
+        batches = self.data.in_order_of(split).epoch(0, device=self.state.device)
         outputs = self.predictor().run(batches, most_items=self.data.batch_size)
         return evaluation.evaluate(outputs, self.target, self.loss, self.metrics)
 

@@ -163,9 +163,8 @@ class Loop:
     def _valid_outputs(self) -> Iterator[Output]:
         state = self.state
         if self.features:
-            batches = (batch.to(state.device) for batch in self.features.valid_batches())
-            return run_model(self.module, batches, state.target, state.precision)
-        return state.predictor().run(state.data.valid.epoch(0), most_items=state.data.batch_size)
+            return run_model(self.module, self.features.valid_batches(), state.target, state.precision)
+        return state.predictor().run(state.data.valid.epoch(0, device=state.device), most_items=state.data.batch_size)
 
     def _make_optimizer(self, fit: Fit) -> None:
         options = self.state.options

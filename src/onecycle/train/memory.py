@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import psutil
 import torch
 from torch import Tensor, nn
 
 from onecycle.data.bunch import DataBunch
+from onecycle.data.free_memory import free_memory
 from onecycle.data.nested import tensors_in
 from onecycle.train.state import TrainState
 
@@ -115,16 +115,6 @@ def largest_batch(state: TrainState) -> int:
     each = one.inputs + 2 * one.activations  # the backward pass makes gradients of activations as it goes
     most = min(room / max(each, 1e-6), LARGEST, max(len(state.data) / FEWEST_STEPS, 2))
     return int(2 ** (max(int(most), 1).bit_length() - 1))
-
-
-def free_memory(device: torch.device) -> int:
-    """Return the bytes that a device has left."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    if device.type == "mps":  # it shares the memory of the processor, of which it may have a part
-        left = torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
-        return int(max(min(left, psutil.virtual_memory().available), 0))
-    return int(psutil.virtual_memory().available)
 
 
 def out_of_memory(error: BaseException) -> bool:

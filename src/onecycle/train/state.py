@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from onecycle.data.batch import Batch
 from onecycle.data.bunch import DataBunch
 from onecycle.data.plain import LoaderBunch
+from onecycle.data.prefetch import prefetched
 from onecycle.data.seeding import seeded
 from onecycle.data.target import Target, same_labels
 from onecycle.errors import ModelError
@@ -136,15 +137,18 @@ class TrainState:
         )  # fmt: skip
 
     def train_batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """Yield the batches of an epoch, augmented and mixed, each a pure function of the seed and its number.
+        """Return the batches of an epoch, augmented and mixed, each a pure function of the seed and its number.
 
         Args:
             epoch: Number of the epoch.
             start: Number of the first batch.
         """
+        return prefetched(self._prepared_batches(epoch, start), self.device)
+
+    def _prepared_batches(self, epoch: int, start: int) -> Iterator[Batch]:
         rank, world = self.processes.rank, self.processes.world
         modality, mix = self.data.train.dataset.modality, self.options.mix
-        for read in self.data.train.epoch(epoch, rank=rank, world=world, start=start):
+        for read in self.data.train.epoch(epoch, rank=rank, world=world, start=start, device=self.device):
             generator = seeded(self.seed, epoch, read.number, rank)
             batch = modality.prepare(read.to(self.device), self.target, generator)
             batch = mix(batch, self.target, generator) if mix else batch

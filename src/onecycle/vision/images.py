@@ -53,6 +53,10 @@ class Images(Modality):
         margin = self.augment.margin if training else 1.0
         return round(self.size[0] * margin), round(self.size[1] * margin)
 
+    @property
+    def reads_alike(self) -> bool:
+        return type(self).read is Images.read and self._reading_size(training=True) == self.size
+
     def read(self, item: Any, *, training: bool) -> Reading:
         pixels, shown = decode_with_geometry(item, self._reading_size(training=training), self.method)
         return Reading(pixels, torch.tensor(shown, dtype=torch.float32))
