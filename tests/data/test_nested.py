@@ -96,3 +96,9 @@ def test_what_cannot_be_joined_is_named() -> None:
 def test_all_tensors_are_found() -> None:
     assert len(tensors_in(value())) == 1 + 4 + 2 + 1
     assert tensors_in("text") == []
+
+
+def test_numbers_of_64_bits_go_to_mps_in_32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.Tensor, "to", lambda tensor, *args, **options: tensor)  # there is no such device here
+    moved = move({"wide": torch.zeros(2, dtype=torch.float64), "whole": torch.zeros(2).long()}, torch.device("mps"))
+    assert (moved["wide"].dtype, moved["whole"].dtype) == (torch.float32, torch.int64)

@@ -19,6 +19,7 @@ def settings() -> tuple[str, bool, bool]:
 @pytest.fixture
 def _able(monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings can be changed without a GPU that heeds them."""
+    monkeypatch.setattr(module, "has_cudnn", lambda device: True)
     monkeypatch.setattr(module, "has_tf32", lambda device: True)
 
 
@@ -29,13 +30,34 @@ BEFORE = settings()
 def test_settings_last_as_long_as_the_context() -> None:
     with arithmetic(CPU, tf32=True, benchmark=True):
         assert settings() == ("high", True, True)
-        with arithmetic(CPU, tf32=False):
+        with arithmetic(CPU, tf32=False, benchmark=False):
             assert settings() == ("highest", False, False)
+        with arithmetic(CPU, tf32=False):  # as a forward pass within a training step
+            assert settings() == ("highest", False, True)
         assert settings() == ("high", True, True)
     assert settings() == BEFORE
     with pytest.raises(KeyError), arithmetic(CPU, tf32=False):
         raise KeyError
     assert settings() == BEFORE
+
+
+@pytest.mark.usefixtures("_able")
+def test_convolutions_give_the_same_bits_unless_the_fastest_are_tried() -> None:
+    cudnn = torch.backends.cudnn
+    assert not cudnn.deterministic
+    with arithmetic(CPU, tf32=True):
+        assert (cudnn.deterministic, cudnn.benchmark) == (True, False)
+        with arithmetic(CPU, tf32=True, benchmark=True):
+            assert (cudnn.deterministic, cudnn.benchmark) == (False, True)
+        assert (cudnn.deterministic, cudnn.benchmark) == (True, False)
+    assert not cudnn.deterministic
+
+
+def test_older_gpus_convolve_in_the_same_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "has_cudnn", lambda device: True)
+    with arithmetic(CPU, tf32=True):
+        assert settings() == BEFORE
+        assert torch.backends.cudnn.deterministic
 
 
 @pytest.mark.usefixtures("_able")
@@ -65,6 +87,7 @@ def test_what_the_user_set_in_the_newer_way_stays() -> None:
     try:
         with arithmetic(CPU, tf32=False):
             assert matmul.fp32_precision == "tf32"
+            assert torch.backends.cudnn.deterministic
     finally:
         matmul.fp32_precision = before
     assert settings() == BEFORE

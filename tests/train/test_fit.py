@@ -12,7 +12,7 @@ from torch import nn
 from learners import Grouped, photo_bunch, plain_model, tiny
 from onecycle.data.bunch import DataBunch
 from onecycle.errors import ModelError
-from onecycle.inference import arithmetic
+from onecycle.inference import arithmetic, precision
 from onecycle.train import fit
 from onecycle.train.fit import begin_fit, continue_fit
 from onecycle.train.learner import Learner
@@ -82,6 +82,7 @@ def test_a_schedule_without_a_rate_is_refused(bunch: DataBunch, rate: Any) -> No
 
 def test_the_history_says_once_what_the_gpu_was_allowed(bunch: DataBunch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit, "has_tf32", lambda device: True)
+    monkeypatch.setattr(fit, "has_cudnn", lambda device: True)
     states = [
         Learner(bunch, Grouped(), progress=False, **options).state
         for options in ({}, {"tf32": False}, {"cudnn_benchmark": True})
@@ -97,10 +98,13 @@ def test_the_history_says_once_what_the_gpu_was_allowed(bunch: DataBunch, monkey
 
 def test_passes_forward_and_backward_multiply_as_asked(bunch: DataBunch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arithmetic, "has_tf32", lambda device: True)
-    seen: list[tuple[str, bool]] = []
+    for module in (arithmetic, precision):
+        monkeypatch.setattr(module, "has_cudnn", lambda device: True)
+    seen: list[tuple[str, bool, bool]] = []
 
     def note(*args: Any) -> None:
-        seen.append((torch.get_float32_matmul_precision(), torch.backends.cudnn.benchmark))
+        cudnn = torch.backends.cudnn
+        seen.append((torch.get_float32_matmul_precision(), cudnn.benchmark, cudnn.deterministic))
 
     class Watching(nn.Linear):
         def forward(self, inputs: torch.Tensor) -> torch.Tensor:
@@ -109,14 +113,14 @@ def test_passes_forward_and_backward_multiply_as_asked(bunch: DataBunch, monkeyp
             outputs.register_hook(note)
             return outputs
 
-    for tf32, expected in ((True, "high"), (False, "highest")):
+    for tf32, benchmark, expected in ((True, True, "high"), (False, True, "highest"), (True, False, "high")):
         model = plain_model()
         model[-1] = Watching(16, 3)  # type: ignore[index]
-        learner = Learner(bunch, model, progress=False, tf32=tf32, cudnn_benchmark=True)
+        learner = Learner(bunch, model, progress=False, tf32=tf32, cudnn_benchmark=benchmark)
         begin_fit(learner.state, 1, 1e-3, Constant())
         loop = Loop(learner.state, [])
         loop.train()
-        assert set(seen) == {(expected, True)}
+        assert set(seen) == {(expected, benchmark, not benchmark)}
         assert len(seen) == 2 * len(bunch.train), "forward and backward"
         assert torch.get_float32_matmul_precision() == "highest"
         seen.clear()

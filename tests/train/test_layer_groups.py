@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
-from learners import Grouped, plain_model
+from learners import Grouped, photo_bunch, plain_model
 from onecycle.errors import ModelError
 from onecycle.train.layer_groups import (
     FineTuning,
@@ -14,6 +16,7 @@ from onecycle.train.layer_groups import (
     group_lrs,
     layer_groups,
     parameter_groups,
+    seeded_model,
     set_training_mode,
 )
 
@@ -135,3 +138,21 @@ def test_a_model_that_defines_no_groups_has_body_and_head() -> None:
             self.body, self.head = nn.Linear(2, 3), nn.Linear(3, 1, bias=False)
 
     assert Small().layer_groups() == [["body.weight", "body.bias"], ["head.weight"]]
+
+
+class Drawn(GroupedModel):
+    """Its weights come from torch's generator."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = nn.Identity(), nn.Linear(2, 2)
+
+
+def test_weights_depend_on_the_seed_alone(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)  # to read their states starts a context on each GPU
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: pytest.fail(f"asked GPU {device}"))
+    bunch, before = photo_bunch(photos), torch.get_rng_state()
+    one, same, other = (seeded_model(Drawn, bunch, options).head for options in ({}, {"seed": 42}, {"seed": 1}))
+    assert torch.equal(one.weight, same.weight)
+    assert not torch.equal(one.weight, other.weight)
+    assert torch.equal(torch.get_rng_state(), before)

@@ -23,6 +23,8 @@ def move(value: Any, device: torch.device) -> Any:
     if isinstance(value, Tensor):
         if device.type == "cuda":
             value = pin(value)  # from other memory the copy waits for all that the GPU was given
+        elif device.type == "mps" and value.dtype == torch.float64:
+            value = value.float()  # MPS has no numbers of 64 bits
         # On other devices nothing keeps the memory until such a copy is complete.
         return value.to(device, non_blocking=device.type == "cuda")
     if hasattr(value, "to"):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import statistics
 import time
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
-from onecycle.inference.arithmetic import arithmetic, has_tf32
+from onecycle.inference.arithmetic import arithmetic, has_cudnn
 
 Mode = Literal["fp32", "bf16", "fp16"]
 MODES: tuple[Mode, ...] = ("fp32", "bf16", "fp16")
@@ -35,9 +36,18 @@ class Precision:
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Compute in 16 bits while the context lasts, where that is safe."""
-        if self.mode == "fp32":
-            return arithmetic(self.device, tf32=self.tf32) if has_tf32(self.device) else nullcontext()
-        return torch.autocast(self.device.type, _TYPES[self.mode])
+        if has_cudnn(self.device):
+            return self._on_nvidia()
+        return nullcontext() if self.mode == "fp32" else torch.autocast(self.device.type, _TYPES[self.mode])
+
+    @contextmanager
+    def _on_nvidia(self) -> Iterator[None]:
+        with arithmetic(self.device, tf32=self.tf32):
+            if self.mode == "fp32":
+                yield
+            else:
+                with torch.autocast(self.device.type, _TYPES[self.mode]):
+                    yield
 
 
 def supported(mode: Mode, device: torch.device) -> tuple[Mode, str]:

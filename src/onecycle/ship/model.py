@@ -52,7 +52,11 @@ def load_model(path: str | Path, *, device: str | torch.device | None = None, fu
             of a model that fits the weights.
     """
     tensors, config = read_model(path)
-    with refused_as_bundle(path, config), without_collecting(), torch.random.fork_rng():  # weights are drawn first
+    with (
+        refused_as_bundle(path, config),
+        without_collecting(),
+        torch.random.fork_rng(devices=[]),
+    ):  # weights are drawn first
         model, modality, target = rebuild(tensors, config)
         place = torch.device(device or _best_device())
         model = _fused(model.eval(), modality, target) if fuse else model

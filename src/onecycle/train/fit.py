@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from onecycle.errors import ModelError
-from onecycle.inference.arithmetic import has_tf32
+from onecycle.inference.arithmetic import has_cudnn, has_tf32
 from onecycle.train.callbacks import ProgressTable
 from onecycle.train.checkpoint import load_checkpoint
 from onecycle.train.fine_tuning import run_plan
@@ -85,11 +85,9 @@ def begin_fit(state: TrainState, epochs: int, lr: LearningRate, schedule: Schedu
 def _note_arithmetic(state: TrainState) -> None:
     """Say once in the history what the GPU was allowed to do."""
     options, notes = state.options, []
-    if not has_tf32(state.device):
-        return
-    if options.tf32 and state.precision.mode == "fp32":
+    if options.tf32 and state.precision.mode == "fp32" and has_tf32(state.device):
         notes.append("fp32 is multiplied in TF32; tf32=False uses all digits")
-    if options.cudnn_benchmark:
+    if options.cudnn_benchmark and has_cudnn(state.device):
         notes.append("cudnn_benchmark=True: the same seed need not give the same weights")
     state.history.notes += [note for note in notes if note not in state.history.notes]
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from onecycle.data.bunch import DataBunch
 from onecycle.errors import ModelError
+from onecycle.train.randomness import seeded_generators
 
 GroupedModelT = TypeVar("GroupedModelT", bound="GroupedModel")
 
@@ -243,6 +244,5 @@ def seeded_model(build: Callable[[], GroupedModelT], data: DataBunch, options: M
         options: The learner's, as keywords.
     """
     seed = options.get("seed")
-    with torch.random.fork_rng():
-        torch.manual_seed(data.options.seed if seed is None else seed)
+    with seeded_generators(torch.device("cpu"), data.options.seed if seed is None else seed):
         return build()

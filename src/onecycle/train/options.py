@@ -113,7 +113,7 @@ class TrainOptions:
     cudnn_benchmark: bool = option(
         False,
         "Let a GPU try all of cuDNN's convolutions at each new shape of a batch, and use the fastest. The same seed "
-        "then need not give the same weights.",
+        "then need not give the same weights. Default: only those that give the same bits every time.",
     )
     callbacks: Sequence[Any] = option(
         (),
