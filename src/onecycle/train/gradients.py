@@ -15,6 +15,7 @@ from onecycle.data.batch import Batch, even_slices
 from onecycle.inference.arithmetic import arithmetic
 from onecycle.inference.carried_state import CarriedState
 from onecycle.losses import Loss
+from onecycle.train.compiling import compiled_forward
 from onecycle.train.memory import out_of_memory
 from onecycle.train.single_items import allowing_single_values
 from onecycle.train.state import TrainState
@@ -37,8 +38,13 @@ class OptimizerStep:
 
     def __init__(self, state: TrainState, module: nn.Module, optimizer: Any) -> None:
         self.state, self.module, self.optimizer = state, module, optimizer
+        self.forward: Callable[..., Any] = module
         optimizer.zero_grad()  # an interrupted step may have left gradients behind
         self.begin_epoch()
+
+    def compile(self) -> None:
+        """Compile the forward pass from now on."""
+        self.forward = compiled_forward(self.state, self.module)
 
     def begin_epoch(self, carried: dict[str, Any] | None = None) -> None:
         """Forget the state that a recurrent model carries from batch to batch: each epoch reads from the beginning.
@@ -98,7 +104,7 @@ class OptimizerStep:
                 # The backward pass is inside, since it may compute activations again.
                 with allowing_single_values(self.module, len(part)):
                     with self.state.precision.autocast():
-                        outputs = before.forward(self.module, part.inputs, rows)
+                        outputs = before.forward(self.forward, part.inputs, rows)
                         loss = self._share(outputs, part, whole)
                     self.state.scaler.backward(loss, self.state.accelerator)
                 total = total + loss.detach()
@@ -123,6 +129,8 @@ class OptimizerStep:
         self.optimizer.zero_grad()
         state.accelerator.free_memory()
         state.num_microbatches *= 2
+        if self.forward is not self.module:
+            self.compile()  # for smaller parts
         note = f"memory ran out: batches are now computed in {state.num_microbatches} microbatches"
         state.history.notes.append(note)
         warnings.warn(note, stacklevel=2)

@@ -45,6 +45,8 @@ class Loop:
         if self.fit.optimizer is None:
             self._make_optimizer(self.fit)
         self.step = OptimizerStep(state, *prepare(state.accelerator, self.module, self.fit.optimizer))
+        if state.options.compile and self.features is None:  # a head alone is fast as it is
+            self.step.compile()
         accumulate = state.options.accumulate
         self.steps = -(-max(self.fit.passes, 1) * len(state.data.train) // accumulate)  # of an epoch
         self.good_weights, self.good_record = state.copy_weights(), state.weights_record
