@@ -159,7 +159,9 @@ def save(name: str, result: dict[str, Any]) -> None:
 
 def machine() -> str:
     """Return what this machine is, in words."""
-    cores, described = f"{os.cpu_count()} cores, no GPU", Path("/proc/cpuinfo")
+    torch = sys.modules.get("torch")  # a script that has not imported it does not use a GPU
+    gpu = torch.cuda.get_device_name() if torch is not None and torch.cuda.is_available() else "no GPU"
+    cores, described = f"{os.cpu_count()} cores, {gpu}", Path("/proc/cpuinfo")
     text = described.read_text() if described.exists() else ""
     names = [line.partition(": ")[2] for line in text.splitlines() if line.startswith("model name")]
     # What decides how fast products of matrices are.

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -41,6 +42,7 @@ ITEMS, MICROBATCHES, CLASSES = 32, 3, 11
 ACCUMULATED = (slice(0, 11), slice(11, 16), slice(16, 32))
 PHOTOS_EACH, SIZE, BATCH_SIZES = 12, 64, (1, 7, 64)
 ITEM_LOSSES, REPEATS = 512, 5
+DEVICE = Accelerator().device
 WEIGHTS = [float(number) for number in range(1, CLASSES + 1)]
 
 
@@ -117,13 +119,13 @@ def gradients(case: Case, *, cut: bool = False, microbatches: int = 1) -> list[T
     torch.manual_seed(0)
     model = case.model().train()
     learner = oc.Learner.from_loaders(
-        case.batches, case.batches, model, loss=case.loss, target=case.target, metrics=[], progress=False
+        case.batches, case.batches, model, loss=case.loss, target=case.target, metrics=[], progress=False, tf32=False
     )
     learner.state.num_microbatches = microbatches
     step = OptimizerStep(learner.state, model, torch.optim.SGD(model.parameters(), lr=0.0))
     for inputs, targets in case.batches:
         model.zero_grad()
-        batch = Batch(inputs, targets, torch.arange(ITEMS))
+        batch = Batch(inputs, targets, torch.arange(ITEMS)).to(DEVICE)
         step.backward([batch.take(rows) for rows in ACCUMULATED] if cut else [batch])
     return gradients_of(model)
 
@@ -131,8 +133,8 @@ def gradients(case: Case, *, cut: bool = False, microbatches: int = 1) -> list[T
 def averaged_gradients(case: Case) -> list[Tensor]:
     """Return what averages of the parts' losses, weighted by items, would give instead."""
     torch.manual_seed(0)
-    model, loss = case.model().train(), as_loss(case.loss)
-    inputs, targets = case.batches[-1]
+    model, loss = case.model().to(DEVICE).train(), as_loss(case.loss).to(DEVICE)
+    inputs, targets = (tensor.to(DEVICE) for tensor in case.batches[-1])
     for rows in ACCUMULATED:
         (loss(model(inputs[rows]), targets[rows]) * len(inputs[rows]) / ITEMS).backward()
     return gradients_of(model)
@@ -196,17 +198,17 @@ def in_fp64(learner: oc.Learner) -> Tensor:
     model = copy.deepcopy(learner.model).double().eval()
     outputs = []
     for batch in learner.data.valid.epoch(0):
-        inputs = learner.data.modality.prepare(batch, learner.target, None).inputs
+        inputs = learner.data.modality.prepare(batch.to(DEVICE), learner.target, None).inputs
         with torch.no_grad():
             outputs.append(model(inputs.double()))
-    return learner.target.activate(torch.cat(outputs))
+    return learner.target.activate(torch.cat(outputs)).cpu()
 
 
 def as_metric(seen: list[Tensor]) -> Metric:
     """Return a metric that writes down the predictions it is given."""
 
     def write_down(predictions: Tensor, targets: Tensor) -> float:
-        seen.append(predictions)
+        seen.append(predictions.cpu())
         return 0.0
 
     return oc.metrics.from_function(write_down)
@@ -276,6 +278,7 @@ def format_value(value: float | None) -> str:
 
 def main() -> dict[str, Any]:
     torch.manual_seed(0)
+    torch.backends.cudnn.allow_tf32 = False  # what is compared is computed with all digits
     photos = make_patterns(Path(tempfile.mkdtemp()) / "photos", each=PHOTOS_EACH, pixels=96)
     result = {
         "gradients": compare_gradients(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from common import peak_mb, since_start
 from onecycle.train.events import EpochEnd
 from onecycle.train.state import TrainState
 
-SIZE = 128
+SIZE = int(os.environ.get("PHOTO_SIZE", 128))
 METRICS: dict[str, list[Any]] = {
     "photos": ["accuracy"], "tags": [oc.metrics.fbeta(2, threshold=0.2)], "camvid": ["mean_iou", "pixel_accuracy"],
     "points": ["pixel_error"], "sentiment": ["accuracy"],

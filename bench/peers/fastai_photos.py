@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from lite0 import Watch, load_body, tuning
 
 from common import peak_mb, since_start
 
-SIZE = 128
+SIZE = int(os.environ.get("PHOTO_SIZE", 128))
 
 
 def main() -> None:
