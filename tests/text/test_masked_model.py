@@ -7,7 +7,9 @@ import json
 import torch
 from torch import Tensor, nn
 
+from onecycle.text.language_model_output import DeferredLogits, get_logits
 from onecycle.text.masked_model import MaskedModel
+from onecycle.text.token_losses import IGNORE_INDEX, TokenLoss
 from onecycle.text.transformer import build_encoder
 from onecycle.train.layer_groups import layer_groups
 
@@ -33,6 +35,37 @@ def test_tokens_are_scored_with_the_weights_of_the_embedding() -> None:
     assert wide == ["body.encoder.embeddings.word_embeddings.weight", "head.bias"]
     model(tokens()).sum().backward()
     assert model.body.encoder.embeddings.word_embeddings.weight.grad is not None  # type: ignore[union-attr]
+
+
+def test_the_head_computes_the_tokens_that_count_alone() -> None:
+    targets = tokens().masked_fill(torch.arange(8) % 3 > 0, IGNORE_INDEX)
+    losses, gradients, computed = [], [], list[torch.Size]()
+    for defer in (False, True):
+        model = make_model()
+        model.defer_logits = defer
+        for layer in model.modules():
+            layer.training = not isinstance(layer, nn.Dropout)
+        handle = model.head.register_forward_pre_hook(lambda _, inputs: computed.append(inputs[0].shape))
+        loss = TokenLoss(0.1)(model(tokens()), targets)
+        loss.backward()
+        handle.remove()
+        losses.append(loss.detach())
+        gradients.append([p.grad for p in model.parameters() if p.grad is not None])
+        assert isinstance(model.eval()(tokens()), Tensor)
+    assert computed == [(3, 8, 16), (9, 16)]
+    torch.testing.assert_close(*losses)
+    torch.testing.assert_close(*gradients)
+    nothing = torch.full_like(targets, IGNORE_INDEX)
+    assert TokenLoss()(model.train()(tokens()), nothing).tolist() == 0.0
+
+
+def test_deferred_logits_are_those_of_all_tokens() -> None:
+    vectors, layer = torch.randn(2, 3, 4), nn.Linear(4, 5)
+    outputs = DeferredLogits(vectors, layer)
+    torch.testing.assert_close(get_logits(outputs), layer(vectors))
+    torch.testing.assert_close(outputs.at(torch.tensor([5, 0])), layer(vectors)[[1, 0], [2, 0]])
+    targets = torch.tensor([[1, IGNORE_INDEX, 2], [0, 3, 4]])
+    torch.testing.assert_close(TokenLoss().per_item(outputs, targets), TokenLoss().per_item(layer(vectors), targets))
 
 
 def test_padding_changes_nothing() -> None:

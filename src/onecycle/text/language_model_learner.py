@@ -12,7 +12,7 @@ from onecycle.text.generate import generate
 from onecycle.text.language_model import LanguageModel
 from onecycle.text.language_targets import LANGUAGE_TARGETS
 from onecycle.text.masked_model import MaskedModel
-from onecycle.text.token_losses import RegularisedTokenLoss
+from onecycle.text.token_losses import RegularisedTokenLoss, TokenLoss
 from onecycle.text.tokenizer_matching import get_tokenizer, load_matching_encoder
 from onecycle.train.layer_groups import GroupedModel, seeded_model
 from onecycle.train.learner import Learner
@@ -80,7 +80,9 @@ def language_model_learner(
 
     def build() -> GroupedModel:
         if encoder is not None:
-            return MaskedModel(load_matching_encoder(encoder, tokenizer), pad=tokenizer.pad)
+            model = MaskedModel(load_matching_encoder(encoder, tokenizer), pad=tokenizer.pad)
+            model.defer_logits = isinstance(options.get("loss"), TokenLoss | None)  # None: the target's is one
+            return model
         return LanguageModel(
             AwdLstm(
                 tokenizer.embedding_rows, pad=tokenizer.pad, width=width, hidden=hidden, layers=layers,

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from onecycle.registry import register
+from onecycle.text.language_model_output import DeferredLogits, get_logits
 from onecycle.text.transformer import TransformerModel, build_encoder, encoder_config
 from onecycle.train.layer_groups import FineTuning
 
@@ -53,7 +54,7 @@ class MaskedHead(nn.Module):
         self.bias = nn.Parameter(torch.zeros(vocabulary))
 
     def forward(self, vectors: Tensor, weight: Tensor) -> Tensor:
-        """Return logits, (batch, length, vocabulary)."""
+        """Return logits, (..., vocabulary), of vectors, (..., width)."""
         return F.linear(self.norm(F.gelu(self.dense(vectors))), weight, self.bias)
 
 
@@ -64,6 +65,10 @@ class MaskedModel(TransformerModel):
     Args:
         encoder: A transformer from `load_encoder` or `build_encoder`.
         pad: Id of the padding token.
+
+    Attributes:
+        defer_logits: While training, return `DeferredLogits`, as `TokenLoss` takes them: the head then computes the
+            tokens that count alone.
 
     Example:
         >>> encoder = build_encoder({
@@ -78,6 +83,7 @@ class MaskedModel(TransformerModel):
 
     def __init__(self, encoder: nn.Module, *, pad: int) -> None:
         super().__init__()
+        self.defer_logits = False
         self.config = {"kind": "masked_model", "encoder": encoder_config(encoder), "pad": pad}
         self.body = TokenEncoder(encoder, pad)
         vocabulary, width = self._embedding().shape
@@ -87,9 +93,13 @@ class MaskedModel(TransformerModel):
         weight: Tensor = self.body.encoder.get_input_embeddings().weight  # type: ignore[operator, union-attr]
         return weight
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor) -> Tensor | DeferredLogits:
         """Return the logits of each token, (batch, length, vocabulary)."""
-        logits: Tensor = self.head(self.body(inputs), self._embedding())
+        outputs = DeferredLogits(self.body(inputs), self._logits)
+        return outputs if self.training and self.defer_logits else get_logits(outputs)
+
+    def _logits(self, vectors: Tensor) -> Tensor:
+        logits: Tensor = self.head(vectors, self._embedding())
         return logits
 
     @classmethod

@@ -6,7 +6,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from onecycle.losses import Loss
-from onecycle.text.language_model_output import LanguageModelOutput, get_logits
+from onecycle.text.language_model_output import DeferredLogits, LanguageModelOutput, get_logits
+
+Outputs = Tensor | LanguageModelOutput | DeferredLogits
 
 IGNORE_INDEX = -100
 """The label of tokens that do not count, as in torch and transformers."""
@@ -32,26 +34,32 @@ class TokenLoss(Loss):
         super().__init__()
         self.smoothing = smoothing
 
-    def forward(self, outputs: Tensor | LanguageModelOutput, targets: Tensor) -> Tensor:
+    def forward(self, outputs: Outputs, targets: Tensor) -> Tensor:
         """Return the mean over the counted tokens, float32, scalar; 0 where there are none.
 
         Args:
-            outputs: Logits, (batch, length, vocabulary), or a `LanguageModelOutput` with them.
+            outputs: Logits, (batch, length, vocabulary), or a `LanguageModelOutput` or `DeferredLogits` with them.
             targets: int64, (batch, length).
         """
-        logits, token_ids = get_logits(outputs).flatten(0, -2), targets.flatten()
-        counted = token_ids != IGNORE_INDEX
-        if not bool(counted.all()):  # the others are left out before the costly step
-            logits, token_ids = logits[counted], token_ids[counted]
+        logits, token_ids = self._of_counted(outputs, targets.flatten())
         if not len(token_ids):
             return logits.float().sum()  # 0, with a gradient of zeros
         return F.cross_entropy(logits.float(), token_ids, label_smoothing=self.smoothing)
+
+    def _of_counted(self, outputs: Outputs, token_ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits and labels of the tokens that count; the others are left out before the costly step."""
+        counted = token_ids != IGNORE_INDEX
+        if isinstance(outputs, DeferredLogits):
+            positions = counted.nonzero()[:, 0]
+            return outputs.at(positions), token_ids[positions]
+        logits = get_logits(outputs).flatten(0, -2)
+        return (logits, token_ids) if bool(counted.all()) else (logits[counted], token_ids[counted])
 
     def weight(self, targets: Tensor) -> Tensor:
         """Return the number of counted tokens, float32, scalar."""
         return (targets != IGNORE_INDEX).sum().float()
 
-    def per_item(self, outputs: Tensor | LanguageModelOutput, targets: Tensor) -> Tensor:
+    def per_item(self, outputs: Outputs, targets: Tensor) -> Tensor:
         """Return the mean over each item's counted tokens, float32, (batch,); 0 for an item without any."""
         counted = targets != IGNORE_INDEX
         logits = get_logits(outputs)
@@ -92,12 +100,12 @@ class RegularisedTokenLoss(TokenLoss):
         super().__init__(smoothing)
         self.ar, self.tar = ar, tar
 
-    def forward(self, outputs: Tensor | LanguageModelOutput, targets: Tensor) -> Tensor:
+    def forward(self, outputs: Outputs, targets: Tensor) -> Tensor:
         """Return the mean over the counted tokens, and while training the two penalties, float32, scalar."""
         loss = super().forward(outputs, targets)
         return loss + self._penalties(outputs).mean() if isinstance(outputs, LanguageModelOutput) else loss
 
-    def per_item(self, outputs: Tensor | LanguageModelOutput, targets: Tensor) -> Tensor:
+    def per_item(self, outputs: Outputs, targets: Tensor) -> Tensor:
         """Return the loss of each item alone, float32, (batch,)."""
         losses = super().per_item(outputs, targets)
         return losses + self._penalties(outputs) if isinstance(outputs, LanguageModelOutput) else losses
