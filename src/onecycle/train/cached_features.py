@@ -124,7 +124,8 @@ def compute_features(model: GroupedModel, bunch: DataBunch, copies: int, precisi
             return None
         training = bunch.train.dataset
         plain = run.features(bunch.in_order_of("train"))
-        augmented = [run.features(bunch.in_order(training, bunch.train.cache), copy) for copy in range(1, copies)]
+        in_order = bunch.in_order(training, bunch.train.cache)  # one, since without a cache it starts processes
+        augmented = [run.features(in_order, copy) for copy in range(1, copies)]
         known = [one for one in (plain, *augmented) if one is not None]
         return CachedFeatures(known, valid, bunch.train, precision.device) if len(known) == copies else None
 
