@@ -33,7 +33,7 @@ test-processes: $(VENV)/.installed-dev
 test-device: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest --numprocesses auto --device pretend tests/test_pretend_device.py tests/losses tests/metrics \
 		tests/inference tests/train tests/vision tests/text tests/ship tests/test_open_parts.py tests/data/test_batch.py \
-		tests/data/test_host_copy.py tests/data/test_plain.py --deselect \
+		tests/data/test_host_copy.py tests/data/test_plain.py tests/data/test_prefetch.py tests/data/test_item_tensors.py --deselect \
 		tests/inference/test_evaluation.py::test_a_loss_of_many_small_batches_keeps_its_digits \
 		$(addprefix --ignore=tests/,$(NO_DEVICE))
 

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tiny_texts import language_bunch, review_bunch, save_encoder
+from torch.nn import functional
 
 from onecycle.errors import ModelError
 from onecycle.text.language_model import LanguageModel
 from onecycle.text.language_model_learner import LanguageModelLearner, language_model_learner
 from onecycle.text.masked_model import MaskedModel
-from onecycle.text.token_losses import RegularisedTokenLoss, TokenLoss
+from onecycle.text.token_losses import IGNORE_INDEX, RegularisedTokenLoss, TokenLoss
 
 SMALL: dict[str, Any] = {"width": 24, "hidden": 32, "layers": 1, "progress": False}
 
@@ -42,6 +44,22 @@ def test_an_encoder_learns_masked_tokens(encoder: Path) -> None:
     assert [record.stage for record in learner.history.epochs] == ["all"] * 3
     assert learner.history[-1].valid_loss < before - 0.5
     assert set(learner.history[-1].metrics) >= {"perplexity"}
+
+
+def test_a_loss_of_ones_own_gets_the_logits_of_all_tokens(encoder: Path) -> None:
+    seen = []
+
+    def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        seen.append(outputs.shape[:2] == targets.shape)
+        return functional.cross_entropy(outputs.flatten(0, 1), targets.flatten(), ignore_index=IGNORE_INDEX)
+
+    bunch = language_bunch(encoder, masked=True, sequence=16)
+    learner = language_model_learner(bunch, encoder, loss=loss, progress=False)
+    learner.fit(1, 1e-3)
+    assert seen
+    assert all(seen)
+    learner = language_model_learner(bunch, encoder, progress=False)
+    assert learner.model.defer_logits is True
 
 
 def test_the_loss_has_the_options_of_the_learner() -> None:
