@@ -157,26 +157,31 @@ def learner_of(case: Case, scale: Scale, bunch: oc.DataBunch, **options: Any) ->
 
 
 def measure_steps(scale: Scale, photos: Path | None) -> dict[str, Any]:
-    found = []
-    for case in scale.cases:
-        bunch = bunch_of_noise(case, scale.steps)
-        bare = bare_epochs(case, scale, Accelerator().device)
-        for variant in ("default", *scale.variants):
+    found: list[dict[str, Any]] = []
+    bunches = [bunch_of_noise(case, scale.steps) for case in scale.cases]
+    bare = [bare_epochs(case, scale, Accelerator().device) for case in scale.cases]
+    for variant in ("default", *scale.variants):
+        for case, bunch, loop in zip(scale.cases, bunches, bare, strict=True):
             if variant == "compile" and case.backbone == "tf_efficientnet_lite0":
                 continue  # its many layers take too long to compile for 8 minutes in all
-            turns = TakeTurns(bare, len(bunch.train))
-            options = {} if variant == "default" else {variant: True}
-            learner = learner_of(case, scale, bunch, callbacks=[turns], **options)
-            learner.fit(scale.epochs, lr=1e-4)
-            learned, looped = turns.learner[1:], turns.loop[1:]  # the first epoch is the warm-up
-            found.append({
-                **asdict(case), "variant": variant, "precision": scale.precision,
-                "learner_ms": 1000 * statistics.median(learned), "bare_ms": 1000 * statistics.median(looped),
-                "ratio": statistics.median(ours / theirs for ours, theirs in zip(learned, looped, strict=True)),
-                "first_epoch_extra_seconds": (turns.learner[0] - statistics.median(learned)) * scale.steps,
-                "notes": learner.history.notes,
-            })  # fmt: skip
+            found.append(measure_step(case, scale, variant, bunch, loop))
+            print(json.dumps({"steps": found}), flush=True)  # stays where the time is up
     return {"steps": found}
+
+
+def measure_step(case: Case, scale: Scale, variant: str, bunch: oc.DataBunch, bare: Iterator[float]) -> dict[str, Any]:
+    turns = TakeTurns(bare, len(bunch.train))
+    options = {} if variant == "default" else {variant: True}
+    learner = learner_of(case, scale, bunch, callbacks=[turns], **options)
+    learner.fit(scale.epochs, lr=1e-4)
+    learned, looped = turns.learner[1:], turns.loop[1:]  # the first epoch is the warm-up
+    return {
+        **asdict(case), "variant": variant, "precision": scale.precision,
+        "learner_ms": 1000 * statistics.median(learned), "bare_ms": 1000 * statistics.median(looped),
+        "ratio": statistics.median(ours / theirs for ours, theirs in zip(learned, looped, strict=True)),
+        "first_epoch_extra_seconds": (turns.learner[0] - statistics.median(learned)) * scale.steps,
+        "notes": learner.history.notes,
+    }  # fmt: skip
 
 
 # --- from disk ---
@@ -288,16 +293,24 @@ PARTS = {"step": measure_steps, "disk": measure_disk, "start": measure_start, "r
 
 
 def in_a_process(part: str, arguments: list[str]) -> dict[str, Any]:
-    """Run a part in a process of its own, within its time; return what it found, or what went wrong."""
+    """Run a part in a process of its own, within its time; return what it found, and what went wrong."""
     command = [sys.executable, "-W", "ignore", __file__, *arguments, "--part", part]
     limit = LIMITS[part] * (5 if "--tiny" in arguments else 1)  # on a processor that others use
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=limit)
-    except subprocess.TimeoutExpired:
-        return {"failed": f"took more than {limit} s"}
+        done = subprocess.run(command, capture_output=True, timeout=limit)
+    except subprocess.TimeoutExpired as late:
+        return {**last_result(late.stdout or b""), "failed": f"took more than {limit} s"}
+    found = last_result(done.stdout)
     if done.returncode:
-        return {"failed": " ".join(done.stderr.strip().splitlines()[-3:]) or f"exit code {done.returncode}"}
-    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+        said = done.stderr.decode(errors="replace").strip().splitlines()[-3:]
+        return {**found, "failed": " ".join(said) or f"exit code {done.returncode}"}
+    return found
+
+
+def last_result(output: bytes) -> dict[str, Any]:
+    """Return what a part has printed last: a line of JSON."""
+    lines = [line for line in output.decode(errors="replace").splitlines(keepends=True) if line.endswith("}\n")]
+    found: dict[str, Any] = json.loads(lines[-1]) if lines else {}
     return found
 
 

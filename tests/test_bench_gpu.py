@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -69,3 +70,11 @@ def test_every_row_of_the_table(gpu: Any) -> None:
 def test_a_part_that_fails_says_why(gpu: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu, "__file__", str(BENCH / "nothing.py"))
     assert "can't open file" in gpu.in_a_process("race", [])["failed"]
+
+
+def test_what_was_measured_before_the_time_was_up_stays(gpu: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(command: list[str], timeout: float, **options: Any) -> None:
+        raise subprocess.TimeoutExpired(command, timeout, output=b'{"steps": [1]}\n{"steps": [1, 2]}\n{"ste')
+
+    monkeypatch.setattr(gpu.subprocess, "run", late)
+    assert gpu.in_a_process("step", []) == {"steps": [1, 2], "failed": "took more than 260 s"}

@@ -85,6 +85,8 @@ class DataBunch:
         torch.Size([8, 32, 32, 3])
     """
 
+    _train_in_order: DataLoader | None = None  # of the training items as at prediction, once it is asked for
+
     def __init__(self, labelled: LabelledItems, options: LoaderOptions, found_batch_size: int | None = None) -> None:
         if options.batch_size != "auto" and not (isinstance(options.batch_size, int) and options.batch_size > 0):
             raise DataError(f"batch_size={options.batch_size!r}.", '1 or more, or "auto".', "pass batch_size=64.")
@@ -103,7 +105,6 @@ class DataBunch:
         self.train = self._loader(train, shuffle=True, weights=weights)
         self.valid = self._loader(Dataset(labelled.valid, self.modality, self.target, training=False))
         self.test: DataLoader | None = None
-        self._train_in_order: DataLoader | None = None  # of the training items as at prediction, once it is asked for
         if labelled.test is not None:
             self.test = self._loader(Dataset(labelled.test, self.modality, self.target, training=False))
         self._try()
