@@ -11,6 +11,7 @@ import torch
 
 from onecycle.data.batch import Batch
 from onecycle.data.cache import Cache, CacheMode, cache_for
+from onecycle.data.categories import Category
 from onecycle.data.check import CheckReport, check_datasets
 from onecycle.data.dataset import Dataset
 from onecycle.data.explain import explain_item
@@ -19,6 +20,7 @@ from onecycle.data.loader import DataLoader, OnBadItem, default_num_workers
 from onecycle.data.modality import Modality
 from onecycle.data.rows import Rows
 from onecycle.data.seeding import seeded
+from onecycle.data.shards.order import check_mixing
 from onecycle.data.target import Target
 from onecycle.deprecation import renamed_arguments
 from onecycle.errors import DataError, ModelError
@@ -106,6 +108,7 @@ class DataBunch:
         if labelled.test is not None:
             self.test = self._loader(Dataset(labelled.test, self.modality, self.target, training=False))
         self._try()
+        self._check_shards()
 
     def _loader(
         self, dataset: Dataset, *, shuffle: bool = False, weights: Any = None, cache: Cache | None = None
@@ -140,6 +143,11 @@ class DataBunch:
             )
             for batch in trial:
                 self.modality.prepare(batch, self.target, seeded(0))
+
+    def _check_shards(self) -> None:
+        shards, labels = self.train.dataset.rows.shards, self.train.dataset.labels()
+        if shards is not None and labels is not None and isinstance(self.target, Category):
+            check_mixing(self.train.order(0), labels, self.train.size, shards.buffer)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -279,6 +287,12 @@ class DataBunch:
         """Return some items of one of this bunch's datasets as the model gets them; `seed` varies the augmentation."""
         generator = seeded(self.options.seed, seed) if dataset.training else None
         return dataset.modality.prepare(self.read(dataset, rows), self.target, generator)
+
+    @property
+    def order_options(self) -> dict[str, int]:
+        """What decides the order of items besides `options`, by name."""
+        shards = self.labelled.train.shards
+        return {} if shards is None else {"buffer": shards.buffer}
 
     @property
     def random_access(self) -> bool:

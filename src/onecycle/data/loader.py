@@ -18,6 +18,7 @@ from onecycle.data.dataset import Dataset
 from onecycle.data.order import InOrder, Order, Shuffled, Weighted, cumulative_weights
 from onecycle.data.plan import Chunks, Contiguous, LengthBucketed, Plan
 from onecycle.data.seeding import seeded
+from onecycle.data.shards.order import ShardShuffled, Stretch
 from onecycle.data.workers import ReadingProcesses
 from onecycle.errors import DataError
 
@@ -91,6 +92,8 @@ class DataLoader:
         generator = seeded(self.seed, number)
         if self._cumulative is not None:
             return Weighted(self._cumulative, generator)
+        if (shards := self.dataset.rows.shards) is not None:
+            return ShardShuffled(np.bincount(self.dataset.rows.shard_numbers), shards.buffer, generator)
         return Shuffled(len(self.dataset), generator)
 
     def epoch(self, number: int, *, rank: int = 0, world: int = 1, start: int = 0) -> Iterator[Batch]:
@@ -116,6 +119,8 @@ class DataLoader:
         order, size = self.order(number), self.size * world
         if self.contiguous:
             return Contiguous(order, size, rank, world)
+        if self.dataset.rows.shards is not None and self.shuffle:
+            return Chunks(Stretch(order, rank, world), self.size)
         if self.lengths is None:
             return Chunks(order, size, rank, world)
         generator = partial(seeded, self.seed, number, 1) if self.shuffle else None
