@@ -98,6 +98,7 @@ class DataBunch:
         self.modality: Modality = labelled.modality
         self.target: Target = labelled.target
         train = Dataset(labelled.train, self.modality, self.target, training=True)
+        _check_stream(train, options)
         labels = train.labels() if options.balance else None
         weights = self.target.item_weights(labels) if labels and options.balance == "sampling" else None
         if labels and options.balance == "loss":
@@ -116,7 +117,8 @@ class DataBunch:
         options = self.options
         if cache is None:
             cache = cache_for(options.cache, dataset.modality.item_shape(training=dataset.training), len(dataset))
-        default = 0 if dataset.holds_contents or len(dataset) < 4 * self.batch_size else default_num_workers()
+        here = dataset.holds_contents or dataset.forward_only
+        default = 0 if here or len(dataset) < 4 * self.batch_size else default_num_workers()
         return DataLoader(
             dataset,
             # Streams of contiguous items differ with their number, and so would what is validated.
@@ -167,6 +169,7 @@ class DataBunch:
     def __repr__(self) -> str:
         cached = "cached in memory" if self.train.cache and not self.train.cache.folder else "cached on disk"
         read = "in memory" if self.train.dataset.holds_contents else f"{self.train.workers} workers"
+        read = "read as a stream" if self.train.dataset.forward_only else read
         how = cached if self.train.cache else read
         lines = [f"DataBunch: batches of {self.batch_size}, {how}", *repr(self.labelled).splitlines()]
         return "\n  ".join([*lines, *self.modality.describe()])
@@ -298,3 +301,25 @@ class DataBunch:
     def random_access(self) -> bool:
         """Whether any item can be read at any time."""
         return True
+
+
+def _check_stream(train: Dataset, options: LoaderOptions) -> None:
+    """Refuse what needs more of a stream than it can give.
+
+    Raises:
+        DataError: It is asked for.
+    """
+    if not train.forward_only:
+        return
+    if options.balance == "sampling" or (options.balance and train.labels() is None):
+        raise DataError(
+            f"balance={options.balance!r}, of a stream" + ("." if train.labels() else " whose labels are not known."),
+            "items that can be read in any order, or labels that are known, for balance='loss'.",
+            "pass balance='loss'." if train.labels() else "leave length= out, and pass balance='loss'.",
+        )
+    if options.cache == "disk":
+        raise DataError(
+            "cache='disk', of a stream, whose items are not known to be the same in another run.",
+            "'memory', 'auto' or None.",
+            "pass cache='memory', or save the stream as Parquet files.",
+        )

@@ -13,6 +13,7 @@ from onecycle.data.batch import BadItem, Batch, Sample
 from onecycle.data.labels import Labels
 from onecycle.data.modality import Modality, collate
 from onecycle.data.rows import CONTENT, ITEM, LABEL, Rows
+from onecycle.data.shards.source import Contents
 from onecycle.data.tables import RESERVED
 from onecycle.data.target import Target
 from onecycle.errors import DataError
@@ -51,12 +52,20 @@ class Dataset:
         return len(self.rows)
 
     def __getitem__(self, index: int) -> Sample:
-        return self.modality.sample(self.item(index), self.label(index), self.target, index, training=self.training)
+        item, label = self.item(index), self.label(index)
+        if label is None and isinstance(item, Contents):
+            label = item.label
+        return self.modality.sample(item, label, self.target, index, training=self.training)
 
     @property
     def holds_contents(self) -> bool:
         """Return whether items need no reading, since their contents are in the table."""
         return self._contents is not None
+
+    @property
+    def forward_only(self) -> bool:
+        """Whether items can only be read in order, by one process."""
+        return self.rows.shards is not None and self.rows.shards.forward_only
 
     def item(self, index: int) -> Any:
         """Return what the modality reads: the content at `index`, lists as numpy arrays; or the located file.

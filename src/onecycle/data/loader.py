@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Literal
 
@@ -129,10 +130,18 @@ class DataLoader:
     def _batches(self, batches: Sequence[Tensor]) -> Iterator[Batch]:
         if self.cache is not None:
             return map(self.cache.full(self.dataset).batch, batches)
+        if self.workers == 0 and self.dataset.forward_only:
+            return self._in_threads(batches)
         if self.workers == 0:
             return (self.dataset.collate([self.dataset.fetch(i) for i in rows.tolist()]) for rows in batches)
         self._plan.batches = batches
         return iter(self._processes)
+
+    def _in_threads(self, batches: Sequence[Tensor]) -> Iterator[Batch]:
+        """Decode the items of a batch side by side; a stream itself is read by one thread at a time."""
+        with ThreadPoolExecutor(default_num_workers()) as pool:
+            for rows in batches:
+                yield self.dataset.collate(list(pool.map(self.dataset.fetch, rows.tolist())))
 
     def _note(self, bad: Sequence[BadItem]) -> None:
         for item in bad:

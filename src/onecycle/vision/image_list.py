@@ -13,7 +13,9 @@ from onecycle.data.items import ItemList, Skipped
 from onecycle.data.label import SplitList
 from onecycle.data.labellers import Labeller
 from onecycle.data.rows import ITEM, Rows
-from onecycle.data.shards.index import OnBadShard, shard_rows
+from onecycle.data.shards.index import OnBadShard, shard_rows, stream_rows
+from onecycle.data.shards.iterable import is_iterable_dataset
+from onecycle.data.shards.source import ContentKind
 from onecycle.data.tables import as_table, missing_column, read_csv
 from onecycle.data.target import Target
 from onecycle.errors import DataError
@@ -37,6 +39,8 @@ from onecycle.vision.mask_labels import (
 )
 from onecycle.vision.point_labels import check_points, labelled_paths, point_names, points_labeller
 from onecycle.vision.points import points_target
+
+IMAGES = ContentKind("image", "Image", frozenset(suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES))
 
 
 @dataclass(frozen=True, repr=False)
@@ -233,15 +237,16 @@ class ImageList(ItemList[SplitImages]):
     @classmethod
     def from_shards(
         cls,
-        shards: str | Path | Sequence[str | Path],
+        shards: str | Path | Sequence[str | Path] | Any,
         *,
         image: str | None = None,
         label: str | Sequence[str] = (),
         classes: Sequence[str] | None = None,
+        length: int | Sequence[int] | None = None,
         buffer: int = 1000,
         on_bad_shard: OnBadShard = "raise",
     ) -> ImageList:
-        """Use images that lie many to a file: WebDataset tars, or Parquet files as Hugging Face writes them.
+        """Use images that lie many to a file: WebDataset tars, Parquet files, or a Hugging Face `IterableDataset`.
 
         Items are counted once, from the headers of tars (kept in the cache) or the metadata of Parquet files; images
         are read when they are needed, into memory alone. Training takes the shards in random order, some at once, and
@@ -249,13 +254,16 @@ class ImageList(ItemList[SplitImages]):
         at its ends, however few there are.
 
         Args:
-            shards: A file, a folder, a pattern such as "train-{000..099}.tar" or "train-*.parquet", or several.
-            image: Suffix of images in tars, or several, such as "jpg;png"; column of images in Parquet files. None
-                takes all usual suffixes, or the only column that it can be.
-            label: Suffix of labels in tars, such as "cls", or column in Parquet files, or several: columns of these
-                names are there for `label_from_column` and the like. Items without one are left out, see `skipped`.
-            classes: Names of labels that are numbers; Parquet files of Hugging Face say them themselves.
-            buffer: How many items are shuffled together. More mix better; of Parquet files all are in memory.
+            shards: A file, a folder, a pattern such as "train-{000..099}.tar" or "train-*.parquet", or several; or an
+                `IterableDataset`, which is read in order, by this process alone.
+            image: Suffix of images in tars, or several, such as "jpg;png"; else the column of images. None takes all
+                usual suffixes, or the only column that it can be.
+            label: Suffix of labels in tars, such as "cls"; else a column, or several: columns of these names are there
+                for `label_from_column` and the like. Items without one are left out, see `skipped`.
+            classes: Names of labels that are numbers; what Hugging Face writes says them itself.
+            length: Items of an `IterableDataset`, in all or in each of its shards: skips going through its labels to
+                count. Its classes must be known then, and of `label_from_column` they are read with the items.
+            buffer: How many items are shuffled together. More mix better; all are in memory but for tars.
             on_bad_shard: "raise" stops at a damaged shard and names it, "skip" uses what can be read of it.
         Raises:
             DataError: There are no such shards or no images in them, or a shard is damaged.
@@ -271,13 +279,18 @@ class ImageList(ItemList[SplitImages]):
             raise DataError(f"buffer={buffer}.", "1 or more items.", "pass buffer=1000.")
         if on_bad_shard not in get_args(OnBadShard):
             raise DataError(f"on_bad_shard={on_bad_shard!r}.", '"raise" or "skip".', "pass one of them.")
-        rows, skipped = shard_rows(
-            shards,
-            image=image,
-            suffixes=frozenset(suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES),
-            labels=(label,) if isinstance(label, str) else tuple(label),
-            classes=classes,
-            buffer=buffer,
-            on_bad_shard=on_bad_shard,
-        )
+        options: dict[str, Any] = {
+            "kind": IMAGES, "content": image, "labels": (label,) if isinstance(label, str) else tuple(label),
+            "classes": classes, "buffer": buffer, "on_bad_shard": on_bad_shard,
+        }  # fmt: skip
+        if is_iterable_dataset(shards):
+            rows, skipped = stream_rows(shards, length=length, **options)
+        elif length is not None:
+            raise DataError(
+                f"length={length!r}, for files, whose items are counted in no time.",
+                "a Hugging Face IterableDataset.",
+                "leave length= out.",
+            )
+        else:
+            rows, skipped = shard_rows(shards, **options)
         return cls(rows, Images(), tuple(skipped))

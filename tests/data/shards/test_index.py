@@ -16,10 +16,11 @@ from onecycle.data.shards import index
 from onecycle.data.shards.index import shard_rows
 from onecycle.data.shards.tar import index_tar
 from onecycle.errors import DataError
+from onecycle.vision.image_list import IMAGES
 from shard_files import members_of, photo_files, write_parquet, write_parquets, write_tar
 
 OPTIONS: dict[str, Any] = {
-    "image": None, "suffixes": frozenset({"jpg", "png"}), "labels": (), "classes": None, "buffer": 10,
+    "kind": IMAGES, "content": None, "labels": (), "classes": None, "buffer": 10,
     "on_bad_shard": "raise",
 }  # fmt: skip
 
@@ -78,7 +79,7 @@ def test_headers_are_read_once_and_again_when_something_has_changed(
     assert first[0].table.equals(again[0].table)
     assert first[1] == again[1] == [Skipped("a.tar/more.txt", "other files")]
     rows_of(path, labels=())
-    rows_of(path, image="jpg", labels=("cls",))
+    rows_of(path, content="jpg", labels=("cls",))
     assert len(scans) == 3
     write_tar(path, members_of(photo_files(photos)[:5]))
     assert len(rows_of(path, labels=("cls",))[0]) == 5
@@ -110,7 +111,7 @@ def test_a_damaged_shard_is_told_or_what_is_before_the_damage_is_used(photos: Pa
         rows_of([whole, cut])
     rows, skipped = rows_of([whole, cut, tmp_path / "c.tar"], labels=("cls",), on_bad_shard="skip")
     assert 4 < len(rows) < 8
-    assert [one for one in skipped if one.reason != "images without a label"] == [
+    assert [one for one in skipped if one.reason != "items without a label"] == [
         Skipped("b.tar", "the rest of damaged shards"), Skipped("c.tar", "the rest of damaged shards")
     ]  # fmt: skip
 
@@ -130,11 +131,11 @@ def test_a_damaged_parquet_file_is_told_or_left_out(tmp_path: Path) -> None:
 def test_no_items_at_all_are_told(tmp_path: Path) -> None:
     path = write_tar(tmp_path / "a.tar", [("a.txt", b""), ("b.jpg", b"")])
     with pytest.raises(
-        DataError, match=r"No images in 1 shards, .*: found other files, such as a\.tar/a\.txt"
+        DataError, match=r"No items in 1 shards, .*: found other files, such as a\.tar/a\.txt"
     ) as caught:
-        rows_of(path, image="webp")
-    assert "an image (webp)" in caught.value.expected
-    with pytest.raises(DataError, match="found images without a label, other files"):
+        rows_of(path, content="webp")
+    assert "check image= and label=" in caught.value.fix
+    with pytest.raises(DataError, match="found items without a label, other files"):
         rows_of(path, labels=("cls",))
 
 

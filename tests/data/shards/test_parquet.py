@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from onecycle.data.shards import parquet
-from onecycle.data.shards.parquet import ParquetShards, features, image_column, index_parquet, named_labels
+from onecycle.data.shards.parquet import ParquetShards, content_column, features, index_parquet, named_labels
 from onecycle.data.shards.source import Place
 from onecycle.errors import DataError
+from onecycle.vision.image_list import IMAGES
 from shard_files import image_features, write_parquet
 
 NAMES = ["cat", "dog"]
@@ -37,7 +38,7 @@ def test_rows_are_counted_and_labels_named_as_the_schema_says(path: Path) -> Non
 
 
 def test_any_row_is_read_and_few_groups_are_kept(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shards = ParquetShards((str(path),), 1)
+    shards = ParquetShards((str(path),), 1, column="image")
     for row in (9, 0, 5, 4, 9):
         contents = shards.read(Place(0, row, 1), f"a.parquet/{row}")
         assert (contents.name, contents.data) == (f"a.parquet/{row}", b"%d" % row)
@@ -54,7 +55,7 @@ def test_any_row_is_read_and_few_groups_are_kept(path: Path, monkeypatch: pytest
 
 def test_groups_that_were_used_longest_ago_go_first(tmp_path: Path) -> None:
     path = write_parquet(tmp_path / "a.parquet", [b"x"] * 40, [0] * 40, NAMES)
-    shards = ParquetShards((str(path),), 1)
+    shards = ParquetShards((str(path),), 1, column="image")
     for row in (0, 4, 8, 12, 0, 16, 20):
         shards.read(Place(0, row, 1), "name")
     assert [group for _, group in shards._groups.columns] == [3, 0, 4, 5]
@@ -66,7 +67,7 @@ def test_bytes_need_not_be_in_a_struct(tmp_path: Path) -> None:
         pa.table({"png": pa.array([b"1", b"2"], pa.large_binary()), "y": ["a", "b"]}), tmp_path / "a.parquet"
     )
     schema = pq.read_schema(tmp_path / "a.parquet")
-    assert image_column(schema, "a", None) == "png"
+    assert content_column(schema, "a", IMAGES, None) == "png"
     shards = ParquetShards((str(tmp_path / "a.parquet"),), 1, column="png")
     assert shards.read(Place(0, 1, 1), "name").data == b"2"
 
@@ -74,7 +75,7 @@ def test_bytes_need_not_be_in_a_struct(tmp_path: Path) -> None:
 def test_a_row_without_bytes_is_told(tmp_path: Path) -> None:
     path = write_parquet(tmp_path / "a.parquet", [b"x", None], [0, 1], NAMES)
     with pytest.raises(DataError, match=r"a\.parquet/1 has no bytes in column 'image'\.\nExpected the bytes of a file"):
-        ParquetShards((str(path),), 1).read(Place(0, 1, 1), "a.parquet/1")
+        ParquetShards((str(path),), 1, column="image").read(Place(0, 1, 1), "a.parquet/1")
 
 
 def test_a_group_that_does_not_fit_into_memory_is_refused_and_smaller_ones_are_read(
@@ -90,24 +91,24 @@ def test_a_group_that_does_not_fit_into_memory_is_refused_and_smaller_ones_are_r
         needed = group.column(0).total_uncompressed_size
         free(4 * needed - 1)
         with pytest.raises(DataError, match=r"A group of 4 rows in .*a\.parquet takes 0 MB\.(.|\n)*row_group_size=100"):
-            ParquetShards((str(path),), 1).read(Place(0, 3, 1), "name")
+            ParquetShards((str(path),), 1, column="image").read(Place(0, 3, 1), "name")
         pq.write_table(pq.read_table(path), path, row_group_size=1)
-        assert ParquetShards((str(path),), 1).read(Place(0, 3, 1), "name").data == b"3"
+        assert ParquetShards((str(path),), 1, column="image").read(Place(0, 3, 1), "name").data == b"3"
 
 
 def test_the_column_of_images_is_found_or_asked_for() -> None:
     image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     two = pa.schema([("image", image), ("thumbnail", pa.binary()), ("label", pa.int64())])
-    assert image_column(two.with_metadata(image_features(NAMES)), "a", None) == "image"
-    assert image_column(two, "a", "thumbnail") == "thumbnail"
-    with pytest.raises(DataError, match=r"a has 2 columns that can hold images: image, thumbnail\.(.|\n)*pass image="):
-        image_column(two, "a", None)
-    with pytest.raises(DataError, match=r"a has 0 columns that can hold images\."):
-        image_column(pa.schema([("label", pa.int64())]), "a", None)
+    assert content_column(two.with_metadata(image_features(NAMES)), "a", IMAGES, None) == "image"
+    assert content_column(two, "a", IMAGES, "thumbnail") == "thumbnail"
+    with pytest.raises(DataError, match=r"a has 2 columns that can hold items: image, thumbnail\.(.|\n)*pass image="):
+        content_column(two, "a", IMAGES, None)
+    with pytest.raises(DataError, match=r"a has 0 columns that can hold items\."):
+        content_column(pa.schema([("label", pa.int64())]), "a", IMAGES, None)
     with pytest.raises(DataError, match=r"Column 'label' of a is int64\.(.|\n)*one of: image, thumbnail"):
-        image_column(two, "a", "label")
+        content_column(two, "a", IMAGES, "label")
     with pytest.raises(DataError, match=r"There is no column 'imag'(.|\n)*Did you mean 'image'"):
-        image_column(two, "a", "imag")
+        content_column(two, "a", IMAGES, "imag")
 
 
 @pytest.mark.parametrize(
@@ -138,6 +139,6 @@ def test_rows_without_a_label_are_left_out_and_a_column_must_be_there(tmp_path: 
     path = write_parquet(tmp_path / "a.parquet", [b"x", b"y"], [-1, 1], NAMES)
     with open(path, "rb") as file:
         index = index_parquet(file, ["label"], None)
-        assert (index.table["name"].to_pylist(), index.skipped) == (["1"], [("0", "images without a label")])
+        assert (index.table["name"].to_pylist(), index.skipped) == (["1"], [("0", "items without a label")])
         with pytest.raises(DataError, match=r"There is no column 'lable'(.|\n)*Did you mean 'label'"):
             index_parquet(file, ["lable"], None)

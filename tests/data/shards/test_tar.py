@@ -77,10 +77,10 @@ def test_what_is_no_item_is_counted(tmp_path: Path) -> None:
     assert found(one) == ["a.jpg", "b.jpg"]
     assert sorted(one.skipped) == sorted(
         [
-            ("c.jpg", "images without a label"),
-            ("d.cls", "labels without an image"),
-            ("e.jpg", "images whose label is not a short text"),
-            ("f.jpg", "images whose label is not a short text"),
+            ("c.jpg", "items without a label"),
+            ("d.cls", "labels without an item"),
+            ("e.jpg", "items whose label is not a short text"),
+            ("f.jpg", "items whose label is not a short text"),
             ("a.jpg", "repeated names"),
             ("notes.txt", "other files"),
             (".hidden.jpg", "hidden"),

@@ -1,4 +1,4 @@
-"""Parquet files with a column of images or other files, as Hugging Face writes them."""
+"""Parquet files with a column of whole files, as Hugging Face writes them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from onecycle.data.shards.source import Contents, Place, ShardIndex, Shards, check_size, reading
+from onecycle.data.shards.source import ContentKind, Contents, Place, ShardIndex, Shards, check_size, reading
 from onecycle.data.tables import missing_column
 from onecycle.errors import DataError, some
 
@@ -43,7 +43,7 @@ class ParquetShards(Shards):
         column: The column of the items' bytes, binary, or a struct with a field "bytes".
     """
 
-    column: str = "image"
+    column: str = ""
     _groups: _Groups = field(default_factory=_Groups, repr=False, compare=False)
 
     def read(self, place: Place, name: str) -> Contents:
@@ -102,12 +102,13 @@ class ParquetShards(Shards):
         return f"{self.column}.bytes" if pa.types.is_struct(schema.field(self.column).type) else self.column
 
 
-def image_column(schema: pa.Schema, path: str, asked: str | None) -> str:
-    """Return the column of a Parquet file that holds images.
+def content_column(schema: pa.Schema, path: str, kind: ContentKind, asked: str | None) -> str:
+    """Return the column of a Parquet file that holds the items.
 
     Args:
         schema: The file's.
         path: The file's path, for messages.
+        kind: What the items are.
         asked: The column's name; None takes the only one that can be it.
     Raises:
         DataError: There is none, there are several, or `asked` is none.
@@ -115,22 +116,22 @@ def image_column(schema: pa.Schema, path: str, asked: str | None) -> str:
     if asked is not None and asked not in schema.names:
         raise missing_column(asked, schema.names)
     fitting = [one.name for one in schema if _holds_bytes(one.type)]
-    named = [name for name, feature in features(schema).items() if _kind(feature) == "Image" and name in fitting]
+    named = [name for name, feature in features(schema).items() if _type(feature) == kind.feature and name in fitting]
     found = [asked] if asked in fitting else [] if asked is not None else named or fitting
     if len(found) != 1:
         what = f"Column {asked!r} of {path} is {schema.field(asked).type}." if asked else (
-            f"{path} has {len(found)} columns that can hold images" + (f": {some(found)}." if found else ".")
+            f"{path} has {len(found)} columns that can hold items" + (f": {some(found)}." if found else ".")
         )  # fmt: skip
         raise DataError(
             what,
             "one column of bytes, or of {bytes, path} as Hugging Face writes it.",
-            f"pass image= with one of: {some(fitting or schema.names, 12)}.",
+            f"pass {kind.keyword}= with one of: {some(fitting or schema.names, 12)}.",
         )
     return str(found[0])
 
 
 def index_parquet(file: BinaryIO, labels: Sequence[str], classes: Sequence[str] | None) -> ShardIndex:
-    """Count the rows of a Parquet file, and read its labels; images are not read.
+    """Count the rows of a Parquet file, and read its labels; the items are not read.
 
     Args:
         file: The file, opened.
@@ -145,19 +146,24 @@ def index_parquet(file: BinaryIO, labels: Sequence[str], classes: Sequence[str] 
             raise missing_column(label, parquet.schema_arrow.names)
     count, known = parquet.metadata.num_rows, features(parquet.schema_arrow)
     read = parquet.read(columns=list(labels), use_threads=False) if labels else None
-    columns: dict[str, Any] = {
-        "name": pa.array([f"{row}" for row in range(count)], pa.string()),
+    labelled = {}
+    for label in labels:
+        assert read is not None
+        labelled[label] = named_labels(read[label], label, class_names(known.get(label)) or classes)
+    return counted(count, labelled)
+
+
+def counted(count: int, labels: Mapping[str, pa.ChunkedArray]) -> ShardIndex:
+    """Return the index of a shard of `count` rows and their labels; rows without one are left out."""
+    columns = {
+        "name": pa.array([str(row) for row in range(count)], pa.string()),
         "start": pa.array(np.arange(count)),
         "size": pa.array(np.ones(count, np.int64)),
     }
-    for label in labels:
-        assert read is not None
-        columns[label] = named_labels(read[label], label, class_names(known.get(label)) or classes)
-    table = pa.table(columns)
-    lacking = np.zeros(count, bool)
-    for label in labels:
-        lacking |= table[label].is_null().to_numpy()
-    skipped = [(f"{row}", "images without a label") for row in np.flatnonzero(lacking).tolist()]
+    table, lacking = pa.table({**columns, **labels}), np.zeros(count, bool)
+    for column in labels.values():
+        lacking |= column.is_null().to_numpy()
+    skipped = [(str(row), "items without a label") for row in np.flatnonzero(lacking).tolist()]
     return ShardIndex(table.filter(pa.array(~lacking)) if skipped else table, skipped, None)
 
 
@@ -199,11 +205,11 @@ def features(schema: pa.Schema) -> Mapping[str, Any]:
 
 def class_names(feature: Any) -> list[str] | None:
     """Return the names of a column's classes, in the order of their numbers."""
-    names = feature.get("names") if isinstance(feature, dict) and _kind(feature) == "ClassLabel" else None
+    names = feature.get("names") if isinstance(feature, dict) and _type(feature) == "ClassLabel" else None
     return [str(name) for name in names] if isinstance(names, list) else None
 
 
-def _kind(feature: Any) -> Any:
+def _type(feature: Any) -> Any:
     return feature.get("_type") if isinstance(feature, dict) else None
 
 

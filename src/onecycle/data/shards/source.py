@@ -17,6 +17,22 @@ MOST_BYTES = 2**28
 
 PLACE_TYPE = pa.struct([("shard", pa.int32()), ("start", pa.int64()), ("size", pa.int64())])
 
+
+@dataclass(frozen=True)
+class ContentKind:
+    """What the items of a list are, in words of the shards' formats.
+
+    Attributes:
+        keyword: The name of the argument that says where they are.
+        feature: What Hugging Face calls a column of them.
+        suffixes: Of their files, without a dot.
+    """
+
+    keyword: str
+    feature: str
+    suffixes: frozenset[str]
+
+
 OpenShard = Callable[[str], BinaryIO]
 
 
@@ -36,10 +52,17 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Contents:
-    """An item that is no file of its own: its bytes, and a name for messages."""
+    """An item that is no file of its own.
+
+    Attributes:
+        name: For messages.
+        data: Its bytes.
+        label: Its label, where that is read together with it.
+    """
 
     name: str
     data: bytes
+    label: Any = None
 
 
 def open_file(path: str) -> BinaryIO:
@@ -56,6 +79,8 @@ class Shards(ABC):
         buffer: How many items that follow one another in the shards are shuffled together.
         open: Opens a shard by its name, as a file that can be searched.
         forward_only: Whether items can only be read in order, by one process.
+        label: What labels are called that are only known when their items are read, or None.
+        classes: The names of these labels, or None.
     """
 
     names: tuple[str, ...]
@@ -63,6 +88,8 @@ class Shards(ABC):
     open: OpenShard = field(default=open_file, repr=False)
 
     forward_only: ClassVar[bool] = False
+    label: str | None = field(default=None, kw_only=True)
+    classes: tuple[str, ...] | None = field(default=None, kw_only=True)
 
     @abstractmethod
     def read(self, place: Place, name: str) -> Any:

@@ -16,6 +16,7 @@ MOST_LABEL_BYTES = 2**16
 MOST_HEADER_BYTES = 2**20
 MOST_PADDING = 2**20
 BLOCK = 512
+CONTENT = ""  # no suffix of a label
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class TarShards(Shards):
         return Contents(name, data)
 
 
-def index_tar(file: BinaryIO, image: frozenset[str], labels: Sequence[str]) -> ShardIndex:
+def index_tar(file: BinaryIO, suffixes: frozenset[str], labels: Sequence[str]) -> ShardIndex:
     """Find the items of a tar by reading the headers of its members, and its labels.
 
     Members that have one name up to the first dot of their last part make an item, wherever they are in the tar.
@@ -41,7 +42,7 @@ def index_tar(file: BinaryIO, image: frozenset[str], labels: Sequence[str]) -> S
 
     Args:
         file: The tar, opened.
-        image: Suffixes of images, such as {"jpg"}.
+        suffixes: Of the items, such as {"jpg"}.
         labels: Suffixes of labels that each item must have, such as ["cls"].
     """
     skipped: list[tuple[str, str]] = []
@@ -56,7 +57,7 @@ def index_tar(file: BinaryIO, image: frozenset[str], labels: Sequence[str]) -> S
             folder, last = posixpath.split(name)
             stem, _, suffix = last.partition(".")
             suffix = suffix.lower()
-            kind = "image" if suffix in image else suffix if suffix in labels else None
+            kind = CONTENT if suffix in suffixes else suffix if suffix in labels else None
             if kind is None:
                 skipped.append((name, "other files"))
             elif kind in (item := parts.setdefault(posixpath.join(folder, stem), {})):
@@ -77,14 +78,14 @@ def _paired(
 ) -> ShardIndex:
     columns: dict[str, list[object]] = {name: [] for name in ("name", "start", "size", *labels)}
     for item in parts.values():
-        if "image" not in item:
-            skipped += [(name, "labels without an image") for name, _, _ in item.values()]
+        if CONTENT not in item:
+            skipped += [(name, "labels without an item") for name, _, _ in item.values()]
             continue
-        name, start, size = item["image"]
+        name, start, size = item[CONTENT]
         texts = [_text(file, item.get(label)) for label in labels]
         if None in texts:
             there = all(label in item for label in labels)
-            skipped.append((name, "images whose label is not a short text" if there else "images without a label"))
+            skipped.append((name, "items whose label is not a short text" if there else "items without a label"))
             continue
         for column, value in zip(columns.values(), (name, start, size, *texts), strict=True):
             column.append(value)
