@@ -13,9 +13,7 @@ from onecycle.data.items import ItemList, Skipped
 from onecycle.data.label import SplitList
 from onecycle.data.labellers import Labeller
 from onecycle.data.rows import ITEM, Rows
-from onecycle.data.shards.index import OnBadShard, shard_rows, stream_rows
-from onecycle.data.shards.iterable import is_iterable_dataset
-from onecycle.data.shards.source import ContentKind
+from onecycle.data.shards.source import ContentKind, OnBadShard
 from onecycle.data.tables import as_table, missing_column, read_csv
 from onecycle.data.target import Target
 from onecycle.errors import DataError
@@ -275,6 +273,10 @@ class ImageList(ItemList[SplitImages]):
             LabelledImages: 24 training, 6 validation
             Category, 3 classes: blue, green, red
         """
+        # Tars and Parquet are only read here, and reading them takes a while to import.
+        from onecycle.data.shards.index import shard_rows, stream_rows
+        from onecycle.data.shards.iterable import is_iterable_dataset
+
         if buffer < 1:
             raise DataError(f"buffer={buffer}.", "1 or more items.", "pass buffer=1000.")
         if on_bad_shard not in get_args(OnBadShard):

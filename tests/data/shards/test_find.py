@@ -62,4 +62,5 @@ def test_what_is_no_shard_is_told(tmp_path: Path) -> None:
 def test_a_pattern_that_never_ends_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError, match=r"\{0\.\.99999999\} in 't-\{0\.\.99999999\}\.tar'"):
         list(expand_braces("t-{0..99999999}.tar"))
-    assert len(list(expand_braces("{1..1000000}"))) == find.MOST_SHARDS
+    monkeypatch.setattr(find, "MOST_SHARDS", 3)
+    assert len(list(expand_braces("t-{0..2}.tar"))) == 3

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,6 +33,7 @@ from onecycle.data.shards.source import (
     PLACE_TYPE,
     ContentKind,
     DamagedShardError,
+    OnBadShard,
     OpenShard,
     ShardIndex,
     Shards,
@@ -45,7 +46,6 @@ from onecycle.data.shards.tar import TarShards, index_tar
 from onecycle.data.tables import check_columns
 from onecycle.errors import DataError, some
 
-OnBadShard = Literal["raise", "skip"]
 FORMAT = 1
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -75,6 +76,7 @@ class _Cursors:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.cursors: dict[int, _Cursor] = {}
+        weakref.finalize(self, self.cursors.clear)  # what is half read is closed before modules are, at the end
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _Cursors, ()

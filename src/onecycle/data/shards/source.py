@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, ClassVar, NamedTuple
+from typing import Any, BinaryIO, ClassVar, Literal, NamedTuple
 
 import pyarrow as pa
 
@@ -33,6 +33,7 @@ class ContentKind:
     suffixes: frozenset[str]
 
 
+OnBadShard = Literal["raise", "skip"]
 OpenShard = Callable[[str], BinaryIO]
 
 
