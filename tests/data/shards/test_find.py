@@ -26,7 +26,9 @@ def test_braces_stand_for_names_as_in_a_shell(pattern: str, expected: list[str])
     assert list(expand_braces(pattern)) == expected
 
 
-def test_shards_are_files_patterns_or_folders_once_each_and_in_order(tmp_path: Path) -> None:
+def test_shards_are_files_patterns_or_folders_once_each_and_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("b-0.tar", "b-1.tar", "a/c.tar", "a/other.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
@@ -35,6 +37,8 @@ def test_shards_are_files_patterns_or_folders_once_each_and_in_order(tmp_path: P
     assert find_shards(f"{tmp_path}/b-*.tar") == ("tar", paths)
     assert find_shards([tmp_path / "b-1.tar", f"{tmp_path}/b-?.tar"]) == ("tar", paths[::-1])
     assert find_shards(tmp_path) == ("tar", [str(tmp_path / "a/c.tar"), *paths])
+    monkeypatch.chdir(tmp_path)
+    assert find_shards(["b-0.tar", paths[1]]) == ("tar", paths)
     (tmp_path / "odd{0..1}.parquet").touch()  # a file of just that name
     assert find_shards(tmp_path / "odd{0..1}.parquet")[0] == "parquet"
 

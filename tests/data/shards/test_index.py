@@ -139,6 +139,12 @@ def test_no_items_at_all_are_told(tmp_path: Path) -> None:
         rows_of(path, labels=("cls",))
 
 
+def test_columns_may_have_any_names(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"start": [b"1", b"2"], "name": ["x", "y"], "size": [3, 4]}), tmp_path / "a.parquet")
+    rows, _ = rows_of(tmp_path, labels=("name", "size"))
+    assert (rows.column("name").to_pylist(), rows.column("size").to_pylist()) == (["x", "y"], ["3", "4"])
+
+
 def test_labels_of_different_types_are_told(tmp_path: Path) -> None:
     for name, labels in (("a", ["x"]), ("b", [1.5])):
         pq.write_table(pa.table({"image": [b"1"], "y": labels}), tmp_path / f"{name}.parquet")

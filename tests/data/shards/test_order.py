@@ -64,6 +64,15 @@ def test_a_few_shards_are_read_at_once_and_merged_by_their_length() -> None:
         assert np.abs(np.diff(np.flatnonzero(shard_of[rows] == shard))).max() <= 2 * 20
 
 
+def test_shards_of_a_billion_items_are_merged_without_a_list_of_them() -> None:
+    order = shuffled([10**9, 10**9 + 7, 5], 100, 1)
+    places = torch.cat([torch.arange(1000), torch.arange(len(order) - 1000, len(order))])
+    rows = order.rows(places).numpy()
+    assert len(set(rows.tolist())) == 2000
+    shares = [np.mean((rows[part] >= 10**9) & (rows[part] < 2 * 10**9)) for part in (slice(1000), slice(1000, 2000))]
+    assert shares == pytest.approx([0.5, 0.5], abs=0.02)
+
+
 def test_all_places_of_a_buffer_are_equally_likely() -> None:
     drawn = np.array([shuffled([20], 20, seed).rows(torch.tensor([0])).item() for seed in range(800)])
     counts = np.bincount(drawn, minlength=20)

@@ -14,7 +14,7 @@ import pytest
 
 from onecycle.data.shards import parquet
 from onecycle.data.shards.parquet import ParquetShards, content_column, features, index_parquet, named_labels
-from onecycle.data.shards.source import Place
+from onecycle.data.shards.source import NAME, Place
 from onecycle.errors import DataError
 from onecycle.vision.image_list import IMAGES
 from shard_files import image_features, write_parquet
@@ -32,7 +32,7 @@ def path(tmp_path: Path) -> Path:
 def test_rows_are_counted_and_labels_named_as_the_schema_says(path: Path) -> None:
     with open(path, "rb") as file:
         index = index_parquet(file, ["label"], None)
-    assert index.table["name"].to_pylist() == [str(number) for number in range(10)]
+    assert index.table[NAME].to_pylist() == [str(number) for number in range(10)]
     assert index.table["label"].to_pylist()[:3] == ["cat", "dog", "dog"]
     assert (index.skipped, index.damage) == ([], None)
 
@@ -139,6 +139,6 @@ def test_rows_without_a_label_are_left_out_and_a_column_must_be_there(tmp_path: 
     path = write_parquet(tmp_path / "a.parquet", [b"x", b"y"], [-1, 1], NAMES)
     with open(path, "rb") as file:
         index = index_parquet(file, ["label"], None)
-        assert (index.table["name"].to_pylist(), index.skipped) == (["1"], [("0", "items without a label")])
+        assert (index.table[NAME].to_pylist(), index.skipped) == (["1"], [("0", "items without a label")])
         with pytest.raises(DataError, match=r"There is no column 'lable'(.|\n)*Did you mean 'label'"):
             index_parquet(file, ["lable"], None)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from onecycle.data.shards import tar
-from onecycle.data.shards.source import ShardIndex
+from onecycle.data.shards.source import NAME, SIZE, START, ShardIndex
 from onecycle.data.shards.tar import TarShards, index_tar
 from onecycle.errors import DataError
 from shard_files import write_tar
@@ -22,17 +22,20 @@ def index(path: Path, image: str = "jpg", labels: tuple[str, ...] = ("cls",)) ->
         return index_tar(file, frozenset(image.split(";")), labels)
 
 
-def found(one: ShardIndex, column: str = "name") -> list[object]:
+def found(one: ShardIndex, column: str = NAME) -> list[object]:
     return list(one.table[column].to_pylist())
 
 
 def test_items_are_the_members_of_one_name(tmp_path: Path) -> None:
-    path = write_tar(tmp_path / "a.tar", [*PAIRS, ("./x/c.0.jpg", b"no"), ("x/d.JPG", b"image d"), ("x/d.cls", b"cat")])
+    path = write_tar(
+        tmp_path / "a.tar",
+        [*PAIRS, ("a.json", b""), ("./x/c.0.jpg", b"no"), ("x/d.JPG", b"image d"), ("x/d.cls", b"cat")],
+    )
     one = index(path)
     assert (found(one), found(one, "cls"), one.damage) == (["a.jpg", "b.jpg", "x/d.JPG"], ["cat", "dog", "cat"], None)
     assert one.skipped == [("x/c.0.jpg", "other files")]
     shards = TarShards((str(path),), 10)
-    places = zip(found(one, "start"), found(one, "size"), strict=True)
+    places = zip(found(one, START), found(one, SIZE), strict=True)
     read = [shards.read(tar.Place(0, int(str(start)), int(str(size))), "name") for start, size in places]
     assert [contents.data for contents in read] == [b"image a", b"image b", b"image d"]
     assert read[0].name == "name"

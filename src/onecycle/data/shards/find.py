@@ -25,6 +25,8 @@ def find_shards(shards: str | Path | Sequence[str | Path]) -> tuple[str, list[st
     """
     asked = [shards] if isinstance(shards, str | Path) else list(shards)
     found = list(dict.fromkeys(path for one in asked for path in _paths(str(one))))
+    if len({os.path.isabs(path) for path in found}) > 1:
+        found = [os.path.abspath(path) for path in found]
     if not found:
         raise DataError("No shards are named.", "one or more tars, or Parquet files.", "pass their paths, or a folder.")
     for path in found:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from onecycle.data.cache_file import cache_home, state_of
@@ -30,7 +31,10 @@ from onecycle.data.shards.iterable import (
 )
 from onecycle.data.shards.parquet import ParquetShards, content_column, counted, index_parquet, named_labels
 from onecycle.data.shards.source import (
+    NAME,
     PLACE_TYPE,
+    SIZE,
+    START,
     ContentKind,
     DamagedShardError,
     OnBadShard,
@@ -209,11 +213,11 @@ def _with_places(index: pa.Table, number: int, relative: str) -> pa.Table:
     """Return the rows of a shard as those of a list."""
     count = index.num_rows
     shard = pa.array([number], pa.int32()).take(pa.array([0] * count, pa.int64()))
-    start, size = (index[name].combine_chunks() for name in ("start", "size"))
+    start, size = (index[name].combine_chunks() for name in (START, SIZE))
     place = pa.StructArray.from_arrays([shard, start, size], fields=list(PLACE_TYPE))
     prefix = pa.scalar(f"{relative}/")
-    names = pa.compute.binary_join_element_wise(prefix, index["name"], "")
-    columns = {name: index[name] for name in index.column_names if name not in ("name", "start", "size")}
+    names = pc.binary_join_element_wise(prefix, index[NAME], "")
+    columns = {name: index[name] for name in index.column_names if name not in (NAME, START, SIZE)}
     return pa.table({ITEM: names, PLACE: place, **columns})
 
 
@@ -243,7 +247,7 @@ def _load(path: Path, labels: Sequence[str]) -> ShardIndex | None:
         table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
         table.validate(full=True)
         notes = json.loads(table.schema.metadata[b"onecycle"])
-        if table.column_names != ["name", "start", "size", *labels]:
+        if table.column_names != [NAME, START, SIZE, *labels]:
             return None
         skipped = [(str(name), str(reason)) for name, reason in notes["skipped"]]
         return ShardIndex(table.replace_schema_metadata(None), skipped, notes["damage"])

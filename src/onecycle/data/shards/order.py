@@ -39,7 +39,6 @@ class ShardShuffled:
         self.key = int(random_words(1, generator)[0] >> np.uint64(32))
         self.counts, self.first_rows = counts[chosen], (np.cumsum(counts) - counts)[chosen]
         self.ends = np.cumsum(np.add.reduceat(self.counts, np.arange(0, len(counts), SHARDS_AT_ONCE)))
-        self._merged: tuple[int, Numbers] = (-1, np.empty(0, np.int64))
 
     def __len__(self) -> int:
         return self.count
@@ -51,7 +50,7 @@ class ShardShuffled:
         for group in np.unique(groups).tolist():
             inside = groups == group
             start = int(self.ends[group - 1]) if group else 0
-            rows[inside] = self._group(group)[places[inside] - start]
+            rows[inside] = self._merged(group, places[inside] - start)
         return torch.from_numpy(rows)
 
     def _shuffled(self, positions: Numbers) -> Numbers:
@@ -63,17 +62,27 @@ class ShardShuffled:
             places[inside] = order.rows(torch.from_numpy(positions[inside] - start)).numpy() + start
         return places
 
-    def _group(self, number: int) -> Numbers:
-        """Return the rows of some shards, merged."""
-        if self._merged[0] != number:
-            group = slice(number * SHARDS_AT_ONCE, (number + 1) * SHARDS_AT_ONCE)
-            parts = [np.arange(count) for count in self.counts[group]]
-            rows = np.concatenate([part + first for part, first in zip(parts, self.first_rows[group], strict=True)])
-            if len(parts) > 1:
-                progress = np.concatenate([(part + 0.5) / max(len(part), 1) for part in parts])
-                rows = rows[progress.argsort(kind="stable")]
-            self._merged = (number, rows)
-        return self._merged[1]
+    def _merged(self, group: int, places: Numbers) -> Numbers:
+        """Return the rows at some places of some shards that are merged.
+
+        Each shard is cut into as many blocks as the longest has items, some of them empty where it has fewer. The first
+        blocks of all come first, then the second ones, and so on.
+        """
+        shards = slice(group * SHARDS_AT_ONCE, (group + 1) * SHARDS_AT_ONCE)
+        counts, first_rows = self.counts[shards, None], self.first_rows[shards]
+        blocks = int(counts.max())
+        block = places * blocks // counts.sum()
+        while (late := (counts * block // blocks).sum(0) > places).any():
+            block = block - late
+        while (early := (counts * (block + 1) // blocks).sum(0) <= places).any():
+            block = block + early
+        starts = counts * block // blocks
+        ends = np.cumsum(counts * (block + 1) // blocks - starts, axis=0)
+        inside = places - starts.sum(0)
+        shard, item = (inside >= ends).sum(0), np.arange(len(places))
+        before = np.where(shard, ends[shard - 1, item], 0)
+        found: Numbers = first_rows[shard] + starts[shard, item] + inside - before
+        return found
 
 
 def check_mixing(order: Order, labels: Sequence[Any], batch_size: int, buffer: int) -> None:

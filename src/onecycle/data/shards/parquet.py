@@ -15,7 +15,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from onecycle.data.shards.source import ContentKind, Contents, Place, ShardIndex, Shards, check_size, reading
+from onecycle.data.shards.source import (
+    NAME,
+    SIZE,
+    START,
+    ContentKind,
+    Contents,
+    Place,
+    ShardIndex,
+    Shards,
+    check_size,
+    reading,
+)
 from onecycle.data.tables import missing_column
 from onecycle.errors import DataError, some
 
@@ -156,9 +167,9 @@ def index_parquet(file: BinaryIO, labels: Sequence[str], classes: Sequence[str] 
 def counted(count: int, labels: Mapping[str, pa.ChunkedArray]) -> ShardIndex:
     """Return the index of a shard of `count` rows and their labels; rows without one are left out."""
     columns = {
-        "name": pa.array([str(row) for row in range(count)], pa.string()),
-        "start": pa.array(np.arange(count)),
-        "size": pa.array(np.ones(count, np.int64)),
+        NAME: pa.array([str(row) for row in range(count)], pa.string()),
+        START: pa.array(np.arange(count)),
+        SIZE: pa.array(np.ones(count, np.int64)),
     }
     table, lacking = pa.table({**columns, **labels}), np.zeros(count, bool)
     for column in labels.values():

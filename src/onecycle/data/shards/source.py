@@ -15,6 +15,8 @@ from onecycle.errors import DataError
 MOST_BYTES = 2**28
 """Bytes of the largest item that is read from a shard, a quarter of what decoding may take by default."""
 
+# Columns of an index, beside those of the labels.
+NAME, START, SIZE = "#name", "#start", "#size"
 PLACE_TYPE = pa.struct([("shard", pa.int32()), ("start", pa.int64()), ("size", pa.int64())])
 
 
@@ -105,7 +107,7 @@ class ShardIndex(NamedTuple):
     """What is in a shard.
 
     Attributes:
-        table: A row an item: "name", "start", "size", and a column a label.
+        table: A row an item: `NAME`, `START` and `SIZE`, as in `Place`, and a column a label.
         skipped: (name, reason) of what is no item.
         damage: Why the rest of it cannot be read, or None.
     """
@@ -117,7 +119,7 @@ class ShardIndex(NamedTuple):
 
 def empty_index(labels: Sequence[str], damage: str) -> ShardIndex:
     """Return the index of a shard of which nothing can be read."""
-    types = {"name": pa.string(), "start": pa.int64(), "size": pa.int64()} | dict.fromkeys(labels, pa.string())
+    types = {NAME: pa.string(), START: pa.int64(), SIZE: pa.int64()} | dict.fromkeys(labels, pa.string())
     return ShardIndex(pa.schema(types).empty_table(), [], damage)
 
 

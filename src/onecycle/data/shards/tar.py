@@ -10,7 +10,18 @@ from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 
-from onecycle.data.shards.source import Contents, Place, ShardIndex, Shards, check_size, damaged_shard, reading
+from onecycle.data.shards.source import (
+    NAME,
+    SIZE,
+    START,
+    Contents,
+    Place,
+    ShardIndex,
+    Shards,
+    check_size,
+    damaged_shard,
+    reading,
+)
 
 MOST_LABEL_BYTES = 2**16
 MOST_HEADER_BYTES = 2**20
@@ -46,6 +57,7 @@ def index_tar(file: BinaryIO, suffixes: frozenset[str], labels: Sequence[str]) -
         labels: Suffixes of labels that each item must have, such as ["cls"].
     """
     skipped: list[tuple[str, str]] = []
+    others: list[tuple[str, str]] = []
     parts: dict[str, dict[str, tuple[str, int, int]]] = {}
     damage = None
     try:
@@ -57,15 +69,17 @@ def index_tar(file: BinaryIO, suffixes: frozenset[str], labels: Sequence[str]) -
             folder, last = posixpath.split(name)
             stem, _, suffix = last.partition(".")
             suffix = suffix.lower()
-            kind = CONTENT if suffix in suffixes else suffix if suffix in labels else None
-            if kind is None:
-                skipped.append((name, "other files"))
+            kind = CONTENT if suffix in suffixes else suffix
+            if kind not in (CONTENT, *labels):
+                others.append((posixpath.join(folder, stem), name))
             elif kind in (item := parts.setdefault(posixpath.join(folder, stem), {})):
                 skipped.append((name, "repeated names"))
             else:
                 item[kind] = (name, member.offset_data, member.size)
     except _CutOffError as error:
         damage = str(error)
+    # What an item has besides is nothing that was left out.
+    skipped += [(name, "other files") for item, name in others if CONTENT not in parts.get(item, ())]
     return _paired(file, parts, labels, skipped, damage)
 
 
@@ -76,7 +90,7 @@ def _paired(
     skipped: list[tuple[str, str]],
     damage: str | None,
 ) -> ShardIndex:
-    columns: dict[str, list[object]] = {name: [] for name in ("name", "start", "size", *labels)}
+    columns: dict[str, list[object]] = {name: [] for name in (NAME, START, SIZE, *labels)}
     for item in parts.values():
         if CONTENT not in item:
             skipped += [(name, "labels without an item") for name, _, _ in item.values()]
