@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may reach for the hub
 os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")  # references are computed with all digits of fp32
+os.environ["ONECYCLE_CACHE"] = tempfile.mkdtemp(prefix="onecycle-tests-")  # no test may leave anything in the home
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # models this small lose more by waiting for threads than they gain
 
 import hypothesis
@@ -19,10 +23,12 @@ from PIL import Image
 import pretend_device
 from noisy_photos import COLOURS, draw
 from onecycle import registry
+from shard_files import write_tars
 
 # The same examples every time; new ones are looked for with `pytest --hypothesis-profile=default`.
 hypothesis.settings.register_profile("same", derandomize=True)
 hypothesis.settings.load_profile("same")
+atexit.register(shutil.rmtree, os.environ["ONECYCLE_CACHE"], ignore_errors=True)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -48,6 +54,12 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(10):
             draw(root / name / f"{name}_{number}.jpg", colour, seed=number)
     return root
+
+
+@pytest.fixture(scope="session")
+def shards(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The photos in four WebDataset tars."""
+    return write_tars(photos, tmp_path_factory.mktemp("shards"))
 
 
 @pytest.fixture(scope="session")

@@ -43,6 +43,7 @@ def page_module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     ("docs/tutorial.md", ["batch.png", "lr.png", "history.png", "mistakes.png", "patterns.onecycle", "last.ckpt"]),
     ("docs/masks_and_points.md", ["masks.png", "worst.png", "predictions/street_0008.png", "streets.onecycle"]),
     ("docs/memory.md", []),
+    ("docs/large_data.md", ["shards.csv"]),
     ("docs/text.md", ["texts.png", "why.png", "reviews.onecycle"]),
     ("docs/extending.md", ["small.onecycle", "boxes.onecycle", "series.onecycle", "numbers.onecycle", "run.csv"]),
 ])  # fmt: skip

@@ -30,14 +30,14 @@ MODULES = [
 
 
 @pytest.fixture(scope="module")
-def names(photos: Path) -> dict[str, Any]:
+def names(photos: Path, shards: Path) -> dict[str, Any]:
     """What examples may use without making it."""
     bunch = photo_bunch(photos)
     loader = [(torch.randn(4, 3), torch.tensor([0, 1, 0, 1]))] * 2
     targets = {target.__name__: target for target in (oc.Category, oc.MultiCategory, oc.Mask, oc.Points)}
     return {
-        "oc": oc, "torch": torch, "nn": nn, "np": np, "dataclass": dataclass, "photos": photos, "bunch": bunch,
-        "learner": tiny(bunch), "model": tiny(bunch).model, "train": loader, "valid": loader,
+        "oc": oc, "torch": torch, "nn": nn, "np": np, "dataclass": dataclass, "photos": photos, "shards": shards,
+        "bunch": bunch, "learner": tiny(bunch), "model": tiny(bunch).model, "train": loader, "valid": loader,
         "split": oc.ImageList.from_folder(photos).split_random(0.2), "Numbers": Numbers, "NextToken": NextToken,
         "register": oc.register, "from_function": oc.metrics.from_function,
         "resolve_metrics": oc.metrics.resolve_metrics, **targets,

@@ -21,6 +21,7 @@ from onecycle.errors import ModelError
 from onecycle.train.callbacks import keep_previous
 from onecycle.train.ema import ExponentialMovingAverage
 from onecycle.train.learner import Learner
+from shard_files import write_parquets
 
 Make = Callable[..., Learner]
 
@@ -116,6 +117,31 @@ def test_a_fit_whose_items_are_read_by_workers(photos: Path, tmp_path: Path, con
         tmp_path / "a.ckpt",
         every=2,
     )
+
+
+@pytest.mark.parametrize("kind", ["tar", "parquet"])
+def test_a_fit_on_shards(photos: Path, shards: Path, tmp_path: Path, kind: str) -> None:
+    folder, column = (shards, "cls") if kind == "tar" else (write_parquets(photos, tmp_path / "parquet"), "label")
+    split = oc.ImageList.from_shards(folder, label=column, buffer=10).split_by_shards(
+        "photos-*3.tar" if kind == "tar" else "*3-of-*"
+    )
+    bunch = split.label_from_column(column).transform(32).databunch(8, cache=None)
+    check_every_step(
+        lambda **more: tiny(bunch, frozen=False, **more),
+        lambda learner: learner.fit_one_cycle(2, 1e-3),
+        tmp_path / "a.ckpt",
+        every=2,
+    )
+
+
+def test_another_buffer_is_another_order_and_told(shards: Path, tmp_path: Path) -> None:
+    def make(buffer: int) -> Learner:
+        split = oc.ImageList.from_shards(shards, label="cls", buffer=buffer).split_by_shards("photos-003.tar")
+        return tiny(split.label_from_column("cls").transform(32).databunch(8), frozen=False)
+
+    make(10).save(tmp_path / "a.ckpt")
+    with pytest.warns(UserWarning, match="data buffer is 20, and was 10"):
+        make(20).load(tmp_path / "a.ckpt")
 
 
 def test_both_steps_of_fine_tuning_at_two_sizes(photos: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import torch
 
 from onecycle.data.batch import Batch
 from onecycle.data.cache import Cache, CacheMode, cache_for
+from onecycle.data.categories import Category
 from onecycle.data.check import CheckReport, check_datasets
 from onecycle.data.dataset import Dataset
 from onecycle.data.explain import explain_item
@@ -19,6 +20,7 @@ from onecycle.data.loader import DataLoader, OnBadItem, default_num_workers
 from onecycle.data.modality import Modality
 from onecycle.data.rows import Rows
 from onecycle.data.seeding import seeded
+from onecycle.data.shards.order import check_mixing
 from onecycle.data.target import Target
 from onecycle.deprecation import renamed_arguments
 from onecycle.errors import DataError, ModelError
@@ -98,6 +100,7 @@ class DataBunch:
         self.modality: Modality = labelled.modality
         self.target: Target = labelled.target
         train = Dataset(labelled.train, self.modality, self.target, training=True)
+        _check_stream(train, options)
         labels = train.labels() if options.balance else None
         weights = self.target.item_weights(labels) if labels and options.balance == "sampling" else None
         if labels and options.balance == "loss":
@@ -108,6 +111,7 @@ class DataBunch:
         if labelled.test is not None:
             self.test = self._loader(Dataset(labelled.test, self.modality, self.target, training=False))
         self._try()
+        self._check_shards()
 
     def _loader(
         self, dataset: Dataset, *, shuffle: bool = False, weights: Any = None, cache: Cache | None = None
@@ -115,7 +119,8 @@ class DataBunch:
         options = self.options
         if cache is None:
             cache = cache_for(options.cache, dataset.modality.item_shape(training=dataset.training), len(dataset))
-        default = 0 if dataset.holds_contents or len(dataset) < 4 * self.batch_size else default_num_workers()
+        here = dataset.holds_contents or dataset.forward_only
+        default = 0 if here or len(dataset) < 4 * self.batch_size else default_num_workers()
         return DataLoader(
             dataset,
             # Streams of contiguous items differ with their number, and so would what is validated.
@@ -143,6 +148,11 @@ class DataBunch:
             for batch in trial:
                 self.modality.prepare(batch, self.target, seeded(0))
 
+    def _check_shards(self) -> None:
+        shards, labels = self.train.dataset.rows.shards, self.train.dataset.labels()
+        if shards is not None and labels is not None and isinstance(self.target, Category):
+            check_mixing(self.train.order(0), labels, self.train.size, shards.buffer)
+
     @property
     def classes(self) -> tuple[str, ...]:
         """The names of what can be predicted, in the order of the model's outputs."""
@@ -161,6 +171,7 @@ class DataBunch:
     def __repr__(self) -> str:
         cached = "cached in memory" if self.train.cache and not self.train.cache.folder else "cached on disk"
         read = "in memory" if self.train.dataset.holds_contents else f"{self.train.workers} workers"
+        read = "read as a stream" if self.train.dataset.forward_only else read
         how = cached if self.train.cache else read
         lines = [f"DataBunch: batches of {self.batch_size}, {how}", *repr(self.labelled).splitlines()]
         return "\n  ".join([*lines, *self.modality.describe()])
@@ -296,6 +307,34 @@ class DataBunch:
         return dataset.modality.prepare(self.read(dataset, rows), self.target, generator)
 
     @property
+    def order_options(self) -> dict[str, int]:
+        """What decides the order of items besides `options`, by name."""
+        shards = self.labelled.train.shards
+        return {} if shards is None else {"buffer": shards.buffer}
+
+    @property
     def random_access(self) -> bool:
         """Whether any item can be read at any time."""
         return True
+
+
+def _check_stream(train: Dataset, options: LoaderOptions) -> None:
+    """Refuse what needs more of a stream than it can give.
+
+    Raises:
+        DataError: It is asked for.
+    """
+    if not train.forward_only:
+        return
+    if options.balance == "sampling" or (options.balance and train.labels() is None):
+        raise DataError(
+            f"balance={options.balance!r}, of a stream" + ("." if train.labels() else " whose labels are not known."),
+            "items that can be read in any order, or labels that are known, for balance='loss'.",
+            "pass balance='loss'." if train.labels() else "leave length= out, and pass balance='loss'.",
+        )
+    if options.cache == "disk":
+        raise DataError(
+            "cache='disk', of a stream, whose items are not known to be the same in another run.",
+            "'memory', 'auto' or None.",
+            "pass cache='memory', or save the stream as Parquet files.",
+        )

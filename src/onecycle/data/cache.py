@@ -17,6 +17,7 @@ from onecycle.data.cache_file import (
     CacheContent,
     DamagedCacheError,
     Part,
+    cache_home,
     cache_name,
     checksum,
     part_file,
@@ -178,8 +179,7 @@ def cache_for(mode: CacheMode, shape: tuple[int, ...] | None, count: int) -> Cac
             return None
         raise DataError(f"cache={mode!r}, but the inputs differ in shape.", "inputs of one shape.", "pass cache=None.")
     if mode == "disk":
-        home = os.environ.get("ONECYCLE_CACHE") or Path.home() / ".cache" / "onecycle"
-        return Cache(shape, Path(home))
+        return Cache(shape, cache_home())
     needed = count * int(torch.Size(shape).numel())
     fits = needed <= min(psutil.virtual_memory().available // 4, 4 * 2**30)
     return Cache(shape) if mode == "memory" or fits else None

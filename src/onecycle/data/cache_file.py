@@ -204,15 +204,22 @@ def cache_name(dataset: Dataset, shape: tuple[int, ...]) -> str:
     modality = dataset.modality
     how = [FORMAT, f"{type(modality).__module__}.{type(modality).__qualname__}", modality.to_config()]
     digest = hashlib.sha256(json.dumps([*how, dataset.training, shape]).encode())
-    for path in dataset.rows.located():
+    shards = dataset.rows.shards
+    for path in (*dataset.rows.located(), *(shards.names if shards else ())):
         path = os.path.abspath(path)
-        digest.update(f"{path}\0{_state_of(path)}\0".encode(errors="surrogateescape"))
+        digest.update(f"{path}\0{state_of(path)}\0".encode(errors="surrogateescape"))
     for content in dataset.contents():
         digest.update(pa.record_batch([content], ["content"]).serialize())
     return f"{digest.hexdigest()[:32]}.cache"
 
 
-def _state_of(path: str) -> Sequence[int]:
+def cache_home() -> Path:
+    """Return the folder that caches are kept in: the environment variable ONECYCLE_CACHE, or one in the home."""
+    return Path(os.environ.get("ONECYCLE_CACHE") or Path.home() / ".cache" / "onecycle")
+
+
+def state_of(path: str) -> Sequence[int]:
+    """Return what changes whenever a file does; nothing where there is none."""
     try:
         state = os.stat(path)
     except (OSError, ValueError):  # an item need not be a file

@@ -12,6 +12,7 @@ from pathlib import Path
 from onecycle.data.batch import BadItem
 from onecycle.data.dataset import Dataset
 from onecycle.data.progress import progress
+from onecycle.data.shards.source import Contents
 from onecycle.errors import some
 
 
@@ -68,6 +69,8 @@ def check_datasets(datasets: Mapping[str, Dataset]) -> CheckReport:
 
 def _digest(dataset: Dataset, index: int) -> str:
     item = dataset.item(index)
+    if isinstance(item, Contents):
+        return hashlib.sha256(item.data).hexdigest()
     if not dataset.holds_contents:
         return _digest_of_file(item)
     return hashlib.sha256(item.encode() if isinstance(item, str) else bytes(item)).hexdigest()

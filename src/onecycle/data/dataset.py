@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,8 @@ from onecycle.data.batch import BadItem, Batch, Sample
 from onecycle.data.labels import Labels
 from onecycle.data.modality import Modality, collate
 from onecycle.data.rows import CONTENT, ITEM, LABEL, Rows
+from onecycle.data.shards.source import Contents
+from onecycle.data.tables import RESERVED
 from onecycle.data.target import Target
 from onecycle.errors import DataError
 
@@ -34,8 +37,8 @@ class Dataset:
     def __init__(self, rows: Rows, modality: Modality, target: Target, *, training: bool) -> None:
         # Only these Arrow columns travel to workers: no Python object an item, so that a worker's memory does not
         # grow as it reads (pytorch#13246), and nothing of the user's other columns.
-        columns = [name for name in (ITEM, LABEL, CONTENT) if name in rows.table.column_names]
-        rows = Rows(rows.table.select(columns), rows.root)
+        columns = [name for name in RESERVED if name in rows.table.column_names]
+        rows = replace(rows, table=rows.table.select(columns))
         self.rows, self.modality, self.target, self.training = rows, modality, target, training
         self._items = rows.table[ITEM]
         self._labels = rows.table[LABEL] if LABEL in rows.table.column_names else None
@@ -49,15 +52,29 @@ class Dataset:
         return len(self.rows)
 
     def __getitem__(self, index: int) -> Sample:
-        return self.modality.sample(self.item(index), self.label(index), self.target, index, training=self.training)
+        item, label = self.item(index), self.label(index)
+        if label is None and isinstance(item, Contents):
+            label = item.label
+        return self.modality.sample(item, label, self.target, index, training=self.training)
 
     @property
     def holds_contents(self) -> bool:
         """Return whether items need no reading, since their contents are in the table."""
         return self._contents is not None
 
+    @property
+    def forward_only(self) -> bool:
+        """Whether items can only be read in order, by one process."""
+        return self.rows.shards is not None and self.rows.shards.forward_only
+
     def item(self, index: int) -> Any:
-        """Return what the modality reads: the content at `index`, lists as numpy arrays; or the located file."""
+        """Return what the modality reads: the content at `index`, lists as numpy arrays; or the located file.
+
+        Raises:
+            DataError: The item is in a shard, and cannot be read from it.
+        """
+        if self.rows.shards is not None:
+            return self.rows.shards.read(self.rows.place(index), self.rows.locate(self.name(index)))
         if self._contents is None:
             return self.rows.locate(self.name(index))
         content = self._contents[index]

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 import pyarrow as pa
 
@@ -46,6 +46,9 @@ class ItemList(ABC, Generic[SplitT]):
 
     def __repr__(self) -> str:
         text = f"{type(self).__name__}: {len(self):,} items"
+        if self.items.shards is not None:
+            count = len(self.items.shards.names)
+            text += f" of {count:,} shards" if count > 1 else " of 1 shard"
         if self.items.root is not None:
             text += f" in {self.items.root}"
         if self.skipped:
@@ -90,6 +93,26 @@ class ItemList(ABC, Generic[SplitT]):
     def split_by_column(self, column: str = "is_valid", *, valid: object = True, test: object = None) -> SplitT:
         """Split by a column: rows equal to `valid` are held back, rows equal to `test` (if given) are the test set."""
         return self._apply(split.by_value(self.items.column(column), column, valid, test))
+
+    def split_by_shards(self, valid: str | Sequence[str]) -> SplitT:
+        """Hold back whole shards, for a list that `from_shards` made.
+
+        Args:
+            valid: Names of the shards, or patterns such as "valid-*.tar" or "train-{090..099}.tar".
+        Raises:
+            DataError: The list is not made of shards, or a name or pattern is none of theirs.
+        """
+        return self._apply(split.by_shards(self.items, valid))
+
+    def split_with(self, valid: Self) -> SplitT:
+        """Train on all of these items, and validate on those of another list of the same kind.
+
+        Example:
+            >>> images = oc.ImageList.from_folder(photos, include=["red", "blue"])
+            >>> images.split_with(oc.ImageList.from_folder(photos, include=["green"]))
+            SplitImages: 20 training, 10 validation
+        """
+        return self._split(self.items, valid.items, None)
 
     def split_from_file(self, path: str | Path) -> SplitT:
         """Hold back the items that a text file names, a line each: relative path, file name, or name without suffix."""

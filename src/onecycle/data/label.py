@@ -55,6 +55,10 @@ class SplitList(ABC, Generic[LabelledT]):
             classes: All classes in the order wanted; "all" takes the labels of both splits; None takes those of the
                 training set, and a label that only validation has is an error. Numbers in names sort as numbers.
         """
+        shards = self.train.shards
+        if shards is not None and shards.label == column and delimiter is None:
+            target = labellers.target_of_names(shards, classes)
+            return self._labelled(self.train, self.valid, self.test, target, labellers.unknown)
         if delimiter is not None:
             labellers.check_delimiter((self.train, self.valid), column, delimiter)
         return self.label_with(lambda rows: labellers.from_column(rows, column, delimiter), classes)

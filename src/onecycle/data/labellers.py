@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from onecycle.data.categories import Category, MultiCategory, in_natural_order
 from onecycle.data.labels import Labels, distinct
 from onecycle.data.rows import ITEM, Rows
+from onecycle.data.shards.source import Shards
 from onecycle.data.split import matches
 from onecycle.data.target import Target
 from onecycle.errors import DataError, some
@@ -159,6 +160,31 @@ def target_for(labels: Labels, classes: Classes) -> Target:
             "check how the items are labelled.",
         )
     return MultiCategory(ordered) if several else Category(ordered)
+
+
+def target_of_names(shards: Shards, classes: Classes) -> Target:
+    """Return the target of labels that are read with their items.
+
+    Raises:
+        DataError: Their classes are not known.
+    """
+    named = shards.classes if classes is None or isinstance(classes, str) else tuple(classes)
+    if named is None or len(named) < 2:
+        raise DataError(
+            f"The classes of column {shards.label!r} are not known, since no label is read before its item.",
+            "all classes, two or more.",
+            "pass classes=[...], or leave length= out, so that labels are read once.",
+        )
+    return Category(named)
+
+
+def unknown(rows: Rows) -> Sequence[Any]:
+    """Stand for a function from rows to labels, where labels are read with their items."""
+    raise DataError(
+        "The labels of a stream are only known when its items are read.",
+        "a test set without labels.",
+        "leave labelled= out, or pass the stream as a validation set with split_with().",
+    )
 
 
 def check_seen(target: Target, labels: Labels, rows: Rows, split: str) -> None:

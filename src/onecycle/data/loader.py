@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Literal
 
@@ -19,6 +20,7 @@ from onecycle.data.dataset import Dataset
 from onecycle.data.order import InOrder, Order, Shuffled, Weighted, cumulative_weights
 from onecycle.data.plan import Chunks, Contiguous, LengthBucketed, Plan
 from onecycle.data.seeding import seeded
+from onecycle.data.shards.order import ShardShuffled, Stretch
 from onecycle.data.workers import ReadingProcesses
 from onecycle.errors import DataError
 
@@ -92,6 +94,8 @@ class DataLoader:
         generator = seeded(self.seed, number)
         if self._cumulative is not None:
             return Weighted(self._cumulative, generator)
+        if (shards := self.dataset.rows.shards) is not None:
+            return ShardShuffled(np.bincount(self.dataset.rows.shard_numbers), shards.buffer, generator)
         return Shuffled(len(self.dataset), generator)
 
     def epoch(
@@ -120,6 +124,8 @@ class DataLoader:
         order, size = self.order(number), self.size * world
         if self.contiguous:
             return Contiguous(order, size, rank, world)
+        if self.dataset.rows.shards is not None and self.shuffle:
+            return Chunks(Stretch(order, rank, world), self.size)
         if self.lengths is None:
             return Chunks(order, size, rank, world)
         generator = partial(seeded, self.seed, number, 1) if self.shuffle else None
@@ -128,10 +134,18 @@ class DataLoader:
     def _batches(self, batches: Sequence[Tensor], device: torch.device | None) -> Iterator[Batch]:
         if self.cache is not None:
             return map(partial(self.cache.full(self.dataset).batch, device=device), batches)
+        if self.workers == 0 and self.dataset.forward_only:
+            return self._in_threads(batches)
         if self.workers == 0:
             return (self.dataset.collate([self.dataset.fetch(i) for i in rows.tolist()]) for rows in batches)
         self._plan.batches = batches
         return iter(self._processes)
+
+    def _in_threads(self, batches: Sequence[Tensor]) -> Iterator[Batch]:
+        """Decode the items of a batch side by side; a stream itself is read by one thread at a time."""
+        with ThreadPoolExecutor(default_num_workers()) as pool:
+            for rows in batches:
+                yield self.dataset.collate(list(pool.map(self.dataset.fetch, rows.tolist())))
 
     def _note(self, bad: Sequence[BadItem]) -> None:
         for item in bad:

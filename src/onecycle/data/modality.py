@@ -29,8 +29,9 @@ class Modality(ABC):
     """One kind of input: how an item is read, collated, prepared on the device, and shown.
 
     A subclass needs `read`; everything else has a default. Frozen dataclasses with JSON fields need no
-    `to_config` either. An item is the file that its name locates, or where the rows have a column of contents, its
-    content. `training` tells the two ways apart: with augmentation, or as at prediction.
+    `to_config` either. An item is the file that its name locates; or where the rows have a column of contents, its
+    content; or of a shard, `Contents` with its bytes. `training` tells the two ways apart: with augmentation, or as at
+    prediction.
 
     Attributes:
         kind: Its name in a bundle, the one it is registered under; by default the class's name in lower case.

@@ -71,6 +71,10 @@ class LoaderBunch(DataBunch):
         self.options = LoaderOptions(batch_size=self.train.batch_size)
 
     @property
+    def order_options(self) -> dict[str, int]:
+        return {}
+
+    @property
     def random_access(self) -> bool:
         return False
 

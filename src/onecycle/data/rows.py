@@ -7,7 +7,7 @@ import os
 import tempfile
 import weakref
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from multiprocessing.context import get_spawning_popen
 from pathlib import Path
@@ -18,11 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from onecycle.data.shards.source import Place, Shards
 from onecycle.data.tables import RESERVED, missing_column
 
 # The columns that onecycle adds; '#' keeps them apart from any column of the user's. Where there is a column of
-# contents, the modality reads those, and the item is only a name.
-ITEM, LABEL, CONTENT = RESERVED
+# contents, the modality reads those, and the item is only a name; where there are shards, a column of places in them.
+ITEM, LABEL, CONTENT, PLACE = RESERVED
 
 # Rows of fewer bytes are copied to a process that is spawned; more lie in a file that all processes map into memory.
 LEAST_SHARED = 2**22
@@ -33,20 +34,22 @@ class Rows:
     """Some items.
 
     Attributes:
-        table: A row an item, see `ITEM`, `LABEL` and `CONTENT`, and the user's own columns.
+        table: A row an item, see `ITEM`, `LABEL`, `CONTENT` and `PLACE`, and the user's own columns.
         root: The folder that the items' names are relative to; None where an item is the input itself.
+        shards: What the items are read from, where they are no files of their own.
     """
 
     table: pa.Table
     root: Path | None = None
+    shards: Shards | None = None
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
 
     def __reduce__(self) -> tuple[Any, ...]:
         if get_spawning_popen() is None or self.table.nbytes < LEAST_SHARED:
-            return Rows, (self.table, self.root)
-        return _mapped, (self._file, self.root)
+            return Rows, (self.table, self.root, self.shards)
+        return _mapped, (self._file, self.root, self.shards)
 
     @cached_property
     def _file(self) -> str:
@@ -85,6 +88,16 @@ class Rows:
         # Not by pathlib, which puts the parts of every path into Python's table of names: workers grew by 4 to 7 MB.
         return name if self.root is None else os.path.join(self.root, name)
 
+    def place(self, row: int) -> Place:
+        """Return where the item at `row` is in the shards."""
+        return Place(*self.table[PLACE][row].as_py().values())
+
+    @cached_property
+    def shard_numbers(self) -> NDArray[np.int32]:
+        """The number of the shard that each item is in, (rows,)."""
+        numbers: NDArray[np.int32] = pc.struct_field(self.table[PLACE], "shard").to_numpy()
+        return numbers
+
     def located(self) -> list[str]:
         """Return what the modality reads for every item, for files their paths."""
         return [self.locate(name) for name in self.names()]
@@ -96,12 +109,12 @@ class Rows:
             # Arrow would join the chunks of a column first, which more than 2 GB of text do not survive.
             chosen = np.zeros(len(self), bool)
             chosen[places] = True
-            return Rows(self.table.filter(pa.array(chosen)), self.root)
-        return Rows(self.table.take(pa.array(places)), self.root)
+            return replace(self, table=self.table.filter(pa.array(chosen)))
+        return replace(self, table=self.table.take(pa.array(places)))
 
     def with_labels(self, labels: pa.ChunkedArray) -> Rows:
         """Return the rows with a column of labels."""
-        return Rows(self.table.append_column(LABEL, labels), self.root)
+        return replace(self, table=self.table.append_column(LABEL, labels))
 
     def column(self, name: str) -> pa.ChunkedArray:
         """Return the user's column called `name`.
@@ -109,14 +122,14 @@ class Rows:
         Raises:
             DataError: There is no such column.
         """
-        known = [column for column in self.table.column_names if column not in (ITEM, LABEL, CONTENT)]
+        known = [column for column in self.table.column_names if column not in RESERVED]
         if name not in known:
             raise missing_column(name, known)
         return self.table[name]
 
 
-def _mapped(path: str, root: Path | None) -> Rows:
-    return Rows(pa.ipc.open_file(pa.memory_map(path)).read_all(), root)
+def _mapped(path: str, root: Path | None, shards: Shards | None) -> Rows:
+    return Rows(pa.ipc.open_file(pa.memory_map(path)).read_all(), root, shards)
 
 
 def _remove(path: str, process: int) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,7 +14,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from onecycle.data.labels import distinct
+from onecycle.data.rows import Rows
 from onecycle.data.rows import folders as folders_of
+from onecycle.data.shards.find import expand_braces
 from onecycle.data.tables import slices
 from onecycle.errors import DataError, some, suggest
 
@@ -79,6 +82,35 @@ def by_folder(
     return _checked(
         Split(*(np.flatnonzero(chosen) for chosen in (train_rows, held["valid"], held["test"]))),
         "split_by_folder",
+    )
+
+
+def by_shards(items: Rows, valid: str | Sequence[str]) -> Split:
+    """Hold back all items of the shards that `valid` names."""
+    if items.shards is None:
+        raise DataError(
+            "split_by_shards() needs shards, and these items are files.",
+            "a list that from_shards() made.",
+            "use split_random(), or split_by_folder().",
+        )
+    names = items.shards.names
+    held: set[int] = set()
+    for pattern in [valid] if isinstance(valid, str) else valid:
+        wanted = list(expand_braces(pattern))
+        found = {
+            number
+            for number, name in enumerate(names)
+            if any(fnmatchcase(name, one) or fnmatchcase(PurePath(name).name, one) for one in wanted)
+        }
+        if not found:
+            raise DataError(
+                f"No shard is called {pattern!r}.",
+                f"names of shards, or patterns: {some((PurePath(name).name for name in names), 12)}.",
+                f"check valid=.{suggest(pattern, [PurePath(name).name for name in names])}",
+            )
+        held |= found
+    return _held_back(
+        len(items), np.flatnonzero(np.isin(items.shard_numbers, sorted(held))), f"valid= names {len(held)} shards"
     )
 
 

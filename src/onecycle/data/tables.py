@@ -16,7 +16,7 @@ LEAST_BLOCK, LARGEST_BLOCK = 2**20, 2**25
 SLICE = 2**16
 MOST_COLUMNS = 50_000
 # The columns that onecycle adds, see `rows`.
-RESERVED = ("#item", "#label", "#content")
+RESERVED = ("#item", "#label", "#content", "#place")
 
 
 def as_table(rows: Any) -> pa.Table:

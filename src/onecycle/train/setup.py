@@ -20,7 +20,7 @@ def describe_setup(state: TrainState) -> dict[str, Any]:
     data = state.data if state.plan is None else state.plan.data
     loading = {name: getattr(data.options, name) for name in ("batch_size", "seed", "balance", "contiguous")}
     return {
-        **{f"data {name}": value for name, value in loading.items()},
+        **{f"data {name}": value for name, value in (loading | data.order_options).items()},
         **{f"inputs {name}": value for name, value in data.modality.to_config().items()},
         **{f"option {name}": _text(getattr(state.options, name)) for name in OPTIONS},
         "precision": state.precision.mode,

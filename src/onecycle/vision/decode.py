@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, BinaryIO, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from onecycle.data.shards.source import Contents
 from onecycle.errors import DataError
 from onecycle.vision.decode_memory import decoding_bytes, memory_for
 from onecycle.vision.rgb import Box, Pixels, conversion_bytes, resize_as_rgb
@@ -93,7 +95,8 @@ def decode(source: Any, size: tuple[int, int], resize: Resize = "crop") -> Pixel
     """Read an image at a given size.
 
     Args:
-        source: A path, a PIL image, or an array of uint8 pixels, (height, width) or (height, width, 1, 3 or 4).
+        source: A path, the contents of a file, a PIL image, or an array of uint8 pixels, (height, width) or
+            (height, width, 1, 3 or 4).
         size: Output (height, width).
         resize: "crop" cuts out the middle, "squish" changes the aspect ratio, "pad" adds black borders.
     Returns:
@@ -112,6 +115,8 @@ def decode_with_geometry(source: Any, size: tuple[int, int], resize: Resize = "c
     """Read an image as `decode` does; also return which part of the original it shows."""
     if isinstance(source, str | os.PathLike):
         return read_safely(str(source), lambda: _decode_file(str(source), size, resize))
+    if isinstance(source, Contents):
+        return read_safely(source.name, lambda: _decode_contents(source, size, resize), source.data[:16])
     if isinstance(source, Image.Image):
         return read_safely("the image", lambda: _decode_image(source, size, resize))
     if isinstance(source, np.ndarray):
@@ -146,7 +151,13 @@ def open_image(path: str) -> Iterator[Image.Image]:
     """Open an image file of a supported format; only its header is read."""
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise IsADirectoryError(path) if os.path.isdir(path) else _not_a_file(path)  # a pipe would block
-    with Image.open(path) as image:
+    with _open_known(path) as image:
+        yield image
+
+
+@contextmanager
+def _open_known(file: str | BinaryIO) -> Iterator[Image.Image]:
+    with Image.open(file) as image:
         if image.format not in _FORMATS:
             raise UnidentifiedImageError(f"{image.format} is not read")
         yield image
@@ -161,16 +172,27 @@ def _oriented_size(image: Image.Image) -> tuple[tuple[int, int], bool]:
 
 def _decode_file(path: str, size: tuple[int, int], resize: Resize) -> tuple[Pixels, ImageGeometry]:
     with open_image(path) as image:
-        width, height = image.size
-        own_size, swapped = _oriented_size(image)
-        size_on_disk = (size[1], size[0]) if swapped else size
-        scale = _scale((height, width), size_on_disk, resize)
-        # JPEG can decode at 1/2, 1/4 and 1/8: draft picks the smallest scale that covers the requested size.
-        image.draft(None, (max(int(width * scale), 1), max(int(height * scale), 1)))
-        needed = decoding_bytes(image, width * height, os.path.getsize(path))
-        with memory_for(path, image, needed + conversion_bytes(image.size, size)):
-            ImageOps.exif_transpose(image, in_place=True)
-            return _resize(image, size, resize), compute_geometry(own_size, size, resize)
+        return _decode_opened(image, path, os.path.getsize(path), size, resize)
+
+
+def _decode_contents(contents: Contents, size: tuple[int, int], resize: Resize) -> tuple[Pixels, ImageGeometry]:
+    with _open_known(io.BytesIO(contents.data)) as image:
+        return _decode_opened(image, contents.name, len(contents.data), size, resize)
+
+
+def _decode_opened(
+    image: Image.Image, name: str, file_bytes: int, size: tuple[int, int], resize: Resize
+) -> tuple[Pixels, ImageGeometry]:
+    width, height = image.size
+    own_size, swapped = _oriented_size(image)
+    size_on_disk = (size[1], size[0]) if swapped else size
+    scale = _scale((height, width), size_on_disk, resize)
+    # JPEG can decode at 1/2, 1/4 and 1/8: draft picks the smallest scale that covers the requested size.
+    image.draft(None, (max(int(width * scale), 1), max(int(height * scale), 1)))
+    needed = decoding_bytes(image, width * height, file_bytes)
+    with memory_for(name, image, needed + conversion_bytes(image.size, size)):
+        ImageOps.exif_transpose(image, in_place=True)
+        return _resize(image, size, resize), compute_geometry(own_size, size, resize)
 
 
 def _decode_image(image: Image.Image, size: tuple[int, int], resize: Resize) -> tuple[Pixels, ImageGeometry]:
@@ -214,17 +236,23 @@ def _from_array(pixels: NDArray[Any]) -> Image.Image:
 ReadT = TypeVar("ReadT")
 
 
-def read_safely(name: str, read: Callable[[], ReadT]) -> ReadT:
-    """Call `read`, and turn any error about the image file called `name` into a `DataError`."""
+def read_safely(name: str, read: Callable[[], ReadT], head: bytes | None = None) -> ReadT:
+    """Call `read`, and turn any error about the image file called `name` into a `DataError`.
+
+    Args:
+        name: The file's path, or the name of what has none.
+        read: Reads it.
+        head: Its first 16 bytes; None reads them from the file where an error needs them.
+    """
     try:
         return read()
     except DataError:
         raise
     except Exception as error:  # codecs raise any kind for damaged files and metadata
-        raise _as_data_error(name, error) from error
+        raise _as_data_error(name, error, head) from error
 
 
-def _as_data_error(name: str, error: Exception) -> DataError:
+def _as_data_error(name: str, error: Exception, head: bytes | None) -> DataError:
     if isinstance(error, FileNotFoundError):
         return DataError(f"No such file: {name}.", "an image file.", "check the path.")
     if isinstance(error, IsADirectoryError):
@@ -243,7 +271,7 @@ def _as_data_error(name: str, error: Exception) -> DataError:
             "replace or resize it, pass on_bad_item='skip', or use fewer workers.",
         )  # fmt: skip
     if isinstance(error, UnidentifiedImageError):
-        head = _head(name)
+        head = _head(name) if head is None else head
         if is_image(head):
             return _damaged(name, "it is truncated")
         what = f"{name} is not an image of a known format." if head else f"{name} is empty (0 bytes)."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
@@ -13,10 +13,18 @@ from onecycle.data.items import ItemList, Skipped
 from onecycle.data.label import SplitList
 from onecycle.data.labellers import Labeller
 from onecycle.data.rows import ITEM, Rows
+from onecycle.data.shards.source import ContentKind, OnBadShard
 from onecycle.data.tables import as_table, missing_column, read_csv
 from onecycle.data.target import Target
 from onecycle.errors import DataError
-from onecycle.vision.image_files import drop_repeated_rows, find_existing, find_images, item_names, missing_files
+from onecycle.vision.image_files import (
+    IMAGE_SUFFIXES,
+    drop_repeated_rows,
+    find_existing,
+    find_images,
+    item_names,
+    missing_files,
+)
 from onecycle.vision.images import Images
 from onecycle.vision.labelled_images import LabelledImages
 from onecycle.vision.mask_files import Colour
@@ -29,6 +37,8 @@ from onecycle.vision.mask_labels import (
 )
 from onecycle.vision.point_labels import check_points, labelled_paths, point_names, points_labeller
 from onecycle.vision.points import points_target
+
+IMAGES = ContentKind("image", "Image", frozenset(suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES))
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,8 +71,10 @@ class SplitImages(SplitList[LabelledImages]):
             class_weights: "balanced" weights classes by the inverse square root of their share of the pixels, counted
                 in up to 200 training masks; None weights all classes equally; or one weight for each class.
         Raises:
-            DataError: Masks are missing or lossily compressed, or contain values that are not classes.
+            DataError: Masks are missing or lossily compressed, or contain values that are not classes; or the images
+                are in shards.
         """
+        _check_files(self.train, "label_masks")
         target = mask_target(classes, ignore, colours)
         labeller = mask_labeller(masks)
         train, valid = labeller(self.train), labeller(self.valid)
@@ -92,13 +104,24 @@ class SplitImages(SplitList[LabelledImages]):
             names: The points' names; None uses the columns' names, or numbers.
             flip_pairs: Names of points that swap places in a mirrored image, such as [("left eye", "right eye")].
         Raises:
-            DataError: A label is not a list of points, or items have different numbers of points.
+            DataError: A label is not a list of points, items have different numbers of points, or the images are in
+                shards.
         """
+        _check_files(self.train, "label_points")
         labeller = points_labeller(points, self.train)
         train, valid = labeller(self.train), labeller(self.valid)
         target = points_target(point_names(points, names, self.train, len(train[0])), flip_pairs)
         check_points([*labelled_paths(self.train, train), *labelled_paths(self.valid, valid)])
         return self._label(labeller, target, train, valid)
+
+
+def _check_files(rows: Rows, method: str) -> None:
+    if rows.shards is not None:
+        raise DataError(
+            f"{method}() needs files, and these images are in shards.",
+            "images and their labels in folders.",
+            "unpack the shards and use from_folder(); or label with classes, tags or numbers.",
+        )
 
 
 @dataclass(frozen=True, repr=False)
@@ -208,3 +231,68 @@ class ImageList(ItemList[SplitImages]):
         skipped += [Skipped(name, "missing") for name in absent]
         rows = rows.filter(pa.array(exists)) if absent else rows
         return cls(Rows(rows, root), Images(), tuple(skipped))
+
+    @classmethod
+    def from_shards(
+        cls,
+        shards: str | Path | Sequence[str | Path] | Any,
+        *,
+        image: str | None = None,
+        label: str | Sequence[str] = (),
+        classes: Sequence[str] | None = None,
+        length: int | Sequence[int] | None = None,
+        buffer: int = 1000,
+        on_bad_shard: OnBadShard = "raise",
+    ) -> ImageList:
+        """Use images that lie many to a file: WebDataset tars, Parquet files, or a Hugging Face `IterableDataset`.
+
+        Items are counted once, from the headers of tars (kept in the cache) or the metadata of Parquet files; images
+        are read when they are needed, into memory alone. Training takes the shards in random order, some at once, and
+        shuffles within `buffer`; each of several processes has a stretch of that order, and so shards of its own but
+        at its ends, however few there are.
+
+        Args:
+            shards: A file, a folder, a pattern such as "train-{000..099}.tar" or "train-*.parquet", or several; or an
+                `IterableDataset`, which is read in order, by this process alone.
+            image: Suffix of images in tars, or several, such as "jpg;png"; else the column of images. None takes all
+                usual suffixes, or the only column that it can be.
+            label: Suffix of labels in tars, such as "cls"; else a column, or several: columns of these names are there
+                for `label_from_column` and the like. Items without one are left out, see `skipped`.
+            classes: Names of labels that are numbers; what Hugging Face writes says them itself.
+            length: Items of an `IterableDataset`, in all or in each of its shards: skips going through its labels to
+                count. Its classes must be known then, and of `label_from_column` they are read with the items.
+            buffer: How many items are shuffled together. More mix better; all are in memory but for tars.
+            on_bad_shard: "raise" stops at a damaged shard and names it, "skip" uses what can be read of it.
+        Raises:
+            DataError: There are no such shards or no images in them, or a shard is damaged.
+        Example:
+            >>> images = oc.ImageList.from_shards(f"{shards}/photos-{{000..003}}.tar", image="jpg", label="cls")
+            >>> images
+            ImageList: 30 items of 4 shards in ...
+            >>> images.split_by_shards(valid="photos-003.tar").label_from_column("cls")
+            LabelledImages: 24 training, 6 validation
+            Category, 3 classes: blue, green, red
+        """
+        # Tars and Parquet are only read here, and reading them takes a while to import.
+        from onecycle.data.shards.index import shard_rows, stream_rows
+        from onecycle.data.shards.iterable import is_iterable_dataset
+
+        if buffer < 1:
+            raise DataError(f"buffer={buffer}.", "1 or more items.", "pass buffer=1000.")
+        if on_bad_shard not in get_args(OnBadShard):
+            raise DataError(f"on_bad_shard={on_bad_shard!r}.", '"raise" or "skip".', "pass one of them.")
+        options: dict[str, Any] = {
+            "kind": IMAGES, "content": image, "labels": (label,) if isinstance(label, str) else tuple(label),
+            "classes": classes, "buffer": buffer, "on_bad_shard": on_bad_shard,
+        }  # fmt: skip
+        if is_iterable_dataset(shards):
+            rows, skipped = stream_rows(shards, length=length, **options)
+        elif length is not None:
+            raise DataError(
+                f"length={length!r}, for files, whose items are counted in no time.",
+                "a Hugging Face IterableDataset.",
+                "leave length= out.",
+            )
+        else:
+            rows, skipped = shard_rows(shards, **options)
+        return cls(rows, Images(), tuple(skipped))

@@ -1,0 +1,1 @@
+"""Items that lie many to a file: WebDataset tars, Parquet files, and Hugging Face iterable datasets."""
