@@ -9,6 +9,7 @@ from functools import partial
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -102,8 +103,23 @@ class DataLoader:
             world: How many processes train together.
             start: The first batch to yield, counted as in `plan`; those before it are not read.
         """
-        batches = self._batches(self.plan(number, rank=rank, world=world)[start:])
-        for place, batch in enumerate(batches, start):
+        return self._read(self.plan(number, rank=rank, world=world)[start:])
+
+    def share(self, rank: int = 0, world: int = 1) -> Iterator[Batch]:
+        """Yield the part that one process has of all items, in order; every item is in the part of exactly one.
+
+        Batches are those of a single process, and have its numbers; where they continue one another, each process has
+        some of the places of each batch.
+
+        Args:
+            rank: Which of `world` processes this is.
+            world: How many processes share the items.
+        """
+        return self._read(self.plan(0).share(rank, world), some=world > 1)
+
+    def _read(self, plan: Plan, *, some: bool = False) -> Iterator[Batch]:
+        """Yield the batches of a plan; `some` says that it is of some items only."""
+        for place, batch in zip(plan.places, self._batches(plan, some), strict=True):
             if batch.bad and self.on_bad_item == "raise":
                 raise batch.bad[0].error
             self._note(batch.bad)
@@ -121,9 +137,10 @@ class DataLoader:
         generator = partial(seeded, self.seed, number, 1) if self.shuffle else None
         return LengthBucketed(order, size, self.lengths, generator, rank, world)
 
-    def _batches(self, batches: Sequence[Tensor]) -> Iterator[Batch]:
+    def _batches(self, batches: Sequence[Tensor], some: bool) -> Iterator[Batch]:
         if self.cache is not None:
-            return map(self.cache.full(self.dataset).batch, batches)
+            rows = torch.cat([torch.empty(0, dtype=torch.int64), *batches]) if some else None
+            return map(self.cache.full(self.dataset, rows).batch, batches)
         if self.workers == 0:
             return (self.dataset.collate([self.dataset.fetch(i) for i in rows.tolist()]) for rows in batches)
         self._plan.batches = batches

@@ -158,14 +158,14 @@ class Loop:
         """Return loss and metrics on the validation items, with averaged weights where the fit has them."""
         state = self.state
         with state.averaged_weights(self.interruption.held):
-            return evaluate(self._valid_outputs(), state.target, state.loss, state.metrics)
+            return evaluate(self._valid_outputs(), state.target, state.loss, state.metrics, state.processes)
 
     def _valid_outputs(self) -> Iterator[Output]:
         state = self.state
         if self.features:
             batches = (batch.to(state.device) for batch in self.features.valid_batches())
             return run_model(self.module, batches, state.target, state.precision)
-        return state.predictor().run(state.data.valid.epoch(0), most_items=state.data.batch_size)
+        return state.predictor().run(state.valid_batches(), most_items=state.data.batch_size)
 
     def _make_optimizer(self, fit: Fit) -> None:
         options = self.state.options

@@ -71,14 +71,14 @@ def resolve_lr(state: TrainState, lr: LearningRate) -> list[float]:
 
 def features_for(state: TrainState, epochs: int) -> CachedFeatures | None:
     """Return the frozen body's cached outputs, computing them if need be; None where they cannot be reused."""
-    usable = state.options.cache_features and state.options.mix is None and state.accelerator.num_processes == 1
+    usable = state.options.cache_features and state.options.mix is None
     if not usable or not isinstance(state.model, GroupedModel) or not body_is_frozen(state.model):
         state.forget_features()  # the body is about to learn
         return None
     if not state.data.random_access:
         return None
     if state.cached_features is None or len(state.cached_features.copies) < min(epochs, 4):
-        state.cached_features = compute_features(state.model, state.data, epochs, state.precision)
+        state.cached_features = compute_features(state.model, state.data, epochs, state.precision, state.processes)
     return state.cached_features
 
 

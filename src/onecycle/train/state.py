@@ -151,6 +151,10 @@ class TrainState:
             batch.number = read.number
             yield batch
 
+    def valid_batches(self, split: str = "valid") -> Iterator[Batch]:
+        """Yield the batches of a split that are this process's own, as they were read."""
+        return self.data.in_order_of(split).share(self.processes.rank, self.processes.world)
+
     @contextmanager
     def randomness(self, *numbers: int) -> Iterator[None]:
         """Make everything random depend on the seed and `numbers` alone, and leave the user's generators alone."""
