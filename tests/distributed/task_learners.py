@@ -79,7 +79,8 @@ def make_files(root: Path) -> Path:
     for number in range(15):
         path = root / "broken" / "ab"[number % 2] / f"{number:02}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"not a picture" if number in (5, 7) else (root / "dots" / f"{number}.png").read_bytes())
+        content = (root / "dots" / f"{number}.png").read_bytes()
+        path.write_bytes(content[:60] if number in (5, 7) else content)
     return root
 
 
@@ -139,7 +140,7 @@ def broken(root: Path, photos: Path, tagged: Path) -> Learner:
     """A whole batch cannot be read."""
     split = oc.ImageList.from_folder(root / "broken").split_by_index([0, 1, 2, 3, 8, 9, 10, 11])
     labelled = split.label_from_folder().transform(32, augment=oc.augment.none())
-    return tiny(labelled.databunch(2, on_bad_item="skip", cache=None), metrics=["accuracy", order_of])
+    return tiny(labelled.databunch(2, on_bad_item="skip", cache=None, workers=0), metrics=["accuracy", order_of])
 
 
 TASKS: list[Callable[[Path, Path, Path], Learner]] = [

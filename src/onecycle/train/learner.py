@@ -243,7 +243,7 @@ class Learner(DeprecatedNames):
     def validate(self, split: str = "valid") -> dict[str, float]:
         """Return the loss and the metrics on a split: "valid", "train" (as at prediction), or a labelled "test"."""
         outputs = self.predictor().run(self.state.valid_batches(split), most_items=self.data.batch_size)
-        return evaluation.evaluate(outputs, self.target, self.loss, self.metrics, self.state.processes)
+        return evaluation.evaluate(outputs, self.target, self.loss, self.metrics, self.state.sharing)
 
     def predict(self, item: Any) -> Prediction:
         """Return the prediction for one input: for images a path, a PIL image, or a uint8 array."""
@@ -256,12 +256,12 @@ class Learner(DeprecatedNames):
     @renamed_arguments(part="split")
     def predict_all(self, split: str | ItemList[Any] = "valid") -> Predictions:
         """Return the predictions for "train", "valid", "test", or new items such as `ImageList.from_folder(...)`."""
-        return self._predict(split, [None], self.state.processes)
+        return self._predict(split, [None], self.state.sharing)
 
     @renamed_arguments(part="split", views="augmentations")
     def tta(self, split: str | ItemList[Any] = "valid", *, augmentations: int = 4) -> Predictions:
         """Test-time augmentation: return the mean of each item's prediction and that of its augmented copies."""
-        return self._predict(split, evaluation.augmented_copies(augmentations), self.state.processes)
+        return self._predict(split, evaluation.augmented_copies(augmentations), self.state.sharing)
 
     def _predict(self, split: Any, augmentations: Sequence[int | None], processes: Processes = ALONE) -> Predictions:
         loader = self.data.in_order_of(split if isinstance(split, str) else split.items)
