@@ -17,7 +17,7 @@ from onecycle.data.nested import tensors_in
 from onecycle.errors import BundleError, ModelError, OnecycleError
 from onecycle.inference.predictor import run_model
 from onecycle.registry import lookup, registered_name
-from onecycle.train.sharded import all_whole
+from onecycle.train.sharded import all_whole, class_of
 from onecycle.train.state import TrainState
 
 PACKAGES = ("torch", "timm", "safetensors")
@@ -50,7 +50,7 @@ def export_model(state: TrainState, path: str | Path) -> Path:
         "onecycle": importlib.metadata.version("onecycle"),
         "model": model,
         **parts,
-        "modules": {kind: cls.__module__ for kind, cls in {**classes, "model": type(state.model)}.items()},
+        "modules": {kind: cls.__module__ for kind, cls in {**classes, "model": class_of(state.model)}.items()},
         "precision": state.precision.mode,
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
         "card": training_card(state),
@@ -82,9 +82,9 @@ def model_to_config(model: nn.Module) -> dict[str, Any]:
     Raises:
         ModelError: The model's class is not registered.
     """
-    name = registered_name("model", type(model))
+    name = registered_name("model", class_of(model))
     if name is None:
-        cls = type(model).__name__
+        cls = class_of(model).__name__
         raise ModelError(
             f"A {cls} is not registered, so what is exported could not be loaded.",
             "a registered class.",

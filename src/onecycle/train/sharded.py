@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor, distribute_tensor
 
 from onecycle.errors import ModelError
 
@@ -37,25 +36,39 @@ def sharded(model: nn.Module, accelerator: Accelerator) -> nn.Module:
         )
     from accelerate.utils.fsdp_utils import fsdp2_prepare_model
 
-    prepared: nn.Module = fsdp2_prepare_model(accelerator, model)
-    return prepared
+    prepared: Any = fsdp2_prepare_model(accelerator, model)
+    # Else the outermost layers stay whole after a validation: an optimizer or a copy made then would hold on to weights
+    # whose memory is freed in the next step.
+    prepared.set_reshard_after_forward(True)
+    return cast(nn.Module, prepared)
+
+
+def class_of(model: nn.Module) -> type[nn.Module]:
+    """Return the class of a model; to one whose weights are divided, FSDP gives a class derived from it."""
+    classes: list[type[nn.Module]] = type(model).mro()
+    return classes[2] if len(classes) > 2 and classes[1].__name__ == "FSDPModule" else classes[0]
+
+
+def is_divided(tensor: Tensor) -> bool:
+    """Return whether a tensor is a DTensor; the module that defines it takes long to import."""
+    return hasattr(tensor, "full_tensor")
 
 
 def local(tensor: Tensor) -> Tensor:
     """Return the part of a tensor that is on this device, in the same memory; of one that is not divided all of it."""
-    if not isinstance(tensor, DTensor):
+    if not is_divided(tensor):
         return tensor
     with torch.no_grad():
-        part: Tensor = tensor.to_local()
+        part: Tensor = tensor.to_local()  # type: ignore[attr-defined]
     return part
 
 
 def whole(tensor: Tensor) -> Tensor:
     """Return a divided tensor in one piece, in main memory; any other as it is. All processes must call it."""
-    if not isinstance(tensor, DTensor):
+    if not is_divided(tensor):
         return tensor
     with torch.no_grad():
-        piece: Tensor = tensor.full_tensor()
+        piece: Tensor = tensor.full_tensor()  # type: ignore[attr-defined]
     return piece.cpu()
 
 
@@ -76,9 +89,12 @@ def all_whole(tensors: Mapping[str, Tensor], *, keep: bool = True) -> dict[str, 
 
 def divided_as(tensor: Tensor, value: Tensor) -> Tensor:
     """Return `value`, which each process has in one piece, divided as `tensor` is, on its device."""
-    if isinstance(tensor, DTensor) and not isinstance(value, DTensor):
-        return distribute_tensor(value.to(tensor.device), tensor.device_mesh, tensor.placements, src_data_rank=None)
-    return value
+    if not is_divided(tensor) or is_divided(value):
+        return value
+    from torch.distributed.tensor import distribute_tensor
+
+    mesh, placements = tensor.device_mesh, tensor.placements  # type: ignore[attr-defined]
+    return distribute_tensor(value.to(tensor.device), mesh, placements, src_data_rank=None)
 
 
 def divided_like(held: Mapping[str, Tensor], values: Mapping[str, Any]) -> dict[str, Any]:
