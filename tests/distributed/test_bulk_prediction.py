@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 from pyarrow import csv
+from test_many_machines import block
 from typer.testing import CliRunner
 
 import onecycle as oc
@@ -67,9 +69,11 @@ def test_a_folder_of_parts_has_a_row_for_every_item(bundle: Path, folder: Path, 
 
 @pytest.mark.usefixtures("cluster")
 def test_the_command_writes_one_file_in_order(bundle: Path, folder: Path, tmp_path: Path) -> None:
+    command = shlex.split(block("bash ray", "--engine ray").splitlines()[1])
     for name in ("out.csv", "out.parquet"):
         out = tmp_path / name
-        arguments = ["predict", str(bundle), str(folder), "--engine", "ray", "--out", str(out)]
+        places = {"runs/photos/model.onecycle": bundle, "photos/**/*.jpg": folder, "predictions.parquet": out}
+        arguments = [str(places.get(word, word)) for word in command[1:]]
         result = CliRunner().invoke(app, arguments)
         assert result.output == f"28 predictions and 2 errors written to {out}\n"
         assert result.exit_code == 2, "as without an engine: some could not be read"

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 import torch
-from accelerate import Accelerator, DistributedType, FullyShardedDataParallelPlugin
+from accelerate import Accelerator, DistributedType
 from group import Group
 from task_learners import review_bunch, save_encoder
+from test_many_machines import block
 from torch.distributed.tensor import DTensor
 
 import onecycle as oc
@@ -23,15 +24,14 @@ LONG = 240
 
 @contextmanager
 def fsdp(version: int = 2) -> Iterator[Accelerator]:
-    """An accelerator that divides weights; on processors it does not by itself."""
+    """An accelerator with the page's plugin; on processors it would not divide weights by itself."""
     accelerator = Accelerator(cpu=True)
-    plugin = FullyShardedDataParallelPlugin(
-        fsdp_version=version, auto_wrap_policy="transformer_based_wrap", cpu_ram_efficient_loading=False,
-        transformer_cls_names_to_wrap=["BertLayer"],
-    )  # fmt: skip
+    names: dict[str, Any] = {}
+    code = block("python fsdp", "plugin =").partition("\nlearner =")[0]
+    exec(compile(code.replace("fsdp_version=2", f"fsdp_version={version}"), "page", "exec"), names)
     held = accelerator.state.__dict__
     before = dict(held)
-    held |= {"distributed_type": DistributedType.FSDP, "fsdp_plugin": plugin}
+    held |= {"distributed_type": DistributedType.FSDP, "fsdp_plugin": names["plugin"]}
     try:
         yield accelerator
     finally:
