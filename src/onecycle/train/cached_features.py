@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import psutil
@@ -133,8 +134,7 @@ def compute_features(
     copies = min(copies, MOST_COPIES)
     # What is cached outlives the caller's inference mode, and is saved for the head's backward pass.
     with torch.inference_mode(False):
-        body = fuse_batchnorm(model.body.eval(), _example(bunch, precision.device))
-        run = _Body(model, body, bunch, precision, processes)
+        run = _Body(model, bunch, precision, processes)
         valid = run.features(bunch.valid)
         if valid is None or not _fit(copies * len(bunch) * valid.inputs.shape[1] * 4, processes):
             return None
@@ -152,10 +152,14 @@ class _Body:
     """Runs the frozen body over whole sets of items."""
 
     model: GroupedModel
-    body: nn.Module
     bunch: DataBunch
     precision: Precision
     processes: Processes
+
+    @cached_property
+    def body(self) -> nn.Module:
+        """The body with its batch norms fused."""
+        return fuse_batchnorm(self.model.body.eval(), _example(self.bunch, self.precision.device))
 
     def features(self, loader: DataLoader, copy: int | None = None) -> Features | None:
         """Return the features of all items of `loader`; `copy` numbers the augmentation, None is as at prediction."""
