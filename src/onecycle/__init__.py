@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from onecycle.recipes.task import fine_tune as fine_tune
     from onecycle.registry import list_registered as list_registered
     from onecycle.registry import register as register
+    from onecycle.ship.bulk_prediction import predict_on_cluster as predict_on_cluster
     from onecycle.ship.model import load_model as load_model
     from onecycle.text.attribution import attribute as attribute
     from onecycle.text.language_model_learner import language_model_learner as language_model_learner
@@ -118,6 +119,7 @@ _HOMES = {
     "load_model": "onecycle.ship.model",
     "losses": "onecycle.losses",
     "metrics": "onecycle.metrics",
+    "predict_on_cluster": "onecycle.ship.bulk_prediction",
     "predict_tiled": "onecycle.vision.tiles",
     "register": "onecycle.registry",
     "text_learner": "onecycle.text.learner",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -61,6 +62,27 @@ class Processes:
         dist.all_gather_object(values, value, group=_control())
         return values
 
+    def each(self, make: Callable[[], T]) -> list[T]:
+        """Return what `make` returns in every process, by rank; or raise in all what it raises in one of them.
+
+        What `make` does is done by each process alone, so that none waits for another that has failed.
+        """
+        if self.world == 1:
+            return [make()]
+        value: T | None = None
+        failed: Exception | None = None
+        try:
+            value = make()
+        except Exception as error:
+            failed = error
+        outcomes = self.gather((value, failed and _sent(failed)))
+        if failed is not None:
+            raise failed
+        for _, other in outcomes:
+            if other is not None:
+                raise other
+        return [cast(T, value) for value, _ in outcomes]
+
     def decide(self, make: Callable[[], T]) -> T:
         """Return what `make` returns in the main process, where alone it is called; or raise there what it raises."""
         if self.world == 1:
@@ -70,7 +92,7 @@ class Processes:
             try:
                 outcome[0] = make()
             except Exception as error:
-                outcome[1] = error if _travels(error) else RuntimeError(f"{type(error).__name__}: {error}")
+                outcome[1] = _sent(error)
         dist.broadcast_object_list(outcome, src=0, group=_control())
         if outcome[1] is not None:
             raise outcome[1]
@@ -80,6 +102,14 @@ class Processes:
         """Wait until every process has come here."""
         if self.world > 1:
             dist.barrier(group=_control())
+
+
+ALONE = Processes()
+
+
+def processes_on_this_machine() -> int:
+    """Return how many processes of the training share this machine, as launchers such as torchrun say."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 @lru_cache(maxsize=1)
@@ -92,9 +122,10 @@ def _control() -> Any:
     return _control_group(dist.group.WORLD)
 
 
-def _travels(error: Exception) -> bool:
+def _sent(error: Exception) -> Exception:
+    """Return an error as it can be sent to other processes."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
-        return False
-    return True
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error

@@ -412,3 +412,22 @@ def test_only_inputs_in_8_bits_are_kept(tmp_path: Path) -> None:
     )
     with pytest.raises(DataError, match=message):
         Cache((8, 8, 3)).full(floats)
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_some_rows_are_read_first_and_the_rest_when_asked_for(tmp_path: Path, home: Path, on_disk: bool) -> None:
+    dataset = dataset_of(tmp_path / "images")
+    whole = Cache((8, 8, 3)).full(dataset).batch(torch.arange(4))
+    read: list[int] = []
+    fetch = dataset.fetch
+    dataset.fetch = lambda index: (read.append(index), fetch(index))[1]  # type: ignore[method-assign,assignment]
+    cache = Cache((8, 8, 3), home if on_disk else None)
+    some = cache.full(dataset, torch.tensor([1, 3])).batch(torch.tensor([3, 1]))
+    assert torch.equal(some.inputs, whole.inputs[[3, 1]])
+    assert torch.equal(some.targets, whole.targets[[3, 1]])
+    assert sorted(read) == ([0, 1, 2, 3] if on_disk else [1, 3]), "a file is written as a whole"
+    cache.full(dataset, torch.tensor([3, 2]))
+    every = cache.full(dataset).batch(torch.arange(4))
+    assert torch.equal(every.inputs, whole.inputs)
+    assert torch.equal(every.targets, whole.targets)
+    assert sorted(read) == [0, 1, 2, 3], "nothing is read twice"

@@ -54,6 +54,21 @@ def test_processes_share_all_items_equally(make: MakePlan, count: int, size: int
 
 
 @every_plan
+@settings(max_examples=40, deadline=None)
+@given(count=st.integers(1, 300), size=st.integers(1, 9), world=st.integers(1, 5))
+def test_every_row_is_in_one_share(make: MakePlan, count: int, size: int, world: int) -> None:
+    whole = make(count, size, 0, 1)
+    shares = [whole.share(rank, world) for rank in range(world)]
+    drawn = sorted(row for share in shares for rows in share for row in rows.tolist())
+    assert drawn == list(range(count))
+    for place, rows in enumerate(whole):
+        parts = [share[share.places.index(place)] for share in shares if place in share.places]
+        assert torch.cat(parts).tolist() == rows.tolist(), "together they are the batch, in its order"
+    sizes = [sum(len(rows) for rows in share) for share in shares]
+    assert max(sizes) - min(sizes) <= 2 * max(size, -(-count // size)), "about a batch, or a stream"
+
+
+@every_plan
 def test_any_batch_is_known_without_those_before_it(make: MakePlan, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "ROWS", 40)
     whole = [rows.tolist() for rows in make(1000, 4, 1, 2)]

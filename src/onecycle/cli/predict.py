@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from onecycle.cli.bulk import Engine, predict_with_ray
 from onecycle.cli.paths import check_writable, expand_inputs
 from onecycle.imports import without_collecting
 
@@ -29,8 +30,15 @@ def predict(
         bool, typer.Option("--tiles", help="For masks of large images: predict tile by tile, each at the model's size.")
     ] = False,
     scale: Annotated[float, typer.Option(help="With --tiles: resize images by this factor first.")] = 1.0,
+    engine: Annotated[
+        Engine | None,
+        typer.Option(help="ray: on a cluster, with Ray Data. Then --out is a folder, or ends with .csv or .parquet."),
+    ] = None,
 ) -> None:
     """Predict labels of images or texts."""
+    if engine is Engine.RAY:
+        predict_with_ray(bundle, inputs, out)
+        return
     with without_collecting():
         from onecycle.ship.model import load_model, predict_files
 

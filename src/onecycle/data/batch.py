@@ -95,7 +95,12 @@ class Batch:
     def take(self, rows: slice) -> Batch:
         """Return the batch with only the samples at the positions `rows`."""
         return Batch(
-            take(self.inputs, rows), take(self.targets, rows), self.index[rows], (), take(self.geometries, rows)
+            take(self.inputs, rows),
+            take(self.targets, rows),
+            self.index[rows],
+            (),
+            take(self.geometries, rows),
+            self.number,
         )
 
     def split(self, parts: int) -> list[Batch]:

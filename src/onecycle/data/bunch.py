@@ -291,7 +291,7 @@ class DataBunch:
         """
         loader = next((one for one in self._loaders() if one.dataset is dataset), None)
         if loader is not None and loader.cache is not None and loader.cache.inputs is not None:
-            batch = loader.cache.batch(torch.tensor(rows))
+            batch = loader.cache.full(dataset, torch.tensor(rows)).batch(torch.tensor(rows))
         else:
             batch = dataset.collate([dataset.fetch(row) for row in rows])
         if not len(batch):

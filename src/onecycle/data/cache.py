@@ -28,6 +28,7 @@ from onecycle.data.item_tensors import ItemTensors
 from onecycle.data.nested import take
 from onecycle.data.progress import progress
 from onecycle.errors import DataError
+from onecycle.processes import processes_on_this_machine
 
 CacheMode = Literal["auto", "memory", "disk"] | None
 
@@ -50,12 +51,18 @@ class Cache:
         self._path, self._checksums = Path(), torch.empty(0)
         self._items: ItemTensors | None = None
         self._unchecked: Tensor | None = None  # which items of a file were not yet compared with their checksum
+        self._partial: _Partial | None = None  # what is known where some items only were asked for
 
-    def full(self, dataset: Dataset) -> Cache:
-        """Read all of `dataset` if that is still to be done, in threads (decoding releases the interpreter)."""
-        if self.inputs is None:
-            self._dataset = dataset
-            self._fill(dataset)
+    def full(self, dataset: Dataset, rows: Tensor | None = None) -> Cache:
+        """Read what is still to be read of `dataset`, in threads (decoding releases the interpreter).
+
+        Args:
+            dataset: The items.
+            rows: Which of them are needed; None needs all. A file is always written as a whole.
+        """
+        if self.inputs is None or self._partial is not None:
+            self._dataset, self._items = dataset, None
+            self._fill(dataset, rows)
         return self
 
     def batch(self, rows: Tensor, device: torch.device | None = None) -> Batch:
@@ -77,11 +84,13 @@ class Cache:
         return Batch(inputs, targets, rows, bad, take(self.geometries, rows))
 
     @torch.inference_mode(False)  # what is kept must outlive the caller's inference mode
-    def _fill(self, dataset: Dataset) -> None:
+    def _fill(self, dataset: Dataset, rows: Tensor | None = None) -> None:
         shape = (len(dataset), *self.shape)
         if self.folder is None:
-            self.inputs = torch.empty(shape, dtype=torch.uint8)
-            self._read(dataset, self.inputs)
+            partial = self._partial or _Partial(len(dataset))
+            inputs = torch.empty(shape, dtype=torch.uint8) if self.inputs is None else self.inputs
+            self._read(dataset, inputs, partial, partial.missing(rows))
+            self.inputs, self._partial = inputs, partial if len(partial.missing(None)) else None
             return
         path = self.folder / cache_name(dataset, shape)
         if self._load(dataset, path, shape):
@@ -92,13 +101,14 @@ class Cache:
 
     def _write(self, dataset: Dataset, part: Part) -> None:
         """Read every item into a file; one that cannot be read is tried again by the next run, so none is left then."""
-        geometries, checksums = self._read(dataset, part.inputs)
+        read = _Partial(len(dataset))
+        self._read(dataset, part.inputs, read, read.missing(None))
         if self.bad:
             self.inputs = part.inputs
             return
         unknown = torch.empty(0)
-        stacked = torch.stack([unknown if geometry is None else geometry for geometry in geometries])
-        self._take(part.path, part.finish(stacked, torch.tensor(checksums)))
+        stacked = torch.stack([unknown if geometry is None else geometry for geometry in read.geometries])
+        self._take(part.path, part.finish(stacked, torch.tensor(read.checksums)))
 
     def _load(self, dataset: Dataset, path: Path, shape: tuple[int, ...]) -> bool:
         """Take what an earlier run wrote, if there is such a file; one that is damaged is removed, with a warning."""
@@ -129,28 +139,26 @@ class Cache:
         unchecked[rows] = False
         return None
 
-    def _read(self, dataset: Dataset, inputs: Tensor) -> tuple[list[Tensor | None], list[int]]:
-        """Read every item into `inputs`, and its label; return geometries and checksums, None and 0 where unknown."""
-        targets: list[Any] = [None] * len(dataset)
-        geometries: list[Tensor | None] = [None] * len(dataset)
-        checksums, self.bad = [0] * len(dataset), {}
+    def _read(self, dataset: Dataset, inputs: Tensor, known: _Partial, rows: Tensor) -> None:
+        """Read the items at `rows` into `inputs`, and add to what is known."""
 
         def read(index: int) -> None:
             sample = dataset.fetch(index)
             if isinstance(sample, BadItem):
-                self.bad[index] = sample
+                known.bad[index] = sample
                 return
             inputs[index] = _checked(torch.as_tensor(sample.input), dataset)
-            targets[index], geometries[index] = sample.target, sample.geometry
-            checksums[index] = checksum(inputs[index]) if self.folder is not None else 0
+            known.targets[index], known.geometries[index] = sample.target, sample.geometry
+            known.checksums[index] = checksum(inputs[index]) if self.folder is not None else 0
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            rows = pool.map(read, range(len(dataset)))
+            done = pool.map(read, rows.tolist())
             description = f"reading {'training' if dataset.training else 'validation'} items"
-            for _ in progress(rows, description, len(dataset)):
+            for _ in progress(done, description, len(rows)):
                 pass
-        self.targets, self.geometries = _collated(targets, dataset), _stacked(geometries)
-        return geometries, checksums
+        known.read[rows] = True
+        self.targets, self.geometries = _collated(known.targets, dataset), _stacked(known.geometries)
+        self.bad = known.bad
 
     def _encode(self, dataset: Dataset, held: Tensor) -> None:
         """Encode labels anew for inputs that are in the file; labels are cheap, and may have changed."""
@@ -163,6 +171,21 @@ class Cache:
             except DataError as error:
                 self.bad[index] = BadItem(index, error)
         self.targets, self.geometries = _collated(targets, dataset), _stacked(geometries)
+
+
+class _Partial:
+    """What is known of the items read so far besides their inputs, by row; None and 0 where nothing is."""
+
+    def __init__(self, count: int) -> None:
+        self.read = torch.zeros(count, dtype=torch.bool)
+        self.targets: list[Any] = [None] * count
+        self.geometries: list[Tensor | None] = [None] * count
+        self.checksums = [0] * count
+        self.bad: dict[int, BadItem] = {}
+
+    def missing(self, rows: Tensor | None) -> Tensor:
+        """Return the rows that were not read yet, of some or of all."""
+        return (~self.read).nonzero().flatten() if rows is None else rows[~self.read[rows]]
 
 
 def _remove(path: Path, why: str) -> None:
@@ -180,7 +203,7 @@ def cache_for(mode: CacheMode, shape: tuple[int, ...] | None, count: int) -> Cac
         raise DataError(f"cache={mode!r}, but the inputs differ in shape.", "inputs of one shape.", "pass cache=None.")
     if mode == "disk":
         return Cache(shape, cache_home())
-    needed = count * int(torch.Size(shape).numel())
+    needed = count * int(torch.Size(shape).numel()) * processes_on_this_machine()  # each has a cache of its own
     fits = needed <= min(psutil.virtual_memory().available // 4, 4 * 2**30)
     return Cache(shape) if mode == "memory" or fits else None
 

@@ -110,8 +110,24 @@ class DataLoader:
             start: The first batch to yield, counted as in `plan`; those before it are not read.
             device: Where the batches will be needed: a cache of items that fit there makes them there.
         """
-        batches = self._batches(self.plan(number, rank=rank, world=world)[start:], device)
-        for place, batch in enumerate(batches, start):
+        return self._read(self.plan(number, rank=rank, world=world)[start:], device)
+
+    def share(self, rank: int = 0, world: int = 1, device: torch.device | None = None) -> Iterator[Batch]:
+        """Yield the part that one process has of all items, in order; every item is in the part of exactly one.
+
+        Batches are those of a single process, and have its numbers; where they continue one another, each process has
+        some of the places of each batch.
+
+        Args:
+            rank: Which of `world` processes this is.
+            world: How many processes share the items.
+            device: As for `epoch`.
+        """
+        return self._read(self.plan(0).share(rank, world), device, some=world > 1)
+
+    def _read(self, plan: Plan, device: torch.device | None, *, some: bool = False) -> Iterator[Batch]:
+        """Yield the batches of a plan; `some` says that it is of some items only."""
+        for place, batch in zip(plan.places, self._batches(plan, device, some), strict=True):
             if batch.bad and self.on_bad_item == "raise":
                 raise batch.bad[0].error
             self._note(batch.bad)
@@ -131,9 +147,10 @@ class DataLoader:
         generator = partial(seeded, self.seed, number, 1) if self.shuffle else None
         return LengthBucketed(order, size, self.lengths, generator, rank, world)
 
-    def _batches(self, batches: Sequence[Tensor], device: torch.device | None) -> Iterator[Batch]:
+    def _batches(self, batches: Sequence[Tensor], device: torch.device | None, some: bool) -> Iterator[Batch]:
         if self.cache is not None:
-            return map(partial(self.cache.full(self.dataset).batch, device=device), batches)
+            rows = torch.cat([torch.empty(0, dtype=torch.int64), *batches]) if some else None
+            return map(partial(self.cache.full(self.dataset, rows).batch, device=device), batches)
         if self.workers == 0 and self.dataset.forward_only:
             return self._in_threads(batches)
         if self.workers == 0:

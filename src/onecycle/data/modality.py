@@ -36,6 +36,7 @@ class Modality(ABC):
     Attributes:
         kind: Its name in a bundle, the one it is registered under; by default the class's name in lower case.
         reads_text_directly: Whether a string that names no file is itself an input.
+        suffixes: Of the files that are its items, in lower case; None says that any file can be one.
 
     Example:
         >>> @oc.register("modality", "series")
@@ -49,6 +50,7 @@ class Modality(ABC):
 
     kind: ClassVar[str]
     reads_text_directly: ClassVar[bool] = False
+    suffixes: ClassVar[frozenset[str] | None] = None
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import nn
+from torch.utils.data.distributed import DistributedSampler
 
 from onecycle.data.batch import Batch, Reading
 from onecycle.data.bunch import DataBunch, LoaderOptions
@@ -190,6 +191,20 @@ class PlainLoader:
                 yield Batch(inputs, targets, torch.arange(count, count + size), number=batch_number)
             count += size
         self.dataset.count = count
+
+    def share(self, rank: int = 0, world: int = 1, device: torch.device | None = None) -> Iterator[Batch]:
+        """Yield every `world`-th batch from the one of number `rank` on; those between them are read, and dropped.
+
+        Raises:
+            DataError: The loader's own sampler has shared the items out already.
+        """
+        if world > 1 and isinstance(getattr(self.loader, "sampler", None), DistributedSampler):
+            raise DataError(
+                f"The {self.name} loader has a DistributedSampler, which repeats items so that all shares are equal.",
+                "a loader that gives all items in every process; each process computes a share of its batches.",
+                f"make the {self.name} loader without sampler=.",
+            )
+        return (batch for batch in self.epoch(0) if batch.number % world == rank)
 
     def _pair(self, pair: Any) -> tuple[Any, Any]:
         if not isinstance(pair, tuple | list) or len(pair) != 2:

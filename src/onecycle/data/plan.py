@@ -59,6 +59,13 @@ class Plan(Sequence[Tensor], ABC):
             self._computed = (number, self._batches(number))
         return self._computed[1][inside][self.rank :: self.world]
 
+    def share(self, rank: int, world: int) -> Self:
+        """Return one process's part of a plan for all: every item is in exactly one part, and none is repeated.
+
+        Processes take whole batches in turn, so that each batch is what it is in a single process.
+        """
+        return self[rank::world]
+
     @abstractmethod
     def _batches(self, number: int) -> Sequence[Tensor]:
         """Return the batches of a window, of all processes together."""
@@ -129,6 +136,15 @@ class Contiguous(Plan):
         self.lengths = self.least + (torch.arange(streams) < longer).long()
         self.starts = self.lengths.cumsum(0) - self.lengths
         self.places = range(self.least + (longer > 0))
+
+    def share(self, rank: int, world: int) -> Self:
+        """Return one process's part: some of the streams, each from its beginning to its end."""
+        part = copy(self)
+        mine = slice(len(self.starts) * rank // world, len(self.starts) * (rank + 1) // world)
+        part.starts, part.lengths = self.starts[mine], self.lengths[mine]
+        part.places = range(int(part.lengths.max())) if len(part.lengths) else range(0)
+        part._computed = (-1, ())
+        return part
 
     def _batches(self, number: int) -> Sequence[Tensor]:
         return [self._rows(self.starts[self.lengths > number] + number)]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import count, tee
+from functools import partial
+from itertools import tee
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -22,30 +24,48 @@ from onecycle.inference.predictions import Predictions, concatenate, predictions
 from onecycle.inference.predictor import Output, Predictor, geometries_of
 from onecycle.losses import Loss
 from onecycle.metrics import Metric
+from onecycle.metrics.shared import SharedMetric
+from onecycle.processes import ALONE, Processes
 
 CPU = torch.device("cpu")
 
 
-def evaluate(outputs: Iterable[Output], target: Target, loss: Loss, metrics: Sequence[Metric]) -> dict[str, float]:
-    """Return `valid_loss` and every metric over all outputs, the same for any batch size.
+def evaluate(
+    outputs: Iterable[Output], target: Target, loss: Loss, metrics: Sequence[Metric], processes: Processes = ALONE
+) -> dict[str, float]:
+    """Return `valid_loss` and every metric over all outputs, the same for any batch size and number of processes.
 
+    Args:
+        outputs: Of all items, or in each process of the items that are its own.
+        target: What is predicted.
+        loss: Between outputs and targets.
+        metrics: What is measured.
+        processes: Which share the items; all of them return the same.
     Raises:
         ModelError: The items have no labels.
     """
-    meters = {metric.name: metric.meter(target) for metric in metrics}
-    sums: list[Tensor] = []
-    for output in outputs:
-        batch = output.batch
-        if batch.targets is None:
-            raise ModelError("These items have no labels.", "labelled items.", "use add_test(..., labelled=True).")
-        with torch.no_grad():
-            weights = loss.weights(batch.targets)
-            sums.append(torch.stack([loss.means(output.outputs, batch.targets) * weights, weights]))
-            inputs = target.metric_inputs(output.predictions, batch.targets, _geometries_beside(weights, batch))
-        for meter in meters.values():
-            meter.update(*inputs)
-    values = {name: float(meter.compute()) for name, meter in meters.items()}
-    return {"valid_loss": _mean_loss(sums), **values}
+    shared = [SharedMetric(metric, target, processes) for metric in metrics]
+
+    def measure() -> tuple[list[Tensor], list[Any]]:
+        sums: list[Tensor] = []
+        for output in outputs:
+            batch = output.batch
+            if batch.targets is None:
+                raise ModelError("These items have no labels.", "labelled items.", "use add_test(..., labelled=True).")
+            with torch.no_grad():
+                weights = loss.weights(batch.targets)
+                sums.append(torch.stack([loss.means(output.outputs, batch.targets) * weights, weights]))
+                inputs = target.metric_inputs(output.predictions, batch.targets, _geometries_beside(weights, batch))
+            for metric in shared:
+                metric.update(batch.number, *inputs)
+        return _total(sums), [metric.state() for metric in shared]
+
+    parts = processes.each(measure)
+    values = {
+        metric.metric.name: float(metric.compute([states[place] for _, states in parts]))
+        for place, metric in enumerate(shared)
+    }
+    return {"valid_loss": _mean_loss([total for totals, _ in parts for total in totals]), **values}
 
 
 def _geometries_beside(tensor: Tensor, batch: Batch) -> Tensor | None:
@@ -54,12 +74,19 @@ def _geometries_beside(tensor: Tensor, batch: Batch) -> Tensor | None:
     return geometries
 
 
-def _mean_loss(sums: Sequence[Tensor]) -> float:
-    """Return the loss of all batches, whose sums of each term and of its weights, (2, terms), are given."""
+def _total(sums: list[Tensor]) -> list[Tensor]:
+    """Return the sum of all sums; none of none.
+
+    In float64: the sum over many small batches must not depend on how many they are.
+    """
+    return [torch.stack(sums).cpu().double().sum(0)] if sums else []
+
+
+def _mean_loss(sums: list[Tensor]) -> float:
+    """Return the loss of all items, whose sums of each term and of its weights, (2, terms), are given in parts."""
     if not sums:
         return math.nan
-    # In float64: the sum over many small batches must not depend on how many they are.
-    total, weight = torch.stack(list(sums)).cpu().double().sum(0)
+    total, weight = torch.stack(sums).sum(0)
     return float((total / weight.clamp_min(1e-12)).sum())
 
 
@@ -70,6 +97,7 @@ def predict_loader(
     loss: Loss | None = None,
     augmentations: Sequence[int | None] = (None,),
     seed: int = 0,
+    processes: Processes = ALONE,
 ) -> Predictions:
     """Return the predictions for all items of a loader, in the order of its dataset.
 
@@ -80,6 +108,7 @@ def predict_loader(
         augmentations: Numbers of augmented copies to predict, None for the item itself; their mean is returned, in
             which augmented copies together weigh one half.
         seed: Decides the augmentation.
+        processes: Which share the items; all of them return the predictions for all items.
     Raises:
         ModelError: Predictions cannot be averaged.
     """
@@ -90,29 +119,33 @@ def predict_loader(
             "use predict_all().",
         )
     dataset, labels = loader.dataset, loader.dataset.labels()
-    parts, order = [], [torch.empty(0, dtype=torch.int64)]
-    # All runs see the same batches, in lockstep: one of them is in memory at a time.
-    copies = tee(loader.epoch(0, device=predictor.device), len(augmentations))
-    runs = [
-        predictor.run(batches, None if copy is None else _generators(seed, copy), loader.batch_size)
-        for batches, copy in zip(copies, augmentations, strict=True)
-    ]
-    for outputs in zip(*runs, strict=True):
+
+    def predict() -> list[tuple[pa.Table, Tensor]]:
+        # All runs see the same batches, in lockstep: one of them is in memory at a time.
+        copies = tee(loader.share(processes.rank, processes.world, predictor.device), len(augmentations))
+        runs = [
+            predictor.run(batches, None if copy is None else partial(seeded, seed, copy), loader.batch_size)
+            for batches, copy in zip(copies, augmentations, strict=True)
+        ]
+        return [(table_of(outputs), outputs[0].batch.index) for outputs in zip(*runs, strict=True)]
+
+    def table_of(outputs: Sequence[Output]) -> pa.Table:
         batch = outputs[0].batch
         rows = batch.index.tolist()
-        table = predictions_table(
+        return predictions_table(
             [dataset.name(row) for row in rows],
             _mean([move(output.predictions, CPU) for output in outputs]),
             predictor.target,
             labels=None if labels is None else [labels[row] for row in rows],
             losses=None if loss is None or batch.targets is None else _mean([item_losses(loss, o) for o in outputs]),
             geometries=geometries_of(batch),
-        )
-        parts.append(table)
-        order.append(batch.index)
-    joined = concatenate(parts, predictor.target)
-    # Batches may have come in another order, such as by length.
-    return replace(joined, table=joined.table.take(np.asarray(torch.cat(order).argsort())))
+        ).table
+
+    parts = [part for parts in processes.each(predict) for part in parts]
+    joined = concatenate([Predictions(table, predictor.target) for table, _ in parts], predictor.target)
+    # Batches may have come in another order, such as by length, and from several processes.
+    order = torch.cat([torch.empty(0, dtype=torch.int64), *(index for _, index in parts)])
+    return replace(joined, table=joined.table.take(np.asarray(order.argsort())))
 
 
 def augmented_copies(count: int) -> list[int | None]:
@@ -127,11 +160,6 @@ def augmented_copies(count: int) -> list[int | None]:
     if not isinstance(count, int) or count < 0:
         raise ModelError(f"augmentations={count!r}.", "a whole number of 0 or more.", "pass augmentations=4.")
     return [None, *range(1, count + 1)]
-
-
-def _generators(seed: int, copy: int) -> Iterator[torch.Generator]:
-    """Yield the generator of each batch, for augmented copy number `copy`."""
-    return (seeded(seed, copy, number) for number in count())
 
 
 def item_losses(loss: Loss, output: Output) -> Tensor:

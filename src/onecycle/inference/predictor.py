@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -136,22 +136,26 @@ class Predictor:
     def run(
         self,
         batches: Iterable[Batch],
-        generators: Iterator[torch.Generator] | None = None,
+        generator_of: Callable[[int], torch.Generator] | None = None,
         most_items: int | None = None,
     ) -> Iterator[Output]:
         """Yield the model's outputs for batches as they were read.
 
         Args:
             batches: As loaders give them.
-            generators: A generator for each batch, to augment it; None prepares it as at prediction.
+            generator_of: Gives the generator that augments a batch, by its number; None prepares it as at prediction.
             most_items: See `run_model`.
         """
         prepared = (
-            self.modality.prepare(batch.to(self.device), self.target, None if generators is None else next(generators))
-            for batch in batches
+            self._prepare(batch, None if generator_of is None else generator_of(batch.number)) for batch in batches
         )
         ready = prefetched(prepared, self.device)
         return run_model(self.model, ready, self.target, self.precision, most_items=most_items)
+
+    def _prepare(self, batch: Batch, generator: torch.Generator | None) -> Batch:
+        prepared = self.modality.prepare(batch.to(self.device), self.target, generator)
+        prepared.number = batch.number
+        return prepared
 
     def read(self, item: Any) -> Sample:
         """Read one input.

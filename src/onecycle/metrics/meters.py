@@ -77,7 +77,7 @@ class StoredValues:
         self.batches: list[tuple[Any, Any]] = []
 
     def update(self, predictions: Any, targets: Any) -> None:
-        keep = _mapped(_detached if self.device is None else HostCopy)
+        keep = map_tensors(_detached if self.device is None else HostCopy)
         self.batches.append((keep(predictions), keep(targets)))
 
     def compute(self) -> Tensor:
@@ -97,8 +97,8 @@ class StoredValues:
             self.batches.append((state["predictions"], state["targets"]))
 
     def _joined(self) -> list[Any]:
-        complete = _mapped(lambda tensor: tensor.wait() if isinstance(tensor, HostCopy) else tensor)
-        to_cpu = _mapped(lambda tensor: tensor.cpu())
+        complete = map_tensors(lambda tensor: tensor.wait() if isinstance(tensor, HostCopy) else tensor)
+        to_cpu = map_tensors(lambda tensor: tensor.cpu())
         return [to_cpu(_join([complete(batch) for batch in batches])) for batches in zip(*self.batches, strict=True)]
 
 
@@ -142,7 +142,7 @@ def as_float64(values: Tensor) -> Tensor:
     return (values.cpu() if values.device.type == "mps" else values).double()
 
 
-def _mapped(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def map_tensors(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Return what applies `function` to tensors, and to those in lists, tuples and dicts."""
 
     def apply(values: Any) -> Any:

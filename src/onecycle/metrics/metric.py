@@ -17,7 +17,11 @@ P = ParamSpec("P")
 
 
 class Meter(Protocol):
-    """Adds up over the batches of an epoch."""
+    """Adds up over the batches of an epoch.
+
+    Where several processes share the items, one that has `merge(other)`, `state_dict()` and `load_state_dict(state)`
+    is merged; any other gets the predictions and targets of all items, in the order of the batches.
+    """
 
     def update(self, predictions: Any, targets: Any, /) -> None:
         """Add a batch: predictions and targets in the user's terms, as the target's `metric_inputs` returns them."""

@@ -101,7 +101,7 @@ def from_meter(make_meter: Callable[[], Any], name: str, higher_is_better: bool 
 
 
 class _OtherMeter:
-    """A meter of another library, which merges processes in its own way."""
+    """A meter of another library."""
 
     def __init__(self, meter: Any, name: str) -> None:
         if not _is_meter(meter):

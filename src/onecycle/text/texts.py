@@ -26,7 +26,7 @@ from onecycle.text.character_encoding import decode_bytes
 from onecycle.text.cleaning import RULE_NAMES, check_rules, clean
 from onecycle.text.encoders import DEFAULT_ENCODER
 from onecycle.text.language_targets import MaskedToken
-from onecycle.text.text_files import find_texts
+from onecycle.text.text_files import TEXT_SUFFIXES, find_texts
 from onecycle.text.tokenizer import DEFAULT_BEGINNING, Tokenizer
 
 TokenIds = NDArray[np.int32]
@@ -61,6 +61,7 @@ class Texts(Modality):
 
     kind: ClassVar[str] = "texts"
     reads_text_directly: ClassVar[bool] = True
+    suffixes: ClassVar[frozenset[str] | None] = frozenset(TEXT_SUFFIXES)
 
     def read(self, item: Any, *, training: bool) -> Reading:
         return Reading(self._token_ids(item))

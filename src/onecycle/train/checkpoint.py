@@ -27,6 +27,7 @@ from onecycle.train.packing import pack, unpack
 from onecycle.train.plan import Fit, Plan, Stage
 from onecycle.train.schedule import schedule_from_config, schedule_to_config
 from onecycle.train.setup import describe_setup, describe_split, differences
+from onecycle.train.sharded import all_whole, copied_as
 from onecycle.train.state import TrainState
 from onecycle.train.step_losses import StepLosses
 
@@ -60,7 +61,7 @@ def save_checkpoint(state: TrainState, path: str | Path) -> Path:
         "fit": None if state.fit is None else _fit_state(state.fit, tensors),
         "plan": None if state.plan is None else _plan_state(state.plan),
     }
-    return write_bundle(path, tensors, config)
+    return write_bundle(path, all_whole(tensors), config)
 
 
 def load_checkpoint(
@@ -330,8 +331,6 @@ def _like_parameter(optimizer: torch.optim.Optimizer, number: int, row: dict[str
     """Return a parameter's state in its memory format, which fused optimizers expect."""
     parameter = [one for group in optimizer.param_groups for one in group["params"]][number].detach()
     return {
-        key: torch.empty_like(parameter, dtype=value.dtype).copy_(value)
-        if isinstance(value, Tensor) and value.shape == parameter.shape
-        else value
+        key: copied_as(parameter, value) if isinstance(value, Tensor) and value.shape == parameter.shape else value
         for key, value in row.items()
     }

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from onecycle.errors import ModelError
+from onecycle.train.sharded import divided_as, local
 
 Held = Callable[[], AbstractContextManager[None]]
 
@@ -39,7 +40,8 @@ class ExponentialMovingAverage:
         """Move the average towards the weights."""
         self.steps += 1
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
-        torch._foreach_lerp_(self.averages, [tensor.detach() for tensor in self.live], 1 - decay)
+        averages, live = ([local(tensor) for tensor in tensors] for tensors in (self.averages, self.live))
+        torch._foreach_lerp_(averages, [tensor.detach() for tensor in live], 1 - decay)
 
     def state_dict(self) -> dict[str, Any]:
         return {"steps": self.steps, "averages": list(self.averages)}
@@ -47,7 +49,7 @@ class ExponentialMovingAverage:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.steps = state["steps"]
         for average, saved in zip(self.averages, state["averages"], strict=True):
-            average.copy_(saved)
+            average.copy_(divided_as(average, saved))
 
     @contextmanager
     def in_place(self, held: Held = nullcontext) -> Iterator[None]:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from onecycle.bundle import write_bundle
 from onecycle.data.nested import tensors_in
 from onecycle.errors import BundleError, ModelError, OnecycleError
 from onecycle.inference.predictor import run_model
 from onecycle.registry import lookup, registered_name
+from onecycle.train.sharded import all_whole, class_of
 from onecycle.train.state import TrainState
 
 PACKAGES = ("torch", "timm", "safetensors")
@@ -26,6 +27,8 @@ LARGEST_COPY = 2 * 10**9
 
 def export_model(state: TrainState, path: str | Path) -> Path:
     """Write the model for use, once it has been proved that it can be built again from what is written.
+
+    Where several processes train together, all of them call this, and the main process writes.
 
     Args:
         state: Model, data and history.
@@ -40,18 +43,19 @@ def export_model(state: TrainState, path: str | Path) -> Path:
     for kind, config in parts.items():
         _check_registered(kind, classes[kind], config["kind"])
         _check_rebuilt(kind, config)
-    _check_model_rebuilt(model, state)
+    weights = all_whole(state.model.state_dict())
+    _check_model_rebuilt(model, state, weights)
     config = {
         "kind": "model",
         "onecycle": importlib.metadata.version("onecycle"),
         "model": model,
         **parts,
-        "modules": {kind: cls.__module__ for kind, cls in {**classes, "model": type(state.model)}.items()},
+        "modules": {kind: cls.__module__ for kind, cls in {**classes, "model": class_of(state.model)}.items()},
         "precision": state.precision.mode,
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
         "card": training_card(state),
     }
-    return write_bundle(path, state.model.state_dict(), config)
+    return state.processes.decide(lambda: write_bundle(path, weights, config))
 
 
 def training_card(state: TrainState) -> dict[str, Any]:
@@ -78,9 +82,9 @@ def model_to_config(model: nn.Module) -> dict[str, Any]:
     Raises:
         ModelError: The model's class is not registered.
     """
-    name = registered_name("model", type(model))
+    name = registered_name("model", class_of(model))
     if name is None:
-        cls = type(model).__name__
+        cls = class_of(model).__name__
         raise ModelError(
             f"A {cls} is not registered, so what is exported could not be loaded.",
             "a registered class.",
@@ -123,12 +127,11 @@ def _check_rebuilt(kind: str, config: dict[str, Any]) -> None:
         raise _not_rebuilt(kind, ValueError("from_config() gives another config back"))
 
 
-def _check_model_rebuilt(config: dict[str, Any], state: TrainState) -> None:
+def _check_model_rebuilt(config: dict[str, Any], state: TrainState, own: dict[str, Tensor]) -> None:
     """Check that the config builds a model that takes these weights and predicts the same.
 
     Of a large model only names and shapes of the weights are compared, without memory for a second copy of them.
     """
-    own = state.model.state_dict()
     small = sum(tensor.nbytes for tensor in own.values()) <= LARGEST_COPY
     try:
         written = json.loads(json.dumps(config))

@@ -23,6 +23,7 @@ from onecycle.inference.predictions import Prediction, Predictions
 from onecycle.inference.predictor import Predictor
 from onecycle.losses import Loss
 from onecycle.metrics import Metric, MetricLike
+from onecycle.processes import ALONE, Processes
 from onecycle.train import (
     checkpoint,
     events,
@@ -241,9 +242,8 @@ class Learner(DeprecatedNames):
     @renamed_arguments(part="split")
     def validate(self, split: str = "valid") -> dict[str, float]:
         """Return the loss and the metrics on a split: "valid", "train" (as at prediction), or a labelled "test"."""
-        batches = self.data.in_order_of(split).epoch(0, device=self.state.device)
-        outputs = self.predictor().run(batches, most_items=self.data.batch_size)
-        return evaluation.evaluate(outputs, self.target, self.loss, self.metrics)
+        outputs = self.predictor().run(self.state.valid_batches(split), most_items=self.data.batch_size)
+        return evaluation.evaluate(outputs, self.target, self.loss, self.metrics, self.state.sharing)
 
     def predict(self, item: Any) -> Prediction:
         """Return the prediction for one input: for images a path, a PIL image, or a uint8 array."""
@@ -256,17 +256,17 @@ class Learner(DeprecatedNames):
     @renamed_arguments(part="split")
     def predict_all(self, split: str | ItemList[Any] = "valid") -> Predictions:
         """Return the predictions for "train", "valid", "test", or new items such as `ImageList.from_folder(...)`."""
-        return self._predict(split, [None])
+        return self._predict(split, [None], self.state.sharing)
 
     @renamed_arguments(part="split", views="augmentations")
     def tta(self, split: str | ItemList[Any] = "valid", *, augmentations: int = 4) -> Predictions:
         """Test-time augmentation: return the mean of each item's prediction and that of its augmented copies."""
-        return self._predict(split, evaluation.augmented_copies(augmentations))
+        return self._predict(split, evaluation.augmented_copies(augmentations), self.state.sharing)
 
-    def _predict(self, split: str | ItemList[Any], augmentations: Sequence[int | None]) -> Predictions:
+    def _predict(self, split: Any, augmentations: Sequence[int | None], processes: Processes = ALONE) -> Predictions:
         loader = self.data.in_order_of(split if isinstance(split, str) else split.items)
         return evaluation.predict_loader(
-            self.predictor(), loader, loss=self.loss, augmentations=augmentations, seed=self.seed
+            self.predictor(), loader, loss=self.loss, augmentations=augmentations, seed=self.seed, processes=processes
         )
 
     def tune_threshold(self, metric: MetricLike | None = None) -> float:
@@ -279,7 +279,8 @@ class Learner(DeprecatedNames):
         rows = show_results.spread_rows(len(dataset), count)
         if worst:
             rows_of = {dataset.name(row): row for row in range(len(dataset))}
-            rows = [rows_of[name] for name in self.predict_all("valid").worst(count)["item"].to_pylist()]
+            # Not shared out: pictures may be asked for in one process alone.
+            rows = [rows_of[name] for name in self._predict("valid", [None]).worst(count)["item"].to_pylist()]
         return show_results.show_results(self.predictor(), self.data.read(dataset, rows))
 
     # --- keeping what was learned ---

@@ -26,6 +26,7 @@ from onecycle.train.interruption import Interruption
 from onecycle.train.layer_groups import GroupedModel, parameter_groups, set_training_mode, trained_layers
 from onecycle.train.plan import Fit
 from onecycle.train.schedule import as_values, set_schedule_values
+from onecycle.train.sharded import shards_weights
 from onecycle.train.state import TrainState
 
 
@@ -160,13 +161,13 @@ class Loop:
         """Return loss and metrics on the validation items, with averaged weights where the fit has them."""
         state = self.state
         with state.averaged_weights(self.interruption.held):
-            return evaluate(self._valid_outputs(), state.target, state.loss, state.metrics)
+            return evaluate(self._valid_outputs(), state.target, state.loss, state.metrics, state.sharing)
 
     def _valid_outputs(self) -> Iterator[Output]:
         state = self.state
         if self.features:
             return run_model(self.module, self.features.valid_batches(), state.target, state.precision)
-        return state.predictor().run(state.data.valid.epoch(0, device=state.device), most_items=state.data.batch_size)
+        return state.predictor().run(state.valid_batches(), most_items=state.data.batch_size)
 
     def _make_optimizer(self, fit: Fit) -> None:
         options = self.state.options
@@ -255,7 +256,9 @@ def in_groups(batches: Iterator[Batch], count: int) -> Iterator[list[Batch]]:
 
 
 def _needs_no_wrapper(accelerator: Accelerator) -> bool:
-    """Return whether there is one process, without an accelerator's own precision or compiler."""
+    """Return whether there is one process, or FSDP2, without an accelerator's own precision or compiler."""
+    if shards_weights(accelerator):
+        return True  # the model has been divided, and the optimizer is one of its parts
     return bool(
         accelerator.distributed_type == DistributedType.NO
         and accelerator.mixed_precision == "no"

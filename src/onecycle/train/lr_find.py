@@ -20,6 +20,7 @@ from onecycle.train.layer_groups import (
 from onecycle.train.loop import prepare, release, trained_module
 from onecycle.train.lr_curve import DEFAULT_HEAD_LR, Curve, LRFinderResult, find_lr, format_lr, sweep_lrs
 from onecycle.train.options import LearningRate
+from onecycle.train.sharded import shards_weights
 from onecycle.train.state import TrainState
 
 
@@ -71,14 +72,15 @@ def resolve_lr(state: TrainState, lr: LearningRate) -> list[float]:
 
 def features_for(state: TrainState, epochs: int) -> CachedFeatures | None:
     """Return the frozen body's cached outputs, computing them if need be; None where they cannot be reused."""
-    usable = state.options.cache_features and state.options.mix is None and state.accelerator.num_processes == 1
+    # Of divided weights no layer can be used without the whole model.
+    usable = state.options.cache_features and state.options.mix is None and not shards_weights(state.accelerator)
     if not usable or not isinstance(state.model, GroupedModel) or not body_is_frozen(state.model):
         state.forget_features()  # the body is about to learn
         return None
     if not state.data.random_access:
         return None
     if state.cached_features is None or len(state.cached_features.copies) < min(epochs, 4):
-        state.cached_features = compute_features(state.model, state.data, epochs, state.precision)
+        state.cached_features = compute_features(state.model, state.data, epochs, state.precision, state.processes)
     return state.cached_features
 
 

@@ -21,7 +21,7 @@ from onecycle.inference.precision import Mode, Precision
 from onecycle.inference.predictor import Predictor
 from onecycle.losses import Loss, as_loss
 from onecycle.metrics import resolve_metrics
-from onecycle.processes import Processes
+from onecycle.processes import ALONE, Processes
 from onecycle.train.cached_features import CachedFeatures
 from onecycle.train.ema import Held
 from onecycle.train.history import EpochRecord, History
@@ -32,6 +32,7 @@ from onecycle.train.memory_format import placed
 from onecycle.train.options import TrainOptions
 from onecycle.train.plan import Fit, Plan
 from onecycle.train.randomness import seed_generators, seeded_generators
+from onecycle.train.sharded import divided_like, local, sharded, shards_weights
 
 
 class TrainState:
@@ -66,7 +67,8 @@ class TrainState:
         self.options = options
         self.accelerator = options.accelerator or Accelerator()
         self.processes = Processes.of(self.accelerator)
-        self.model = placed(model, self.accelerator, channels_last=not isinstance(data, LoaderBunch))
+        model = placed(model, self.accelerator, channels_last=not isinstance(data, LoaderBunch))
+        self.model = sharded(model, self.accelerator)
         self.data = data
         smoothing = options.label_smoothing
         self.loss: Loss = as_loss(options.loss or data.target.loss(smoothing=smoothing)).to(self.device)
@@ -155,6 +157,18 @@ class TrainState:
             batch.number = read.number
             yield batch
 
+    def valid_batches(self, split: str = "valid") -> Iterator[Batch]:
+        """Yield the batches of a split that are this process's own, as they were read."""
+        return self.data.in_order_of(split).share(self.sharing.rank, self.sharing.world, self.device)
+
+    @property
+    def sharing(self) -> Processes:
+        """The processes that share the items where nothing is learned.
+
+        One that has only parts of the weights needs the others for each batch: then all compute all items.
+        """
+        return ALONE if shards_weights(self.accelerator) else self.processes
+
     @contextmanager
     def randomness(self, *numbers: int) -> Iterator[None]:
         """Make everything random depend on the seed and `numbers` alone, and leave the user's generators alone."""
@@ -168,13 +182,14 @@ class TrainState:
     # --- weights ---
 
     def copy_weights(self) -> dict[str, Tensor]:
-        """Return a copy of all weights."""
+        """Return a copy of all weights; where they are divided over processes (FSDP2), of this process's parts."""
         return {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:
         """Bring back what `copy_weights` returned."""
         held = self.model.state_dict()
-        if any(name.startswith("body.") and not torch.equal(held[name], weights[name].to(held[name])) for name in held):
+        weights = divided_like(held, weights)
+        if any(_differ(held[name], weights[name]) for name in held if name.startswith("body.")):
             self.forget_features()  # another body gives other features
         self.model.load_state_dict(weights)
 
@@ -196,3 +211,7 @@ class TrainState:
     def default_lr(self) -> float | slice | None:
         """Return the learning rate that suits model and optimizer from experience, if one is known."""
         return fine_tuning_of(self.model).default_lr if self.uses_adamw() else None
+
+
+def _differ(one: Tensor, other: Tensor) -> bool:
+    return not torch.equal(local(one), local(other).to(local(one)))

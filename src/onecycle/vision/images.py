@@ -18,7 +18,7 @@ from onecycle.errors import DataError
 from onecycle.registry import register
 from onecycle.vision.augment import Augment
 from onecycle.vision.decode import ImageGeometry, Resize, decode_with_geometry
-from onecycle.vision.image_files import find_images
+from onecycle.vision.image_files import IMAGE_SUFFIXES, find_images
 from onecycle.vision.rgb import Pixels
 from onecycle.vision.targets import SpatialTarget
 
@@ -47,6 +47,7 @@ class Images(Modality):
     augment: Augment = field(default_factory=Augment)
 
     kind: ClassVar[str] = "images"
+    suffixes: ClassVar[frozenset[str] | None] = IMAGE_SUFFIXES
 
     def _reading_size(self, *, training: bool) -> tuple[int, int]:
         """Return the size to read: a little more in training ("presizing"), so that rotation finds real pixels."""
