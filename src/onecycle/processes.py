@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
+import torch
 import torch.distributed as dist
 from accelerate import Accelerator
 from torch import Tensor
 
 T = TypeVar("T")
+ErrorT = TypeVar("ErrorT", bound=BaseException)
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,27 @@ class Processes:
         dist.all_gather_object(values, value, group=_control())
         return values
 
+    def each(self, make: Callable[[], T]) -> list[T]:
+        """Return what `make` returns in every process, by rank; or raise in all what it raises in one of them.
+
+        What `make` does is done by each process alone, so that none waits for another that has failed.
+        """
+        if self.world == 1:
+            return [make()]
+        value: T | None = None
+        failed: Exception | None = None
+        try:
+            value = make()
+        except Exception as error:
+            failed = error
+        outcomes = self.gather((value, failed and sendable(failed)))
+        if failed is not None:
+            raise in_all(failed)
+        for _, other in outcomes:
+            if other is not None:
+                raise in_all(other)
+        return [cast(T, value) for value, _ in outcomes]
+
     def decide(self, make: Callable[[], T]) -> T:
         """Return what `make` returns in the main process, where alone it is called; or raise there what it raises."""
         if self.world == 1:
@@ -70,16 +94,45 @@ class Processes:
             try:
                 outcome[0] = make()
             except Exception as error:
-                outcome[1] = error if _travels(error) else RuntimeError(f"{type(error).__name__}: {error}")
+                outcome[1] = sendable(error)
         dist.broadcast_object_list(outcome, src=0, group=_control())
         if outcome[1] is not None:
-            raise outcome[1]
+            raise in_all(outcome[1])
         return cast(T, outcome[0])
+
+    def alike(self, make: Callable[[], T]) -> T:
+        """Return what `make` returns in this process, where it does the same in all; or raise in all what one raised."""
+        made: list[T] = []
+        self.each(lambda: made.append(make()))
+        return made[0]
+
+    def broadcast(self, tensors: Iterable[Tensor]) -> None:
+        """Give all processes the numbers that tensors have in the main process."""
+        if self.world > 1:
+            with torch.no_grad():
+                for tensor in tensors:
+                    dist.broadcast(tensor, src=0)
+
+    def leave(self) -> None:
+        """End the connections, so that processes that wait for this one fail, instead of waiting until they are ended.
+
+        For a process that has failed where the others do not know of it.
+        """
+        if self.world > 1 and dist.is_initialized() and dist.get_backend() == "gloo":
+            dist.destroy_process_group()
 
     def wait(self) -> None:
         """Wait until every process has come here."""
         if self.world > 1:
             dist.barrier(group=_control())
+
+
+ALONE = Processes()
+
+
+def processes_on_this_machine() -> int:
+    """Return how many processes of the training share this machine, as launchers such as torchrun say."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 @lru_cache(maxsize=1)
@@ -92,9 +145,21 @@ def _control() -> Any:
     return _control_group(dist.group.WORLD)
 
 
-def _travels(error: Exception) -> bool:
+def sendable(error: BaseException) -> BaseException:
+    """Return an error as it can be sent to other processes."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
-        return False
-    return True
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
+
+
+def in_all(error: ErrorT) -> ErrorT:
+    """Mark an error that all processes raise at the same point, so that none waits for another."""
+    error.__dict__["in_all_processes"] = True
+    return error
+
+
+def is_in_all(error: BaseException) -> bool:
+    """Return whether all processes raise this error."""
+    return bool(error.__dict__.get("in_all_processes"))

@@ -19,9 +19,11 @@ from onecycle.data.order import InOrder, Order, Shuffled, Weighted, cumulative_w
 from onecycle.data.plan import Chunks, Contiguous, LengthBucketed, Plan
 from onecycle.data.seeding import seeded
 from onecycle.data.workers import ReadingProcesses
-from onecycle.errors import DataError
+from onecycle.errors import DataError, SkippedItemWarning
 
 OnBadItem = Literal["raise", "skip"]
+Taken = Sequence[tuple[int, int]]
+"""Parts of an epoch, one after the other: (items a batch of all processes together, number of batches)."""
 
 
 class DataLoader:
@@ -29,7 +31,7 @@ class DataLoader:
 
     Args:
         dataset: The items.
-        batch_size: Items a batch.
+        batch_size: Items a batch, of each process where several train together.
         shuffle: Draw a new order each epoch; without it, items come in their own order.
         workers: Processes that read items; 0 reads in this process. Not used once a cache is full.
         seed: The same seed gives the same order.
@@ -70,16 +72,28 @@ class DataLoader:
 
     def __len__(self) -> int:
         """Return the number of batches an epoch."""
-        return -(-len(self.dataset) // self.size)
+        return self.num_batches()
+
+    def num_batches(self, world: int = 1) -> int:
+        """Return the number of batches an epoch where `world` processes share each of them."""
+        return -(-len(self.dataset) // self.global_size(world))
 
     @property
     def size(self) -> int:
-        """Items a batch: as asked for, or while shuffling a number near it that makes all batches of one size.
+        """Items a batch where one process trains."""
+        return self.global_size(1)
+
+    def global_size(self, world: int) -> int:
+        """Return the items a batch, of `world` processes together.
+
+        As many as were asked for, or while shuffling a number near that makes all batches of one size. It is the same
+        for 2 processes with 32 items each as for one with 64, and so are the batches.
 
         A small last batch spoils the statistics of a batch norm that learns: 130 photos in batches of 64, 64 and 2
         ended at 0.80 accuracy where 128 photos ended at 0.88.
         """
-        return even_size(len(self.dataset), self.batch_size) if self.shuffle else self.batch_size
+        size = self.batch_size * world
+        return even_size(len(self.dataset), size) if self.shuffle else size
 
     def __iter__(self) -> Iterator[Batch]:
         return self.epoch(0)
@@ -93,27 +107,36 @@ class DataLoader:
             return Weighted(self._cumulative, generator)
         return Shuffled(len(self.dataset), generator)
 
-    def epoch(self, number: int, *, rank: int = 0, world: int = 1, start: int = 0) -> Iterator[Batch]:
-        """Yield the batches of epoch `number`.
+    def epoch(
+        self, number: int, *, rank: int = 0, world: int = 1, start: int = 0, before: Taken = ()
+    ) -> Iterator[Batch]:
+        """Yield the batches of epoch `number` that have items.
 
         Args:
             number: Which epoch; each has its own order.
-            rank: Which of `world` processes this is; each gets an equal share, rounded up by repeating items.
-            world: How many processes train together.
+            rank: Which of `world` processes this is. Where there are several, batches without items are yielded too,
+                so that all processes get as many.
+            world: How many processes train together, each on its share of every batch.
             start: The first batch to yield, counted as in `plan`; those before it are not read.
+            before: What was taken of the epoch in batches of other sizes.
         """
-        batches = self._batches(self.plan(number, rank=rank, world=world)[start:])
+        batches = self._batches(self.plan(number, rank=rank, world=world, before=before)[start:])
         for place, batch in enumerate(batches, start):
             if batch.bad and self.on_bad_item == "raise":
                 raise batch.bad[0].error
             self._note(batch.bad)
             batch.number = place
-            if len(batch):
+            if len(batch) or world > 1:
                 yield batch
 
-    def plan(self, number: int, *, rank: int = 0, world: int = 1) -> Plan:
+    def plan(self, number: int, *, rank: int = 0, world: int = 1, before: Taken = ()) -> Plan:
         """Return the row numbers of each batch of epoch `number`, each computed when it is asked for."""
-        order, size = self.order(number), self.size * world
+        order = self.order(number)
+        for size, count in before:
+            order = self._plan_of(order, number, size).rest(count)
+        return self._plan_of(order, number, self.global_size(world), rank, world)
+
+    def _plan_of(self, order: Order, number: int, size: int, rank: int = 0, world: int = 1) -> Plan:
         if self.contiguous:
             return Contiguous(order, size, rank, world)
         if self.lengths is None:
@@ -132,7 +155,8 @@ class DataLoader:
     def _note(self, bad: Sequence[BadItem]) -> None:
         for item in bad:
             if item.index not in self.bad:
-                warnings.warn(f"Skipped {self.dataset.name(item.index)}: {item.error.what}", stacklevel=3)
+                text = f"Skipped {self.dataset.name(item.index)}: {item.error.what}"
+                warnings.warn(text, SkippedItemWarning, stacklevel=3)
             self.bad[item.index] = item.error
 
 

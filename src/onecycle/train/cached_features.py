@@ -66,6 +66,10 @@ class CachedFeatures:
                 batch.number = read.number + place * each
                 yield batch
 
+    def one_item(self) -> Batch:
+        """Return the first training item that is known."""
+        return next(self.copies[0].batches(torch.split(torch.arange(len(self.copies[0].known)), 1))).to(self.device)
+
     def valid_batches(self) -> Iterator[Batch]:
         """Yield the validation items in order."""
         plan = list(torch.split(torch.arange(len(self.valid.known)), self.loader.batch_size))

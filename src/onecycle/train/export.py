@@ -51,7 +51,8 @@ def export_model(state: TrainState, path: str | Path) -> Path:
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
         "card": training_card(state),
     }
-    return write_bundle(path, state.model.state_dict(), config)
+    weights = state.model.state_dict()
+    return state.processes.decide(lambda: write_bundle(path, weights, config))
 
 
 def training_card(state: TrainState) -> dict[str, Any]:

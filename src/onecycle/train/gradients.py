@@ -1,25 +1,44 @@
-"""One meaning of a step: batches, microbatches and accumulated batches add up to one large batch."""
+"""One meaning of a step: batches, microbatches, accumulated batches and processes add up to one large batch."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from copy import copy
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from onecycle.data.batch import Batch, even_slices
+from onecycle.data.nested import take, tensors_in
 from onecycle.inference.arithmetic import arithmetic
 from onecycle.inference.carried_state import CarriedState
 from onecycle.losses import Loss
-from onecycle.train.memory import out_of_memory
-from onecycle.train.single_items import allowing_single_values
+from onecycle.train.memory import fits_in_all, out_of_memory, ran_out_later
+from onecycle.train.single_items import allowing_single_values, keeping_statistics
 from onecycle.train.state import TrainState
 
 SMALLEST_WEIGHT = 1e-12
+
+
+# The first steps of a fit, in which the optimizer makes its state, may take more memory than any later one.
+FIRST_STEPS = 2
+
+
+@dataclass(frozen=True)
+class CommonStep:
+    """What all processes know of a step before they take it together.
+
+    Attributes:
+        weights: Of the batches of all processes, the weight of each term of the loss, (terms,).
+        careful: Whether memory may not suffice in one of them: gradients are then added up once all say that it did.
+    """
+
+    weights: Tensor
+    careful: bool
 
 
 class OptimizerStep:
@@ -29,14 +48,23 @@ class OptimizerStep:
     part's weight and divided by the weight of all parts together, so that the parts' gradients add up to the gradient
     of the whole. Where memory runs out, batches are computed in smaller microbatches from then on.
 
+    Where several processes train together, the accelerator's wrapper takes the mean of their gradients, in the backward
+    pass of the last part; each loss is therefore multiplied by the number of processes. One that has no items, or must
+    wait until all know that memory sufficed, computes a single item in that pass, with weight 0.
+
     Args:
         state: Loss, precision and options.
         module: What is trained, as the accelerator wrapped it.
         optimizer: Its optimizer, as the accelerator wrapped it.
+        read_item: Reads any item, for a process that has none.
     """
 
-    def __init__(self, state: TrainState, module: nn.Module, optimizer: Any) -> None:
+    def __init__(
+        self, state: TrainState, module: nn.Module, optimizer: Any, read_item: Callable[[], Batch] | None = None
+    ) -> None:
         self.state, self.module, self.optimizer = state, module, optimizer
+        self._read_item, self._item = read_item or state.one_item, list[Batch]()
+        self._taken, self._largest = 0, 0
         optimizer.zero_grad()  # an interrupted step may have left gradients behind
         self.begin_epoch()
 
@@ -50,15 +78,22 @@ class OptimizerStep:
         if carried is not None:
             self.carried.load_state_dict(carried, self.state.device)
 
-    def __call__(self, batches: Sequence[Batch], on_backward_end: Callable[[], None] = lambda: None) -> Tensor:
+    def __call__(
+        self,
+        batches: Sequence[Batch],
+        on_backward_end: Callable[[], None] = lambda: None,
+        common: CommonStep | None = None,
+    ) -> Tensor:
         """Take one step, and return the loss of all `batches` before it, float32, scalar, detached.
 
         Args:
             batches: Prepared batches on the device.
             on_backward_end: Called when gradients are clipped and not yet used.
+            common: What several processes know of the step. What is returned is then this process's share of the loss:
+                over all processes the shares add up to the loss.
         """
         state = self.state
-        loss = self.backward(batches)
+        loss = self.backward(batches, common)
         state.scaler.unscale(self.optimizer)
         if state.options.clip is not None:
             state.accelerator.clip_grad_norm_(self.module.parameters(), state.options.clip)
@@ -72,42 +107,104 @@ class OptimizerStep:
         options = self.state.options
         return arithmetic(self.state.device, tf32=options.tf32, benchmark=options.cudnn_benchmark)
 
-    def backward(self, batches: Sequence[Batch]) -> Tensor:
+    def weights(self, batches: Sequence[Batch]) -> Tensor:
+        """Return the weight of all batches together, of each term of the loss, (terms,)."""
+        loss: Loss = self.state.loss
+        known = [loss.weights(batch.targets) for batch in batches if len(batch)]
+        return torch.stack(known).sum(0) if known else torch.zeros_like(loss.weights(self._one_item(batches).targets))
+
+    def may_not_fit(self, batches: Sequence[Batch]) -> bool:
+        """Return whether a step on the batches may take more memory than those before it."""
+        return self._taken < FIRST_STEPS or _largest_of(batches) > self._largest
+
+    def backward(self, batches: Sequence[Batch], common: CommonStep | None = None) -> Tensor:
         """Add up the gradients of all batches; where memory runs out, again in more microbatches."""
         while True:
             carried = copy(self.carried)  # what is computed again must not read on from where it failed
-            try:
-                with self.arithmetic():
-                    total = self._accumulate(batches, carried)
-                self.carried = carried
-                return total
-            except (RuntimeError, MemoryError) as error:
-                if not out_of_memory(error) or self.state.num_microbatches >= max(map(len, batches)):
-                    raise
+            total, failed = self._try(batches, carried, common)
             # Outside the handler, whose traceback would hold on to the tensors that did not fit.
+            if common is not None and common.careful:
+                fits = fits_in_all(self.state.processes, failed, self._divisible(batches), self.state.data.batch_size)
+            else:
+                fits = failed is None
+            if fits:
+                break
             self._use_more_microbatches()
+        if common is not None:
+            if common.careful or not any(map(len, batches)):
+                self._touch_all(batches)
+            self._taken, self._largest = self._taken + 1, max(self._largest, _largest_of(batches))
+        self.carried = carried
+        return total
 
-    def _accumulate(self, batches: Sequence[Batch], carried: CarriedState) -> Tensor:
-        whole = None if len(batches) * self.state.num_microbatches == 1 else self._weights(batches)
+    def _try(
+        self, batches: Sequence[Batch], carried: CarriedState, common: CommonStep | None
+    ) -> tuple[Tensor, Exception | None]:
+        """Return the loss, or what failed where it is worth trying again, or all processes must know."""
+        try:
+            with self.arithmetic():
+                return self._accumulate(batches, carried, common), None
+        except Exception as error:
+            if common is not None and common.careful:
+                return torch.empty(0), error.with_traceback(None) if out_of_memory(error) else error
+            if common is not None and out_of_memory(error):
+                raise ran_out_later(self.state.data.batch_size) from error
+            if not out_of_memory(error) or not self._divisible(batches):
+                raise
+            return torch.empty(0), error.with_traceback(None)
+
+    def _divisible(self, batches: Sequence[Batch]) -> bool:
+        return self.state.num_microbatches < max(map(len, batches))
+
+    def _accumulate(self, batches: Sequence[Batch], carried: CarriedState, common: CommonStep | None) -> Tensor:
+        if common is not None:
+            whole: Tensor | None = common.weights
+        else:
+            whole = None if len(batches) * self.state.num_microbatches == 1 else self.weights(batches)
         total = torch.zeros((), device=self.state.device)
-        for batch in batches:
+        readable = [batch for batch in batches if len(batch)]
+        for batch in readable:
             before = carried.batch(len(batch))
             parts = even_slices(len(batch), self.state.num_microbatches)
             for rows in parts:
                 part = batch if len(parts) == 1 else batch.take(rows)
+                last = batch is readable[-1] and rows is parts[-1] and not (common and common.careful)
                 # The backward pass is inside, since it may compute activations again.
-                with allowing_single_values(self.module, len(part)):
+                with self._adding_up(last), allowing_single_values(self.module, len(part)):
                     with self.state.precision.autocast():
                         outputs = before.forward(self.module, part.inputs, rows)
                         loss = self._share(outputs, part, whole)
-                    self.state.scaler.backward(loss, self.state.accelerator)
+                    self._backward(loss)
                 total = total + loss.detach()
             carried.finish(before)
         return total
 
-    def _weights(self, batches: Sequence[Batch]) -> Tensor:
-        """Return the weight of all batches together, of each term of the loss, (terms,)."""
-        return torch.stack([self.state.loss.weights(batch.targets) for batch in batches]).sum(0)
+    def _backward(self, loss: Tensor) -> None:
+        world = self.state.processes.world
+        self.state.scaler.backward(loss if world == 1 else loss * world, self.state.accelerator)
+
+    def _adding_up(self, last: bool) -> AbstractContextManager[Any]:
+        """Return the context of a pass; in the last one the gradients of all processes are added up."""
+        alone = self.state.processes.world == 1
+        return nullcontext() if alone or last else self.state.accelerator.no_sync(self.module)
+
+    def _touch_all(self, batches: Sequence[Batch]) -> None:
+        """Compute an item with weight 0, in whose backward pass the gradients of all processes are added up."""
+        item = self._one_item(batches)
+        state = CarriedState(self.module, contiguous=self.state.target.contiguous).batch(1)
+        with self.arithmetic(), keeping_statistics(self.module), allowing_single_values(self.module, 1):
+            with self.state.precision.autocast():
+                outputs = state.forward(self.module, item.inputs, slice(0, 1))
+                nothing = self.state.loss.means(outputs, item.targets).sum() * 0
+            self._backward(nothing)
+
+    def _one_item(self, batches: Sequence[Batch]) -> Batch:
+        """Return a copy of one item, the first of this process."""
+        if not self._item:
+            batch = next(filter(len, batches), None) or self._read_item()
+            first = torch.zeros(1, dtype=torch.int64)
+            self._item.append(Batch(take(batch.inputs, first), take(batch.targets, first), batch.index[:1]))
+        return self._item[0]
 
     def _share(self, outputs: Any, part: Batch, whole: Tensor | None) -> Tensor:
         """Return what a part adds to the loss of the whole, of which None says that the part is all of it."""
@@ -125,4 +222,10 @@ class OptimizerStep:
         state.num_microbatches *= 2
         note = f"memory ran out: batches are now computed in {state.num_microbatches} microbatches"
         state.history.notes.append(note)
-        warnings.warn(note, stacklevel=2)
+        if state.processes.is_main:
+            warnings.warn(note, stacklevel=2)
+
+
+def _largest_of(batches: Sequence[Batch]) -> int:
+    """Return how many bytes the inputs of the largest batch have."""
+    return max((sum(t.numel() * t.element_size() for t in tensors_in(batch.inputs)) for batch in batches), default=0)

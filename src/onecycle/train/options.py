@@ -115,6 +115,11 @@ class TrainOptions:
         "Let a GPU try all of cuDNN's convolutions at each new shape of a batch, and use the fastest. The same seed "
         "then need not give the same weights.",
     )
+    sync_batchnorm: bool = option(
+        False,
+        "Let batch norms normalise by the batch of all processes, on GPUs: for shares of a few items. Default: each by "
+        "its own share.",
+    )
     callbacks: Sequence[Any] = option(
         (),
         "`Callback` objects that are called during every fit.",

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from onecycle.data.batch import Batch
 from onecycle.data.bunch import DataBunch
+from onecycle.data.loader import Taken
 from onecycle.data.plain import LoaderBunch
 from onecycle.data.seeding import seeded
 from onecycle.data.target import Target, same_labels
-from onecycle.errors import ModelError
+from onecycle.errors import DataError, ModelError
 from onecycle.inference.precision import Mode, Precision
 from onecycle.inference.predictor import Predictor
 from onecycle.losses import Loss, as_loss
@@ -24,6 +25,7 @@ from onecycle.processes import Processes
 from onecycle.train.cached_features import CachedFeatures
 from onecycle.train.ema import Held
 from onecycle.train.history import EpochRecord, History
+from onecycle.train.joined_model import joined
 from onecycle.train.layer_groups import fine_tuning_of, layer_groups, trained_layers
 from onecycle.train.loss_scaling import LossScaler
 from onecycle.train.lr_curve import LRFinderResult
@@ -65,7 +67,8 @@ class TrainState:
         self.options = options
         self.accelerator = options.accelerator or Accelerator()
         self.processes = Processes.of(self.accelerator)
-        self.model = placed(model, self.accelerator, channels_last=not isinstance(data, LoaderBunch))
+        model = placed(model, self.accelerator, channels_last=not isinstance(data, LoaderBunch))
+        self.model = joined(model, self.accelerator, self.processes, sync_batchnorm=options.sync_batchnorm)
         self.data = data
         smoothing = options.label_smoothing
         self.loss: Loss = as_loss(options.loss or data.target.loss(smoothing=smoothing)).to(self.device)
@@ -135,21 +138,48 @@ class TrainState:
             self.model, self.data.modality, self.target, self.device, precision.mode, precision.tf32
         )  # fmt: skip
 
-    def train_batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+    @property
+    def num_batches(self) -> int:
+        """Batches an epoch, of which each process has a share."""
+        number: int = self.data.train.num_batches(self.processes.world)
+        return number
+
+    def train_batches(self, epoch: int, start: int = 0, before: Taken = ()) -> Iterator[Batch]:
         """Yield the batches of an epoch, augmented and mixed, each a pure function of the seed and its number.
+
+        Several processes have shares of the same batches, which may be empty. Their order does not depend on how many
+        they are, what is random in a batch does.
 
         Args:
             epoch: Number of the epoch.
             start: Number of the first batch.
+            before: What was taken of the epoch in batches of other sizes.
         """
         rank, world = self.processes.rank, self.processes.world
         modality, mix = self.data.train.dataset.modality, self.options.mix
-        for read in self.data.train.epoch(epoch, rank=rank, world=world, start=start):
+        for read in self.data.train.epoch(epoch, rank=rank, world=world, start=start, before=before):
+            if not len(read):
+                yield read
+                continue
             generator = seeded(self.seed, epoch, read.number, rank)
             batch = modality.prepare(read.to(self.device), self.target, generator)
             batch = mix(batch, self.target, generator) if mix else batch
             batch.number = read.number
             yield batch
+
+    def one_item(self) -> Batch:
+        """Return the first training item that can be read, prepared, for a process that has none of its own.
+
+        Raises:
+            DataError: None can be read.
+        """
+        dataset = self.data.train.dataset
+        for row in range(len(dataset)):
+            try:
+                return self.data.prepared(dataset, [row]).to(self.device)
+            except DataError as error:
+                failed = error
+        raise failed
 
     @contextmanager
     def randomness(self, *numbers: int) -> Iterator[None]:
@@ -158,8 +188,9 @@ class TrainState:
             yield
 
     def seed_step(self, *numbers: int) -> None:
-        """Make what is drawn next, such as dropout, depend on the seed and `numbers` alone."""
-        seed_generators(self.device, seeded(self.seed, *numbers).initial_seed())
+        """Make what is drawn next, such as dropout, depend on the seed, `numbers` and the process alone."""
+        rank = (self.processes.rank,) if self.processes.rank else ()
+        seed_generators(self.device, seeded(self.seed, *numbers, *rank).initial_seed())
 
     # --- weights ---
 
