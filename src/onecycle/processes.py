@@ -101,7 +101,7 @@ class Processes:
         return cast(T, outcome[0])
 
     def alike(self, make: Callable[[], T]) -> T:
-        """Return what `make` returns in this process, where it does the same in all; or raise in all what one raised."""
+        """Return what `make` returns in this process; or raise in all what it raises in one of them."""
         made: list[T] = []
         self.each(lambda: made.append(make()))
         return made[0]
@@ -112,14 +112,6 @@ class Processes:
             with torch.no_grad():
                 for tensor in tensors:
                     dist.broadcast(tensor, src=0)
-
-    def leave(self) -> None:
-        """End the connections, so that processes that wait for this one fail, instead of waiting until they are ended.
-
-        For a process that has failed where the others do not know of it.
-        """
-        if self.world > 1 and dist.is_initialized() and dist.get_backend() == "gloo":
-            dist.destroy_process_group()
 
     def wait(self) -> None:
         """Wait until every process has come here."""

@@ -8,6 +8,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+import onecycle as oc
+from onecycle.data.batch import Batch
+from onecycle.data.categories import Category, MultiCategory
+from onecycle.data.numbers import Numbers
+from onecycle.losses import L1, CrossEntropy, Dice, Focal, SmoothL1, Wing
+from onecycle.text.token_losses import TokenLoss
+from onecycle.vision.points import Points
 from train.test_gradients import (
     CLASSES,
     IMAGES,
@@ -27,14 +35,6 @@ from train.test_gradients import (
     numbers_below,
     pixels,
 )
-
-import onecycle as oc
-from onecycle.data.batch import Batch
-from onecycle.data.categories import Category, MultiCategory
-from onecycle.data.numbers import Numbers
-from onecycle.losses import L1, CrossEntropy, Dice, Focal, SmoothL1, Wing
-from onecycle.text.token_losses import TokenLoss
-from onecycle.vision.points import Points
 
 
 @dataclass

@@ -7,13 +7,13 @@ import torch
 from group import Group
 from loss_cases import CASES
 from torch import Tensor
-from train.test_gradients import difference, learner_of, sgd
 
 from onecycle.data.batch import Batch
 from onecycle.data.nested import take
 from onecycle.train.distributed import Together
 from onecycle.train.loop import optimizer_step, release
 from onecycle.train.step_losses import StepLosses
+from train.test_gradients import difference, learner_of, sgd
 
 STEPS = 4  # memory is looked after in the first two alone
 TOLERANCE = 1e-6

@@ -32,14 +32,16 @@ class Together:
 
     Attributes:
         seconds: How long the main process has been training.
+        half_done: Whether what ended the steps came in the middle of one.
     """
 
     def __init__(self, state: TrainState, step: OptimizerStep, interruption: Interruption | None = None) -> None:
         self.state, self.step, self.interruption = state, step, interruption
         self.processes, self.alone = state.processes, state.processes.world == 1
+        self._terms: int | None = None
         self._failed: BaseException | None = None
         self._stopped: str | None = None
-        self._started, self._seconds = time.monotonic(), 0.0
+        self._started, self._seconds, self.half_done = time.monotonic(), 0.0, False
 
     @property
     def seconds(self) -> float:
@@ -96,9 +98,8 @@ class Together:
         """Return whether all processes raise an error, so that they can still act together."""
         return self.alone or is_in_all(error)
 
-    def leave(self, error: BaseException) -> BaseException:
-        """End the connections after an error of this process alone, or of another; return what should be raised."""
-        self.processes.leave()
+    def explained(self, error: BaseException) -> BaseException:
+        """Return what to raise for an error of this process alone: where another one has ended, that it has."""
         text = str(error)
         if not isinstance(error, RuntimeError) or not ("gloo" in text or "NCCL" in text):
             return error
@@ -111,8 +112,8 @@ class Together:
     def _exchange(self, batches: list[Batch], losses: StepLosses) -> CommonStep | None:
         """Tell what this process knows of the next step; return what all know, or None where no batch is left."""
         self._act_on_signals()
-        numbers = [self.step.weights(batches), *([] if losses.share is None else [losses.share[None]])]
-        speaks = self._failed is not None or self._stopped is not None
+        numbers = [self._weights(batches), *([] if losses.share is None else [losses.share[None]])]
+        speaks = any(one is not None for one in (self._failed, self.step.failed, self._stopped))
         seconds = time.monotonic() - self._started if self.processes.is_main else 0.0
         flags = torch.tensor([bool(batches), speaks, self.step.may_not_fit(batches), seconds], dtype=torch.float64)
         flags, summed = self._sum(flags, torch.cat(numbers))
@@ -124,6 +125,15 @@ class Together:
         if speaks_one:
             self._hear()
         return CommonStep(weights, careful > 0) if left else None
+
+    def _weights(self, batches: list[Batch]) -> Tensor:
+        """Return the weights of this process's batches, zeros where they cannot be told."""
+        if self._terms is None:
+            self._terms = self.processes.each(lambda: len(self.step.weights(batches)))[0]
+        weights = torch.zeros(self._terms, device=self.state.device)
+        with self.noting():
+            weights = self.step.weights(batches)
+        return weights
 
     def _sum(self, flags: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
         """Return the sums of both over all processes: at once on a processor, else so that no accelerator waits."""
@@ -139,12 +149,13 @@ class Together:
 
     def _hear(self) -> None:
         """Exchange words, and raise what they say."""
-        own, stopped = self._failed, self._stopped
-        self._failed = self._stopped = None
-        heard: list[Any] = self.processes.gather((own and sendable(own), stopped))
-        errors = [error for error, _ in heard if error is not None]
+        own, stopped, half_done = self.step.failed or self._failed, self._stopped, self.step.failed is not None
+        self._failed = self._stopped = self.step.failed = None
+        heard: list[Any] = self.processes.gather((own and sendable(own), stopped, half_done))
+        self.half_done = any(half for *_, half in heard)
+        errors = [error for error, *_ in heard if error is not None]
         if errors:
             raise in_all(own or errors[0])
-        stops = [reason for _, reason in heard if reason is not None]
+        stops = [reason for _, reason, _ in heard if reason is not None]
         if stops:
             raise in_all(StopTraining(stops[0]))

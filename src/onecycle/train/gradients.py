@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -57,6 +57,9 @@ class OptimizerStep:
         module: What is trained, as the accelerator wrapped it.
         optimizer: Its optimizer, as the accelerator wrapped it.
         read_item: Reads any item, for a process that has none.
+
+    Attributes:
+        failed: What a step failed with in this process while the others took it, or None. They are still to be told.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class OptimizerStep:
         self.state, self.module, self.optimizer = state, module, optimizer
         self._read_item, self._item = read_item or state.one_item, list[Batch]()
         self._taken, self._largest = 0, 0
+        self.failed: Exception | None = None
         optimizer.zero_grad()  # an interrupted step may have left gradients behind
         self.begin_epoch()
 
@@ -125,14 +129,16 @@ class OptimizerStep:
             # Outside the handler, whose traceback would hold on to the tensors that did not fit.
             if common is not None and common.careful:
                 fits = fits_in_all(self.state.processes, failed, self._divisible(batches), self.state.data.batch_size)
+            elif common is not None:
+                fits, self.failed = True, failed
             else:
                 fits = failed is None
             if fits:
                 break
             self._use_more_microbatches()
         if common is not None:
-            if common.careful or not any(map(len, batches)):
-                self._touch_all(batches)
+            if common.careful or failed is not None or not any(map(len, batches)):
+                self._compute_item(batches)
             self._taken, self._largest = self._taken + 1, max(self._largest, _largest_of(batches))
         self.carried = carried
         return total
@@ -140,18 +146,22 @@ class OptimizerStep:
     def _try(
         self, batches: Sequence[Batch], carried: CarriedState, common: CommonStep | None
     ) -> tuple[Tensor, Exception | None]:
-        """Return the loss, or what failed where it is worth trying again, or all processes must know."""
+        """Return the loss, and what failed where it is worth trying again, or where all processes must know."""
         try:
             with self.arithmetic():
                 return self._accumulate(batches, carried, common), None
         except Exception as error:
-            if common is not None and common.careful:
-                return torch.empty(0), error.with_traceback(None) if out_of_memory(error) else error
-            if common is not None and out_of_memory(error):
-                raise ran_out_later(self.state.data.batch_size) from error
-            if not out_of_memory(error) or not self._divisible(batches):
+            if not out_of_memory(error):
+                if common is None:
+                    raise
+                failed = error
+            elif common is not None and not common.careful:
+                failed = ran_out_later(self.state.data.batch_size)
+            elif common is None and not self._divisible(batches):
                 raise
-            return torch.empty(0), error.with_traceback(None)
+            else:
+                failed = error.with_traceback(None)
+        return torch.zeros((), device=self.state.device), failed
 
     def _divisible(self, batches: Sequence[Batch]) -> bool:
         return self.state.num_microbatches < max(map(len, batches))
@@ -177,6 +187,8 @@ class OptimizerStep:
                     self._backward(loss)
                 total = total + loss.detach()
             carried.finish(before)
+        if common is not None and common.careful and not readable:
+            self._compute_item(batches, last=False)  # in their first passes forward, processes wait for one another
         return total
 
     def _backward(self, loss: Tensor) -> None:
@@ -188,11 +200,15 @@ class OptimizerStep:
         alone = self.state.processes.world == 1
         return nullcontext() if alone or last else self.state.accelerator.no_sync(self.module)
 
-    def _touch_all(self, batches: Sequence[Batch]) -> None:
-        """Compute an item with weight 0, in whose backward pass the gradients of all processes are added up."""
+    def _compute_item(self, batches: Sequence[Batch], *, last: bool = True) -> None:
+        """Compute an item with weight 0, for a process that has none of its own, or has not added up its gradients."""
         item = self._one_item(batches)
         state = CarriedState(self.module, contiguous=self.state.target.contiguous).batch(1)
-        with self.arithmetic(), keeping_statistics(self.module), allowing_single_values(self.module, 1):
+        with ExitStack() as contexts:
+            contexts.enter_context(self.arithmetic())
+            contexts.enter_context(keeping_statistics(self.module))
+            contexts.enter_context(allowing_single_values(self.module, 1))
+            contexts.enter_context(self._adding_up(last))
             with self.state.precision.autocast():
                 outputs = state.forward(self.module, item.inputs, slice(0, 1))
                 nothing = self.state.loss.means(outputs, item.targets).sum() * 0

@@ -68,11 +68,12 @@ class Loop:
             raise error from None
         except BaseException as other:
             error, common = other, self.together.is_common(other)
-            self.fit.exact = self.fit.exact and common and not self.interruption.broken
+            half_done = self.interruption.broken or self.together.half_done
+            self.fit.exact = self.fit.exact and common and not half_done
             if self.fit.exact:
                 self._tell_resume_point(interrupted=True)
             if not common:
-                raise self.together.leave(other) from None
+                raise self.together.explained(other) from None
             raise
         finally:
             self._finish(started, error)
