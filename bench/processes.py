@@ -2,8 +2,8 @@
 
 - Weights: each loss and task of `core.py`, 8 steps of SGD on its batches; the largest relative difference, over all
   parameters, between two gloo processes and one process with the same batches, and that of the validation loss.
-- Speed: images a second of a training step of ResNet-18 at 64 px, in batches of 64 of all processes together: one process
-  with one thread, one with two threads, two processes with one thread each. In turn, medians of `REPEATS`.
+- Speed: images a second of a training step of ResNet-18 at 64 px, in batches of 64 of all processes together: one
+  process with one thread, one with two threads, two processes with one thread each. In turn, medians of `REPEATS`.
 """
 
 from __future__ import annotations

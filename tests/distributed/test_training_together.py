@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from accelerate import Accelerator
 from group import Group
 from runs import Left, assert_equal, assert_same_everywhere, learner_of, left, photos_run, trained
 
@@ -15,8 +17,9 @@ from learners import Grouped, photo_bunch, tag_bunch, tiny
 from onecycle.data.nested import take
 from onecycle.processes import Processes
 from onecycle.text.token_losses import RegularisedTokenLoss
+from onecycle.train import checkpoint, memory, precision
 from onecycle.train.learner import Learner
-from train.test_gradients import CHUNKS, STEPS, Recurrent, Streams, balanced_bunch, language_model, sgd
+from train.test_gradients import CHUNKS, STEPS, Recurrent, Streams, balanced_bunch, language_model, sgd, small_images
 
 
 def adam(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
@@ -40,14 +43,13 @@ def photos_run_of(photos: Path, batch_size: int, options: dict[str, Any]) -> Lef
 
 
 def test_a_batch_that_leaves_a_process_without_items(four: Group, photos: Path) -> None:
-    """24 photos in batches of 22, of four processes with one place for a remainder of 2."""
+    """24 photos in batches of 22: the last one has 2, for four processes."""
     runs = four.run(uneven_run, photos, 4)
     assert_same_everywhere(runs)
     assert_equal(runs, uneven_run(photos, 16))
 
 
 def uneven_run(photos: Path, batch_size: int) -> Left:
-    """Batches of as many items as asked for, so that the last one has 24 - 16 = 8; of 22 with 2."""
     bunch = photo_bunch(photos, batch_size=batch_size)
     bunch.train.global_size = lambda world: 22  # type: ignore[method-assign]
     return trained(bunch)
@@ -77,13 +79,40 @@ def mixed_run(photos: Path, batch_size: int) -> Left:
     return photos_run(photos, batch_size, mix=oc.Mixup())
 
 
+class Unused(torch.nn.Module):
+    """A layer is not used, or only by the first of two processes."""
+
+    def __init__(self, one_uses_it: bool) -> None:
+        super().__init__()
+        self.used, self.one_uses_it = small_images(), one_uses_it
+        self.unused = torch.nn.Linear(3, 3)
+
+    def forward(self, inputs: Any) -> Any:
+        outputs = self.used(inputs)
+        uses = self.one_uses_it and Processes.of(Accelerator()).is_main
+        return outputs + 0 * self.unused(outputs) if uses else outputs
+
+
+def unused_run(photos: Path, batch_size: int, one_uses_it: bool) -> Left:
+    model = Unused(one_uses_it)
+    torch.nn.init.ones_(model.unused.weight)
+    torch.nn.init.ones_(model.unused.bias)
+    return trained(photo_bunch(photos, batch_size=batch_size), model=model, weight_decay=0.5)
+
+
+@pytest.mark.parametrize("one_uses_it", [False, True])
+def test_a_layer_that_is_not_used(pair: Group, photos: Path, one_uses_it: bool) -> None:
+    """DistributedDataParallel alone ends with an error in the second step."""
+    runs = pair.run(unused_run, photos, 4, one_uses_it)
+    assert_same_everywhere(runs)
+    assert_equal(runs, unused_run(photos, 8, one_uses_it))
+
+
 # --- streams ---
 
 
 def streams_of(batches: Any) -> list[Any]:
     """This process's share of each batch: every stream stays with one process."""
-    from accelerate import Accelerator
-
     processes = Processes.of(Accelerator(cpu=True))
     rows = torch.arange(processes.rank, len(batches[0][0]), processes.world)
     # Of plain loaders every process takes the batches of its own number.
@@ -136,22 +165,14 @@ def test_the_finder_ends_at_the_same_step_and_all_take_its_rate(pair: Group, pho
     assert found[2] < 30, "the loss exploded before the end of the sweep"
 
 
-class Different(oc.Callback):
-    """Lets each process find another batch size and another precision, as other work beside it would."""
-
-
 def found_sizes(photos: Path) -> tuple[int, str, list[str]]:
-    from onecycle.train import memory, precision
-
+    """What is found where process 0 has no memory left, and is faster in 32 bits, and process 1 is the opposite."""
     rank = Processes.of(tiny(photo_bunch(photos)).accelerator).rank
     free, cost = memory.free_memory, precision.relative_cost
     memory.free_memory = lambda device: 2**40 if rank else 0
     precision.relative_cost = lambda *_: 0.5 if rank else 2.0
     try:
         learner = tiny(photo_bunch(photos, batch_size="auto"))
-        learner.callbacks = []
-        import warnings
-
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             learner.to_bf16()
@@ -199,8 +220,6 @@ def test_the_threshold_is_the_same_in_all(pair: Group, tagged: Path) -> None:
 
 
 def statistics_run(photos: Path, folder: Path) -> tuple[Left, int, Any]:
-    import onecycle.train.checkpoint as checkpoint
-
     written, write = [0], checkpoint.write_bundle
 
     def counted(*arguments: Any) -> Path:
@@ -211,7 +230,8 @@ def statistics_run(photos: Path, folder: Path) -> tuple[Left, int, Any]:
     try:
         learner = learner_of(photo_bunch(photos, batch_size=4), Grouped(), ema=0.9, optimizer=adam)
         learner.callbacks = [
-            oc.Checkpoint(folder / "last.ckpt", every_steps=2), oc.KeepBest(), oc.Track(oc.CsvTracker(folder / "log.csv")),
+            oc.Checkpoint(folder / "last.ckpt", every_steps=2), oc.KeepBest(),
+            oc.Track(oc.CsvTracker(folder / "log.csv")),
         ]  # fmt: skip
         seen: list[Any] = []
 

@@ -130,10 +130,10 @@ class Together:
         """Return the weights of this process's batches, zeros where they cannot be told."""
         if self._terms is None:
             self._terms = self.processes.each(lambda: len(self.step.weights(batches)))[0]
-        weights = torch.zeros(self._terms, device=self.state.device)
+        known: list[Tensor] = []
         with self.noting():
-            weights = self.step.weights(batches)
-        return weights
+            known.append(self.step.weights(batches))
+        return known[0] if known else torch.zeros(self._terms, device=self.state.device)
 
     def _sum(self, flags: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
         """Return the sums of both over all processes: at once on a processor, else so that no accelerator waits."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from onecycle.data.batch import Batch, even_slices
 from onecycle.data.nested import take, tensors_in
@@ -68,6 +69,7 @@ class OptimizerStep:
         self.state, self.module, self.optimizer = state, module, optimizer
         self._read_item, self._item = read_item or state.one_item, list[Batch]()
         self._taken, self._largest = 0, 0
+        self._unused, self._unused_anywhere = list[nn.Parameter](), list[nn.Parameter]()
         self.failed: Exception | None = None
         optimizer.zero_grad()  # an interrupted step may have left gradients behind
         self.begin_epoch()
@@ -137,8 +139,12 @@ class OptimizerStep:
                 break
             self._use_more_microbatches()
         if common is not None:
+            if self._taken == 0:
+                self._find_unused()
             if common.careful or failed is not None or not any(map(len, batches)):
                 self._compute_item(batches)
+            for parameter in self._unused:
+                parameter.grad = None  # as in one process, where weight decay leaves it alone
             self._taken, self._largest = self._taken + 1, max(self._largest, _largest_of(batches))
         self.carried = carried
         return total
@@ -184,16 +190,26 @@ class OptimizerStep:
                     with self.state.precision.autocast():
                         outputs = before.forward(self.module, part.inputs, rows)
                         loss = self._share(outputs, part, whole)
-                    self._backward(loss)
+                    self._backward(loss, last)
                 total = total + loss.detach()
             carried.finish(before)
         if common is not None and common.careful and not readable:
             self._compute_item(batches, last=False)  # in their first passes forward, processes wait for one another
         return total
 
-    def _backward(self, loss: Tensor) -> None:
+    def _backward(self, loss: Tensor, last: bool) -> None:
+        if last and self._unused_anywhere:  # DistributedDataParallel waits for a gradient of every parameter
+            loss = loss + sum(parameter.sum() for parameter in self._unused_anywhere) * 0
         world = self.state.processes.world
         self.state.scaler.backward(loss if world == 1 else loss * world, self.state.accelerator)
+
+    def _find_unused(self) -> None:
+        """Find the parameters of which the model has made no use in the first step, in one process or in all."""
+        if isinstance(self.module, DistributedDataParallel):
+            learning = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
+            unused = self.state.processes.gather([n for n, p in enumerate(learning) if p.grad is None])
+            self._unused = [learning[number] for number in sorted(set.intersection(*map(set, unused)))]
+            self._unused_anywhere = [learning[number] for number in sorted(set.union(*map(set, unused)))]
 
     def _adding_up(self, last: bool) -> AbstractContextManager[Any]:
         """Return the context of a pass; in the last one the gradients of all processes are added up."""
@@ -212,7 +228,7 @@ class OptimizerStep:
             with self.state.precision.autocast():
                 outputs = state.forward(self.module, item.inputs, slice(0, 1))
                 nothing = self.state.loss.means(outputs, item.targets).sum() * 0
-            self._backward(nothing)
+            self._backward(nothing, last)
 
     def _one_item(self, batches: Sequence[Batch]) -> Batch:
         """Return a copy of one item, the first of this process."""
