@@ -35,6 +35,7 @@ MORE: dict[str, str | None] = {
     "language_route": "aclImdb",
     "choices": ".",
     "memory": None,
+    "processes": None,
     "steps": None,
 }
 

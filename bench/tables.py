@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import statistics
 from typing import Any
 
 import rates
@@ -241,7 +242,20 @@ def core(found: Found) -> list[str]:
     return lines
 
 
+def processes(found: Found) -> list[str]:
+    """Two processes against one."""
+    about = found["processes"]
+    lines = ["| two processes against one, relative | weights | validation loss |", "|---|---|---|"]
+    lines += [f"| {name} | {one['weights']:.1e} | {one['valid_loss']:.1e} |" for name, one in about["weights"].items()]
+    lines += ["", "| training ResNet-18 at 64 px, batches of 64 | images a second | of the first |", "|---|---|---|"]
+    for name, speeds in about["images_per_second"].items():
+        lines.append(f"| {name} | {statistics.median(speeds):,.0f} | {about['ratios'][name]:.2f} |")
+    lines += ["", f"Medians of {about['repeats']}; load average of the machine then: {about['load']:.1f}."]
+    return lines
+
+
 TABLES = {
+    "processes": processes,
     "core": core,
     "minutes": minutes,
     "budgets": budgets,

@@ -43,6 +43,10 @@ class WorkerError(OnecycleError, RuntimeError):
     """A process that reads items died, or reading failed in it; the next call starts new processes."""
 
 
+class SkippedItemWarning(UserWarning):
+    """An item cannot be read, and is left out."""
+
+
 class StopTraining(Exception):  # noqa: N818  it is a signal, not an error
     """Raise this in a callback to end training now; the reason is kept in the history."""
 

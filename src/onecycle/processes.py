@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
+import torch
 import torch.distributed as dist
 from accelerate import Accelerator
 from torch import Tensor
 
 T = TypeVar("T")
+ErrorT = TypeVar("ErrorT", bound=BaseException)
 
 
 @dataclass(frozen=True)
@@ -75,12 +77,12 @@ class Processes:
             value = make()
         except Exception as error:
             failed = error
-        outcomes = self.gather((value, failed and _sent(failed)))
+        outcomes = self.gather((value, failed and sendable(failed)))
         if failed is not None:
-            raise failed
+            raise in_all(failed)
         for _, other in outcomes:
             if other is not None:
-                raise other
+                raise in_all(other)
         return [cast(T, value) for value, _ in outcomes]
 
     def decide(self, make: Callable[[], T]) -> T:
@@ -92,11 +94,24 @@ class Processes:
             try:
                 outcome[0] = make()
             except Exception as error:
-                outcome[1] = _sent(error)
+                outcome[1] = sendable(error)
         dist.broadcast_object_list(outcome, src=0, group=_control())
         if outcome[1] is not None:
-            raise outcome[1]
+            raise in_all(outcome[1])
         return cast(T, outcome[0])
+
+    def alike(self, make: Callable[[], T]) -> T:
+        """Return what `make` returns in this process; or raise in all what it raises in one of them."""
+        made: list[T] = []
+        self.each(lambda: made.append(make()))
+        return made[0]
+
+    def broadcast(self, tensors: Iterable[Tensor]) -> None:
+        """Give all processes the numbers that tensors have in the main process."""
+        if self.world > 1:
+            with torch.no_grad():
+                for tensor in tensors:
+                    dist.broadcast(tensor, src=0)
 
     def wait(self) -> None:
         """Wait until every process has come here."""
@@ -122,10 +137,21 @@ def _control() -> Any:
     return _control_group(dist.group.WORLD)
 
 
-def _sent(error: Exception) -> Exception:
+def sendable(error: BaseException) -> BaseException:
     """Return an error as it can be sent to other processes."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
         return RuntimeError(f"{type(error).__name__}: {error}")
     return error
+
+
+def in_all(error: ErrorT) -> ErrorT:
+    """Mark an error that all processes raise at the same point, so that none waits for another."""
+    error.__dict__["in_all_processes"] = True
+    return error
+
+
+def is_in_all(error: BaseException) -> bool:
+    """Return whether all processes raise this error."""
+    return bool(error.__dict__.get("in_all_processes"))

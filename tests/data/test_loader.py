@@ -1,5 +1,6 @@
 """Loaders: the order is a pure function of seed and epoch; how items are read changes nothing in the batches."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -146,12 +147,31 @@ def test_weighted_drawing_makes_even_batches_too() -> None:
     assert [len(rows) for rows in loader.plan(0)] == [65, 65]
 
 
-def test_processes_share_the_items_equally() -> None:
-    loader = DataLoader(numbered(11), batch_size=3, shuffle=True)
+def test_processes_share_the_batches_of_a_single_one() -> None:
+    loader, single = DataLoader(numbered(11), batch_size=3, shuffle=True), DataLoader(numbered(11), batch_size=6)
     shares = [torch.cat(list(loader.plan(2, rank=rank, world=2))).tolist() for rank in range(2)]
-    assert [len(share) for share in shares] == [6, 6]
-    assert sorted(set(shares[0] + shares[1])) == list(range(11))
-    assert [row for pair in zip(*shares, strict=True) for row in pair][:11] == rows(loader, 2)
+    assert [len(share) for share in shares] == [6, 5]
+    assert [row for pair in itertools.zip_longest(*shares) for row in pair][:11] == rows(loader, 2)
+    assert loader.num_batches(2) == len(single) == 2
+    assert loader.global_size(2) == 6
+
+
+@pytest.mark.parametrize("how", [{}, {"workers": 1}, {"cache": Cache((8, 8, 3))}])
+def test_a_process_gets_a_batch_without_items_where_others_have_some(dataset: Dataset, how: dict[str, Any]) -> None:
+    """12 items in batches of 5, of all processes together, leave 2 for the last one."""
+    loader = DataLoader(dataset, batch_size=1, **how)
+    first, last = (list(loader.epoch(0, rank=rank, world=5)) for rank in (0, 4))
+    assert [batch.index.tolist() for batch in first] == [[0], [5], [10]]
+    assert [batch.index.tolist() for batch in last] == [[4], [9], []]
+    assert [batch.number for batch in last] == [0, 1, 2]
+
+
+def test_an_epoch_goes_on_in_batches_of_another_size() -> None:
+    loader = DataLoader(numbered(20), batch_size=2, shuffle=True)
+    taken = [*loader.plan(1)[:3], *loader.plan(1, world=4, before=[(2, 3)])]
+    assert torch.cat(taken[:3]).tolist() == rows(loader, 1)[:6]
+    whole = [torch.cat(list(loader.plan(1, rank=rank, world=2, before=[(2, 3), (8, 1)]))) for rank in range(2)]
+    assert sorted(torch.cat(whole).tolist()) == sorted(rows(loader, 1)[14:])
 
 
 def test_weights_draw_rare_items_more_often() -> None:

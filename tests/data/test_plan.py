@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from onecycle.data import plan
-from onecycle.data.order import InOrder, Shuffled
+from onecycle.data.order import InOrder, Order, Shuffled
 from onecycle.data.plan import Chunks, Contiguous, LengthBucketed, Plan
 from onecycle.data.seeding import seeded
 
@@ -42,15 +42,41 @@ every_plan = pytest.mark.parametrize("make", [chunks, bucketed, longest_first, c
 @every_plan
 @settings(max_examples=40, deadline=None)
 @given(count=st.integers(1, 300), size=st.integers(1, 9), world=st.integers(1, 4))
-def test_processes_share_all_items_equally(make: MakePlan, count: int, size: int, world: int) -> None:
+def test_processes_share_every_batch_of_a_single_one(make: MakePlan, count: int, size: int, world: int) -> None:
     shares = [list(make(count, size, rank, world)) for rank in range(world)]
-    sizes = [[len(rows) for rows in share] for share in shares]
-    assert all(one == sizes[0] for one in sizes), "all have batches of the same sizes"
-    assert all(0 < len(rows) <= size for share in shares for rows in share)
-    drawn = sorted(row for share in shares for rows in share for row in rows.tolist())
-    assert set(drawn) == set(range(count))
-    assert len(drawn) == -(-count // world) * world, "no more are repeated than it takes"
-    assert [len(make(count, size, rank, world)) for rank in range(world)] == [len(share) for share in shares]
+    whole = list(make(count, size * world, 0, 1))
+    assert [len(share) for share in shares] == [len(whole)] * world
+    for place, rows in enumerate(whole):
+        parts = [share[place] for share in shares]
+        assert max(map(len, parts)) - min(map(len, parts)) <= 1
+        assert max(map(len, parts)) <= size
+        assert sorted(torch.cat(parts).tolist()) == sorted(rows.tolist())
+    assert sorted(torch.cat(whole).tolist()) == list(range(count)), "no item twice, and none missing"
+
+
+@every_plan
+@settings(max_examples=40, deadline=None)
+@given(
+    count=st.integers(1, 300), size=st.integers(1, 9), other=st.integers(1, 30), first=st.integers(0, 40),
+    second=st.integers(0, 10),
+)  # fmt: skip
+def test_what_some_batches_leave_can_be_taken_in_batches_of_another_size(
+    make: MakePlan, count: int, size: int, other: int, first: int, second: int
+) -> None:
+    """Twice, as where an epoch is interrupted twice."""
+    before = make(count, size, 0, 1)
+    taken = [*before[:first]]
+    rest = with_order(make(count, other, 0, 1), before.rest(first), other)
+    taken += rest[:second]
+    last = with_order(before, rest.rest(second), size)
+    taken += last
+    assert sorted(torch.cat(taken).tolist()) == list(range(count)), "no item twice, and none missing"
+
+
+def with_order(like: Plan, order: Order, size: int) -> Plan:
+    if isinstance(like, LengthBucketed):
+        return LengthBucketed(order, size, like.lengths, like.generator)
+    return type(like)(order, size)  # type: ignore[call-arg]
 
 
 @every_plan

@@ -14,6 +14,7 @@ from typing import Any, Self
 import pytest
 
 SECONDS = 60
+STARTING = 240  # to import torch in four processes, on a machine that does other work too
 
 
 class Group:
@@ -91,6 +92,11 @@ class Group:
             theirs.close()
             self.processes.append(process)
             self.connections.append(ours)
+        for rank, connection in enumerate(self.connections):
+            if not connection.poll(STARTING):
+                self.stop()
+                pytest.fail(f"process {rank} of {self.world} has not started after {STARTING} s")
+            connection.recv()
 
 
 def _serve(connection: Connection, rank: int, world: int, port: int) -> None:
@@ -102,6 +108,7 @@ def _serve(connection: Connection, rank: int, world: int, port: int) -> None:
 
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", timeout=timedelta(seconds=SECONDS))
+    connection.send("started")
     while True:
         try:
             function, arguments = connection.recv()

@@ -215,7 +215,7 @@ class TestCheckpointCallback:
         self, varied: DataBunch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         now = iter(range(0, 10_000, 50))  # 50 seconds pass each time one looks
-        monkeypatch.setattr("onecycle.train.callbacks.time.monotonic", lambda: next(now))
+        monkeypatch.setattr("onecycle.train.distributed.time.monotonic", lambda: next(now))
         saved: list[int] = []
         checkpoint = oc.Checkpoint(tmp_path / "last.ckpt", every_minutes=1)
         monkeypatch.setattr(

@@ -12,10 +12,11 @@ import typer
 from onecycle.cli.check import check
 from onecycle.cli.demo import demo
 from onecycle.cli.info import info
+from onecycle.cli.launched import rank
 from onecycle.cli.predict import predict
 from onecycle.cli.report import report
 from onecycle.cli.train import train
-from onecycle.errors import OnecycleError
+from onecycle.errors import OnecycleError, SkippedItemWarning
 
 app = typer.Typer(
     help="Train models on folders of images or texts, and predict with them.",
@@ -50,22 +51,33 @@ def main(arguments: list[str] | None = None) -> None:
             warnings.showwarning = _print_warning  # type: ignore[assignment]
             app(given, prog_name="onecycle", standalone_mode=True)
     except OnecycleError as error:
-        _print_error(str(error), "--debug" in given)
+        if not _told_by_main_process(error):
+            _print_error(str(error), "--debug" in given)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        _print_error(
-            f"Internal error in onecycle: {type(error).__name__}: {error}\n"
-            "Run onecycle --debug ... to see the traceback.",
-            "--debug" in given,
-        )
+        if not _told_by_main_process(error):
+            _print_error(
+                f"Internal error in onecycle: {type(error).__name__}: {error}\n"
+                "Run onecycle --debug ... to see the traceback.",
+                "--debug" in given,
+            )
         sys.exit(1)
 
 
+def _told_by_main_process(error: Exception) -> bool:
+    """Return whether this is one of several processes that all raise the error."""
+    return rank() > 0 and bool(error.__dict__.get("in_all_processes"))
+
+
 def _print_warning(message: Warning | str, *_: Any) -> None:
-    """Print a warning as one line, without the place in the source code."""
-    typer.echo(f"Note: {message}", err=True)
+    """Print a warning as one line, without the place in the source code.
+
+    Of several processes each skips items of its own; everything else the main process says for all.
+    """
+    if rank() == 0 or isinstance(message, SkippedItemWarning):
+        typer.echo(f"Note: {message}", err=True)
 
 
 def _print_error(message: str, debug: bool) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from onecycle.cli.command_options import read_options, takes_shell_options
+from onecycle.cli.launched import joined_processes
 from onecycle.cli.run_folder import RunFolder
 from onecycle.cli.training import readable_checkpoint, train_and_report
 from onecycle.imports import without_collecting
@@ -44,17 +46,20 @@ def train(
 ) -> None:
     """Train a model on a folder of images or texts. Prints the Python code that it runs."""
     run = RunFolder(out or Path("runs") / data.resolve().name)
-    run.check(resume=resume, overwrite=overwrite)
-    if resume:
-        options |= run.stored_options(data, {name: options[name] for name in options if _was_given(context, name)})
-    chosen = read_options(FineTuneOptions, options)
-    with run.used(data, options):  # from now on --resume knows the options, whenever this is killed
+    given = {name: options[name] for name in options if _was_given(context, name)}
+    with joined_processes() as processes, ExitStack() as until_the_end:
+        processes.decide(lambda: run.check(resume=resume, overwrite=overwrite))
+        if resume:
+            options |= processes.decide(lambda: run.stored_options(data, given))
+        chosen = processes.alike(lambda: read_options(FineTuneOptions, options))
+        # From now on --resume knows the options, whenever this is killed.
+        processes.decide(lambda: until_the_end.enter_context(run.used(data, options)))
         with without_collecting():
             from onecycle.recipes.task import build_pipeline, prepare
-        pipeline = build_pipeline(data, chosen)
+        pipeline = processes.alike(lambda: build_pipeline(data, chosen))
         typer.echo(f"{pipeline}\n")
-        learner = prepare(pipeline)
-        checkpoint = readable_checkpoint(run) if resume else None
+        learner = processes.alike(lambda: prepare(pipeline))
+        checkpoint = processes.decide(lambda: readable_checkpoint(run)) if resume else None
         train_and_report(learner, pipeline, run, checkpoint_minutes, checkpoint, f"onecycle train {data}")
 
 

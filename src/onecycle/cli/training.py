@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from onecycle.cli.launched import rank
 from onecycle.cli.run_folder import RunFolder
 from onecycle.errors import BundleError
 
@@ -47,12 +48,12 @@ def train_and_report(
         train(learner, pipeline, checkpoint)
         finished = run.trained = True
         write_results(learner, run.path)
-        run.finish()
+        learner.state.processes.decide(run.finish)
         # The weights that were kept, without the optimizer. Last, since a run cannot go on from it.
         learner.save(run.checkpoint)
     except (KeyboardInterrupt, SystemExit) as stop:
         terminated = isinstance(stop, SystemExit)
-        if command:
+        if command and rank() == 0:
             signal_name = "SIGTERM" if terminated else "Ctrl-C"
             typer.echo(f"\nStopped by {signal_name}. To go on: {command} --out {run.path} --resume", err=True)
         # A scheduler that sends SIGTERM waits for some seconds alone.

@@ -51,7 +51,8 @@ class LoaderOptions:
     """How batches are made.
 
     Attributes:
-        batch_size: Items a batch; "auto" lets the learner find the largest that fits into memory.
+        batch_size: Items a batch, of each process where several train together; "auto" lets the learner find the
+            largest that fits into memory.
         workers: Processes that read items; None chooses for this machine. A full cache needs none.
         seed: Decides the order of items and every random augmentation.
         cache: "memory" or "disk" keep read items; "auto" keeps them in memory where they take little of it.

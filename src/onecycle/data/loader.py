@@ -22,9 +22,11 @@ from onecycle.data.plan import Chunks, Contiguous, LengthBucketed, Plan
 from onecycle.data.seeding import seeded
 from onecycle.data.shards.order import ShardShuffled, Stretch
 from onecycle.data.workers import ReadingProcesses
-from onecycle.errors import DataError
+from onecycle.errors import DataError, SkippedItemWarning
 
 OnBadItem = Literal["raise", "skip"]
+Taken = Sequence[tuple[int, int]]
+"""Parts of an epoch, one after the other: (items a batch of all processes together, number of batches)."""
 
 
 class DataLoader:
@@ -32,7 +34,7 @@ class DataLoader:
 
     Args:
         dataset: The items.
-        batch_size: Items a batch.
+        batch_size: Items a batch, of each process where several train together.
         shuffle: Draw a new order each epoch; without it, items come in their own order.
         workers: Processes that read items; 0 reads in this process. Not used once a cache is full.
         seed: The same seed gives the same order.
@@ -73,16 +75,30 @@ class DataLoader:
 
     def __len__(self) -> int:
         """Return the number of batches an epoch."""
-        return -(-len(self.dataset) // self.size)
+        return self.num_batches()
+
+    def num_batches(self, world: int = 1) -> int:
+        """Return the number of batches an epoch where `world` processes share each of them."""
+        return -(-len(self.dataset) // self.global_size(world))
 
     @property
     def size(self) -> int:
-        """Items a batch: as asked for, or while shuffling a number near it that makes all batches of one size.
+        """Items a batch where one process trains."""
+        return self.global_size(1)
+
+    def global_size(self, world: int) -> int:
+        """Return the items a batch, of `world` processes together.
+
+        As many as were asked for, or while shuffling a number near that makes all batches of one size. It is the same
+        for 2 processes with 32 items each as for one with 64, and so are the batches.
 
         A small last batch spoils the statistics of a batch norm that learns: 130 photos in batches of 64, 64 and 2
         ended at 0.80 accuracy where 128 photos ended at 0.88.
         """
-        return even_size(len(self.dataset), self.batch_size) if self.shuffle else self.batch_size
+        if self.dataset.rows.shards is not None and self.shuffle:
+            return world * even_size(-(-len(self.dataset) // world), self.batch_size)  # each has a stretch of its own
+        size = self.batch_size * world
+        return even_size(len(self.dataset), size) if self.shuffle else size
 
     def __iter__(self) -> Iterator[Batch]:
         return self.epoch(0)
@@ -99,18 +115,28 @@ class DataLoader:
         return Shuffled(len(self.dataset), generator)
 
     def epoch(
-        self, number: int, *, rank: int = 0, world: int = 1, start: int = 0, device: torch.device | None = None
+        self,
+        number: int,
+        *,
+        rank: int = 0,
+        world: int = 1,
+        start: int = 0,
+        before: Taken = (),
+        device: torch.device | None = None,
     ) -> Iterator[Batch]:
-        """Yield the batches of epoch `number`.
+        """Yield the batches of epoch `number` that have items.
 
         Args:
             number: Which epoch; each has its own order.
-            rank: Which of `world` processes this is; each gets an equal share, rounded up by repeating items.
-            world: How many processes train together.
+            rank: Which of `world` processes this is. Where there are several, batches without items are yielded too,
+                so that all processes get as many.
+            world: How many processes train together, each on its share of every batch.
             start: The first batch to yield, counted as in `plan`; those before it are not read.
+            before: What was taken of the epoch in batches of other sizes.
             device: Where the batches will be needed: a cache of items that fit there makes them there.
         """
-        return self._read(self.plan(number, rank=rank, world=world)[start:], device)
+        plan = self.plan(number, rank=rank, world=world, before=before)[start:]
+        return self._read(plan, device, empty=world > 1)
 
     def share(self, rank: int = 0, world: int = 1, device: torch.device | None = None) -> Iterator[Batch]:
         """Yield the part that one process has of all items, in order; every item is in the part of exactly one.
@@ -125,23 +151,30 @@ class DataLoader:
         """
         return self._read(self.plan(0).share(rank, world), device, some=world > 1)
 
-    def _read(self, plan: Plan, device: torch.device | None, *, some: bool = False) -> Iterator[Batch]:
-        """Yield the batches of a plan; `some` says that it is of some items only."""
+    def _read(
+        self, plan: Plan, device: torch.device | None, *, some: bool = False, empty: bool = False
+    ) -> Iterator[Batch]:
+        """Yield the batches of a plan: `some` says that it is of some items only, `empty` asks for those without."""
         for place, batch in zip(plan.places, self._batches(plan, device, some), strict=True):
             if batch.bad and self.on_bad_item == "raise":
                 raise batch.bad[0].error
             self._note(batch.bad)
             batch.number = place
-            if len(batch):
+            if len(batch) or empty:
                 yield batch
 
-    def plan(self, number: int, *, rank: int = 0, world: int = 1) -> Plan:
+    def plan(self, number: int, *, rank: int = 0, world: int = 1, before: Taken = ()) -> Plan:
         """Return the row numbers of each batch of epoch `number`, each computed when it is asked for."""
-        order, size = self.order(number), self.size * world
+        order = self.order(number)
+        for size, count in before:
+            order = self._plan_of(order, number, size).rest(count)
+        return self._plan_of(order, number, self.global_size(world), rank, world)
+
+    def _plan_of(self, order: Order, number: int, size: int, rank: int = 0, world: int = 1) -> Plan:
         if self.contiguous:
             return Contiguous(order, size, rank, world)
         if self.dataset.rows.shards is not None and self.shuffle:
-            return Chunks(Stretch(order, rank, world), self.size)
+            return Chunks(Stretch(order, rank, world), -(-size // world))
         if self.lengths is None:
             return Chunks(order, size, rank, world)
         generator = partial(seeded, self.seed, number, 1) if self.shuffle else None
@@ -167,7 +200,8 @@ class DataLoader:
     def _note(self, bad: Sequence[BadItem]) -> None:
         for item in bad:
             if item.index not in self.bad:
-                warnings.warn(f"Skipped {self.dataset.name(item.index)}: {item.error.what}", stacklevel=3)
+                text = f"Skipped {self.dataset.name(item.index)}: {item.error.what}"
+                warnings.warn(text, SkippedItemWarning, stacklevel=3)
             self.bad[item.index] = item.error
 
 

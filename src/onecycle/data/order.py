@@ -99,6 +99,29 @@ class Weighted:
         return torch.from_numpy(np.searchsorted(self.cumulative, places, side="right"))
 
 
+class Remaining:
+    """What is left of an order after a part of it: some rows by number, then all from a position on.
+
+    Args:
+        order: The whole order.
+        first: Rows that come first, int64, (rows,).
+        start: The position from which on the rest follows.
+    """
+
+    def __init__(self, order: Order, first: Tensor, start: int) -> None:
+        self.order, self.first, self.start = order, first, start
+
+    def __len__(self) -> int:
+        return len(self.first) + max(len(self.order) - self.start, 0)
+
+    def rows(self, positions: Tensor) -> Tensor:
+        beyond = positions >= len(self.first)
+        found = torch.empty_like(positions)
+        found[~beyond] = self.first[positions[~beyond]]
+        found[beyond] = self.order.rows(positions[beyond] - len(self.first) + self.start)
+        return found
+
+
 def cumulative_weights(weights: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     """Return the sums of the weights up to each row, (rows,), as `Weighted` takes them.
 

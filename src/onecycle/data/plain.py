@@ -13,7 +13,7 @@ from torch.utils.data.distributed import DistributedSampler
 from onecycle.data.batch import Batch, Reading
 from onecycle.data.bunch import DataBunch, LoaderOptions
 from onecycle.data.check import CheckReport
-from onecycle.data.loader import DataLoader
+from onecycle.data.loader import DataLoader, Taken
 from onecycle.data.modality import Description, Modality
 from onecycle.data.nested import join
 from onecycle.data.order import InOrder, Order
@@ -172,22 +172,55 @@ class PlainLoader:
     def __len__(self) -> int:
         return len(self.loader)  # type: ignore[arg-type]
 
+    def num_batches(self, world: int = 1) -> int:
+        """Return the number of batches an epoch where `world` processes take them in turn."""
+        return len(self) if self._shares else -(-len(self) // world)
+
+    def global_size(self, world: int) -> int:
+        """Return the items a batch, of `world` processes together."""
+        return self.batch_size * world
+
+    @property
+    def _shares(self) -> bool:
+        """Whether the loader's own sampler gives each process its share."""
+        return isinstance(getattr(self.loader, "sampler", None), DistributedSampler)
+
     def order(self, number: int) -> Order:
         """Return the order of the first batch, whose items are numbered as they come; more is not known yet."""
         return InOrder(self.batch_size)
 
     def epoch(
-        self, number: int, *, rank: int = 0, world: int = 1, start: int = 0, device: torch.device | None = None
+        self,
+        number: int,
+        *,
+        rank: int = 0,
+        world: int = 1,
+        start: int = 0,
+        before: Taken = (),
+        device: torch.device | None = None,
     ) -> Iterator[Batch]:
-        """Yield the batches of an epoch from batch `start` on; those before it are read, and dropped."""
+        """Yield the batches of an epoch from batch `start` on; those before it are read, and dropped.
+
+        Args:
+            number: Which epoch.
+            rank: Which of `world` processes this is. They take the batches in turn, unless the loader has a
+                `DistributedSampler`, which gives each process its share.
+            world: How many processes train together.
+            start: The first batch to yield, counted in this process.
+            before: What was taken of the epoch by another number of processes.
+            device: Not used: the loader decides where its batches are made.
+        """
         set_epoch = getattr(getattr(self.loader, "sampler", None), "set_epoch", None)
         if callable(set_epoch):
             set_epoch(number)
+        world = 1 if self._shares else world
+        skipped = sum(size // self.batch_size * batches for size, batches in before)
         count = 0
-        for batch_number, pair in enumerate(self.loader):
+        for place, pair in enumerate(self.loader):
             inputs, targets = self._pair(pair)
             size = num_items(targets)
-            if batch_number >= start:
+            batch_number, turn = divmod(place - skipped, world)
+            if batch_number >= start and (world == 1 or turn == rank):
                 yield Batch(inputs, targets, torch.arange(count, count + size), number=batch_number)
             count += size
         self.dataset.count = count

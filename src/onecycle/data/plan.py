@@ -10,7 +10,7 @@ from typing import Any, Self, overload
 import torch
 from torch import Tensor
 
-from onecycle.data.order import Order
+from onecycle.data.order import Order, Remaining
 
 # So many rows are computed at a time, since one call for some batches takes hardly longer than one for a single batch.
 ROWS = 2**13
@@ -26,7 +26,7 @@ class Plan(Sequence[Tensor], ABC):
         order: The rows in the order in which they are drawn.
         size: Items a batch, over all processes.
         window: How many batches are computed together.
-        rank: Which of `world` processes this is; each gets an equal share, rounded up by repeating items.
+        rank: Which of `world` processes this is; the shares of a batch differ by one item at most, and may be empty.
         world: How many processes share the batches.
 
     Example:
@@ -38,7 +38,7 @@ class Plan(Sequence[Tensor], ABC):
 
     def __init__(self, order: Order, size: int, window: int, rank: int = 0, world: int = 1) -> None:
         self.order, self.size, self.window, self.rank, self.world = order, size, max(window, 1), rank, world
-        self.items = -(-len(order) // world) * world
+        self.items = len(order)
         self.places = range(-(-self.items // size))
         self._computed: tuple[int, Sequence[Tensor]] = (-1, ())
 
@@ -66,12 +66,23 @@ class Plan(Sequence[Tensor], ABC):
         """
         return self[rank::world]
 
+    def rest(self, count: int) -> Order:
+        """Return the order of the rows, of all processes together, that the first `count` batches leave."""
+        number, inside = divmod(count, self.window)
+        first = torch.empty(0, dtype=torch.int64)
+        if count >= len(self):
+            return Remaining(self.order, first, self.items)
+        if inside:
+            first = torch.cat(list(self._batches(number)[inside:]))
+            number += 1
+        return Remaining(self.order, first, number * self.window * self.size)
+
     @abstractmethod
     def _batches(self, number: int) -> Sequence[Tensor]:
         """Return the batches of a window, of all processes together."""
 
     def _rows(self, positions: Tensor) -> Tensor:
-        return self.order.rows(positions % len(self.order))
+        return self.order.rows(positions)
 
     def _window_rows(self, number: int) -> Tensor:
         """Return the rows of a window in their order."""
@@ -145,6 +156,13 @@ class Contiguous(Plan):
         part.places = range(int(part.lengths.max())) if len(part.lengths) else range(0)
         part._computed = (-1, ())
         return part
+
+    def rest(self, count: int) -> Order:
+        ends = self.starts + self.lengths
+        starts = torch.minimum(self.starts + count, ends)
+        left = [torch.arange(int(start), int(end)) for start, end in zip(starts, ends, strict=True)]
+        first = torch.cat([torch.empty(0, dtype=torch.int64), *left])
+        return Remaining(self.order, self._rows(first), self.items)
 
     def _batches(self, number: int) -> Sequence[Tensor]:
         return [self._rows(self.starts[self.lengths > number] + number)]

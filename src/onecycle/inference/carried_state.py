@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from onecycle.data.nested import detach, join, move, take
+from onecycle.processes import Processes
 
 Forward = Callable[..., Any]
 
@@ -49,6 +50,34 @@ class CarriedState:
         if self._initial is not None:
             self._value = detach(join(state.after))
             self._size = sum(state.sizes)
+
+
+def carried_whole(state: dict[str, Any] | None, processes: Processes) -> dict[str, Any] | None:
+    """Return what all processes remember together, where each of them reads on in its share of the streams.
+
+    Args:
+        state: The `state_dict` of this process, or None.
+        processes: Stream number n is read by process n modulo their number.
+    """
+    if processes.world == 1:
+        return state
+    shares = processes.gather(state and {**state, "value": move(state["value"], torch.device("cpu"))})
+    known = [share for share in shares if share and share["value"] is not None]
+    if state is None or not known:
+        return state
+    sizes = [share["size"] if share else 0 for share in shares]
+    firsts = torch.tensor(sizes).cumsum(0) - torch.tensor(sizes)
+    places = torch.arange(sum(sizes))
+    order = firsts[places % len(sizes)] + places // len(sizes)
+    return {"size": sum(sizes), "value": take(join([share["value"] for share in known]), order)}
+
+
+def carried_share(state: dict[str, Any] | None, processes: Processes) -> dict[str, Any] | None:
+    """Return this process's share of what `carried_whole` returned."""
+    if processes.world == 1 or state is None or state["value"] is None:
+        return state
+    rows = torch.arange(processes.rank, state["size"], processes.world)
+    return {"size": len(rows), "value": take(state["value"], rows)}
 
 
 class BatchState:

@@ -12,10 +12,17 @@ if TYPE_CHECKING:
 
 
 def write_report(learner: Learner, folder: str | Path) -> dict[str, Path]:
-    """Write history, pictures and the bundle into `folder`; return what was written, by what it is."""
+    """Write history, pictures and the bundle into `folder`; return what was written, by what it is.
+
+    Of several processes, all must call it, and the main process writes.
+    """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    written = {"model": learner.export(folder / "model.onecycle"), "history": folder / "history.csv"}
+    model = learner.export(folder / "model.onecycle")
+    return learner.state.processes.decide(lambda: {"model": model, **_write_numbers_and_pictures(learner, folder)})
+
+
+def _write_numbers_and_pictures(learner: Learner, folder: Path) -> dict[str, Path]:
+    written = {"history": folder / "history.csv"}
     learner.history.to_csv(written["history"])
     pictures: dict[str, Picture] = {
         "history picture": learner.history.plot(),

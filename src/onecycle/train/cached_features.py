@@ -81,6 +81,11 @@ class CachedFeatures:
                 batch.number = read.number + place * each
                 yield batch
 
+    def one_item(self) -> Batch:
+        """Return the first training item that is known."""
+        rows = torch.split(torch.arange(len(self.copies[0].known)), 1)
+        return next(self.copies[0].batches(rows, self.device)).to(self.device)
+
     def valid_batches(self) -> Iterator[Batch]:
         """Yield the validation items in order, in each process its own."""
         plan = Chunks(InOrder(len(self.valid.known)), self.loader.batch_size)

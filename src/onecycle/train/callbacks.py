@@ -6,7 +6,6 @@ import math
 import os
 import shutil
 import sys
-import time
 import warnings
 from dataclasses import asdict
 from pathlib import Path
@@ -146,7 +145,8 @@ class Checkpoint(Callback):
 
     Ctrl-C and SIGTERM end training between two steps, and what was done until then is saved. In a learner made in the
     same way, `learner.resume(path)` goes on from there to the same weights. Where a checkpoint cannot be written, such
-    as on a full disk, the history says so, and training goes on.
+    as on a full disk, the history says so, and training goes on. Where several processes train together, each has this
+    callback, and the main process writes.
 
     Args:
         path: The file, replaced as a whole each time. Where `keep` is more than 1, the ones before are kept beside it:
@@ -174,34 +174,38 @@ class Checkpoint(Callback):
                 raise ModelError(f"Checkpoint({name}={value!r}).", "a number above 0.", f"pass {name}=5.")
         self.path, self.keep = Path(path), keep
         self.every_minutes, self.every_steps = every_minutes, every_steps
-        self.saved_at = time.monotonic()
+        self.saved_at = 0.0
 
     def on_fit_start(self, state: TrainState, event: FitStart) -> None:
         assert state.fit is not None
         schedule_to_config(state.fit.schedule)  # refuses one that cannot be saved, before any time is spent
-        self.saved_at = time.monotonic()
+        self.saved_at = 0.0
 
     def on_resume_point(self, state: TrainState, event: ResumePoint) -> None:
-        if event.epoch_end or event.interrupted or self._due(event.step):
+        if event.epoch_end or event.interrupted or self._due(event):
             self.save(state)
+            self.saved_at = event.seconds
 
-    def _due(self, step: int) -> bool:
-        if self.every_steps is not None and step % self.every_steps == 0:
+    def _due(self, event: ResumePoint) -> bool:
+        if self.every_steps is not None and event.step % self.every_steps == 0:
             return True
-        return self.every_minutes is not None and time.monotonic() - self.saved_at >= 60 * self.every_minutes
+        return self.every_minutes is not None and event.seconds - self.saved_at >= 60 * self.every_minutes
 
     def save(self, state: TrainState) -> None:
         """Save now, or note in the history why that was not possible."""
         try:
-            if self.keep > 1 and self.path.exists():
-                keep_previous(self.path, self.keep - 1)
+            state.processes.decide(self._keep_previous)
             save_checkpoint(state, self.path)
         except (BundleError, OSError) as error:
             what = error.what if isinstance(error, BundleError) else str(error)
             note = f"epoch {len(state.history) + 1}: no checkpoint was written, training goes on: {what}"
             state.history.notes.append(note)
-            warnings.warn(note, stacklevel=2)
-        self.saved_at = time.monotonic()
+            if state.processes.is_main:
+                warnings.warn(note, stacklevel=2)
+
+    def _keep_previous(self) -> None:
+        if self.keep > 1 and self.path.exists():
+            keep_previous(self.path, self.keep - 1)
 
 
 def keep_previous(path: Path, count: int) -> None:

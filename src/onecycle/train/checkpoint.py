@@ -17,16 +17,19 @@ from onecycle.bundle import differing_tensors, read_bundle, write_bundle
 from onecycle.data.categories import MultiCategory
 from onecycle.data.target import same_label_configs
 from onecycle.errors import BundleError, ModelError, some
+from onecycle.inference.carried_state import carried_share, carried_whole
+from onecycle.processes import Processes
 from onecycle.train.ema import ExponentialMovingAverage
 from onecycle.train.events import Callback
 from onecycle.train.history import EpochRecord, History
+from onecycle.train.joined_model import average_statistics
 from onecycle.train.layer_groups import parameter_groups
 from onecycle.train.lr_curve import LRFinderResult
 from onecycle.train.option_fields import is_whole
 from onecycle.train.packing import pack, unpack
-from onecycle.train.plan import Fit, Plan, Stage
+from onecycle.train.plan import Earlier, Fit, Plan, Stage
 from onecycle.train.schedule import schedule_from_config, schedule_to_config
-from onecycle.train.setup import describe_setup, describe_split, differences
+from onecycle.train.setup import describe_setup, describe_split, differences, with_same_batches
 from onecycle.train.sharded import all_whole, copied_as
 from onecycle.train.state import TrainState
 from onecycle.train.step_losses import StepLosses
@@ -35,8 +38,12 @@ from onecycle.train.step_losses import StepLosses
 def save_checkpoint(state: TrainState, path: str | Path) -> Path:
     """Save weights, history, and during a fit its plan, optimizer and position.
 
-    What is random needs no saving: it depends on the seed and the numbers of the epoch and the step alone.
+    What is random needs no saving: it depends on the seed and the numbers of the epoch and the step alone. Where
+    several processes train together, all of them call this, and the main process writes.
     """
+    if state.fit is not None:
+        state.fit.losses.settle(state.processes)
+        average_statistics(state.model, state.fit.ema, state.processes)
     tensors = {f"model.{name}": tensor for name, tensor in state.model.state_dict().items()}
     config: dict[str, Any] = {
         "kind": "checkpoint",
@@ -44,6 +51,7 @@ def save_checkpoint(state: TrainState, path: str | Path) -> Path:
         "classes": list(state.target.classes),
         "target": state.target.to_config(),
         "seed": state.seed,
+        "processes": state.processes.world,
         "setup": describe_setup(state),
         "split": describe_split(state),
         "trainable": [name for name, parameter in state.model.named_parameters() if parameter.requires_grad],
@@ -58,10 +66,11 @@ def save_checkpoint(state: TrainState, path: str | Path) -> Path:
             for place, result in enumerate(state.lr_finder_results)
         ],
         "callbacks": _callback_states(state.callbacks, tensors),
-        "fit": None if state.fit is None else _fit_state(state.fit, tensors),
+        "fit": None if state.fit is None else _fit_state(state.fit, state.processes, tensors),
         "plan": None if state.plan is None else _plan_state(state.plan),
     }
-    return write_bundle(path, all_whole(tensors), config)
+    whole = all_whole(tensors, keep=state.processes.is_main)
+    return state.processes.decide(lambda: write_bundle(path, whole, config))
 
 
 def load_checkpoint(
@@ -151,6 +160,7 @@ class _Loaded:
             self.plan.data = state.data
         if self.fit is not None:
             self._make_optimizer(state, self.fit)
+            self.fit.carried = carried_share(self.fit.carried, state.processes)
 
     def _make_optimizer(self, state: TrainState, fit: Fit) -> None:
         options = state.options
@@ -197,7 +207,10 @@ def _check_split(state: TrainState, config: dict[str, Any], path: str | Path) ->
 
 def _check_setup(state: TrainState, config: dict[str, Any], path: str | Path, *, exact: bool) -> None:
     """Name how the learner differs from the one that was saved, or refuse it."""
-    found = differences(config["setup"], describe_setup(state)) if "setup" in config else []
+    found: list[str] = []
+    if "setup" in config:
+        now, own_setup = state.processes.world, describe_setup(state)
+        found = differences(with_same_batches(config["setup"], own_setup, config.get("processes", now), now), own_setup)
     saved = [name for name, _ in config.get("callbacks", [])]
     own = [type(callback).__name__ for callback in _with_state(state.callbacks)]
     if saved != own and config["fit"]:
@@ -208,7 +221,7 @@ def _check_setup(state: TrainState, config: dict[str, Any], path: str | Path, *,
             "the same way, so that training ends as if it had not been interrupted.",
             "make the learner as it was made then, or pass allow_changes=True.",
         )
-    if found:
+    if found and state.processes.is_main:
         warnings.warn(f"{path} was saved by a learner that was made in another way: {'; '.join(found)}.", stacklevel=4)
 
 
@@ -268,17 +281,18 @@ def _plan(config: dict[str, Any], state: TrainState) -> Plan:
 # --- the fit ---
 
 
-def _fit_state(fit: Fit, tensors: dict[str, Tensor]) -> dict[str, Any]:
+def _fit_state(fit: Fit, processes: Processes, tensors: dict[str, Tensor]) -> dict[str, Any]:
     optimizer = {} if fit.optimizer is None else dict(fit.optimizer.state_dict()["state"])
     numbers = {
         "epochs": fit.epochs, "lrs": fit.lrs, "schedule": schedule_to_config(fit.schedule), "passes": fit.passes,
-        "copies": fit.copies, "batch_size": fit.batch_size, "done": fit.done, "step": fit.step, "batch": fit.batch,
-        "seconds": fit.seconds, "stopped": fit.stopped,
+        "copies": fit.copies, "batch_size": fit.batch_size, "batch_items": fit.batch_items, "done": fit.done,
+        "step": fit.step, "batch": fit.batch, "earlier": asdict(fit.earlier), "seconds": fit.seconds,
+        "stopped": fit.stopped,
     }  # fmt: skip
     nested = {
         "losses": fit.losses.state_dict(),
         "step_lrs": torch.tensor(fit.step_lrs, dtype=torch.float64),
-        "carried": fit.carried,
+        "carried": carried_whole(fit.carried, processes),
         "optimizer": optimizer,
         "ema": fit.ema.state_dict() if fit.ema else None,
     }
@@ -293,8 +307,11 @@ def _fit(config: dict[str, Any], tensors: Mapping[str, Tensor]) -> Fit:
     fit = Fit(
         config["epochs"], config["lrs"] if "lrs" in config else config["rates"],
         schedule_from_config(config["schedule"]), config["passes"],
-        config["copies"] if "copies" in config else config["views"], config.get("batch_size", 0), config["done"],
+        config["copies"] if "copies" in config else config["views"], config.get("batch_size", 0),
+        config.get("batch_items", 0), config["done"],
     )  # fmt: skip
+    if earlier := config.get("earlier"):
+        fit.earlier = Earlier([(size, count) for size, count in earlier["taken"]], earlier["steps"], earlier["share"])
     if "step" in config:
         fit.step, fit.batch, fit.seconds, fit.stopped = (config[n] for n in ("step", "batch", "seconds", "stopped"))
         fit.losses = StepLosses()

@@ -55,7 +55,8 @@ def compiled_forward(state: TrainState, module: nn.Module) -> CompiledForward:
     note = "the forward pass is compiled" + (", and replayed as a CUDA graph" if cuda_graphs else "")
     if note not in state.history.notes:
         state.history.notes.append(note)
-    items = -(-loader.size // state.num_microbatches) if fixed else None
+    world = state.processes.world
+    items = -(-loader.global_size(world) // (world * state.num_microbatches)) if fixed else None
     return CompiledForward(module, items=items, cuda_graphs=cuda_graphs)
 
 

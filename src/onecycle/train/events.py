@@ -39,7 +39,11 @@ class BackwardEnd:
 
 @dataclass(frozen=True)
 class BatchEnd:
-    """The weights have been updated: step within the fit, batch, its loss (detached, scalar), highest rate."""
+    """The weights have been updated: step within the fit, batch, its loss (detached, scalar), highest rate.
+
+    Where several processes train together, `batch` is this process's share, which may have no items, and the mean of
+    `loss` over the processes is the loss of the whole batch.
+    """
 
     step: int
     batch: Batch
@@ -63,11 +67,13 @@ class ResumePoint:
         step: Optimizer steps made within the fit.
         epoch_end: Whether an epoch has just ended.
         interrupted: Whether training ends here before its time.
+        seconds: Since the fit began, or went on; the same in all processes that train together.
     """
 
     step: int
     epoch_end: bool = False
     interrupted: bool = False
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,9 @@ class FitEnd:
 
 class Callback:
     """Observes a fit. Override what you need; raise `StopTraining(reason)` to end training now.
+
+    Where several processes train together, each calls its own callbacks, and what one of them raises ends the fit in
+    all processes: at the latest before the next step.
 
     Every method takes the `TrainState`, which has the model, the data, the history and the options, and the event.
     They are called in this order::

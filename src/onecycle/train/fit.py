@@ -75,7 +75,7 @@ def begin_fit(state: TrainState, epochs: int, lr: LearningRate, schedule: Schedu
     lrs = resolve_lr(state, lr)
     if body_is_frozen(state.model):
         state.frozen_lr = lrs[-1]
-    state.fit = Fit(epochs, lrs, schedule, batch_size=state.data.batch_size)
+    state.fit = Fit(epochs, lrs, schedule, batch_size=state.data.batch_size, batch_items=_batch_items(state))
     _note_arithmetic(state)
     if features := features_for(state, epochs):
         state.fit.passes = features.passes(epochs, state.options.head_steps, state.head_steps)
@@ -131,5 +131,33 @@ def continue_fit(state: TrainState) -> None:
         fit.weights = None
         del state.history.notes[fit.notes :]
     use_data(state, state.data, batch_size=fit.batch_size)
+    if fit.batch_items not in (0, _batch_items(state)):
+        _use_other_batches(state, fit)
     if fit.passes:
         features_for(state, fit.copies)
+
+
+def _batch_items(state: TrainState) -> int:
+    """Return the items a batch of all processes together."""
+    items: int = state.data.train.global_size(state.processes.world)
+    return items
+
+
+def _use_other_batches(state: TrainState, fit: Fit) -> None:
+    """Go on in batches of another size at the item where the fit was interrupted.
+
+    A pass over cached features begins anew: it takes seconds.
+    """
+    before, now, items = fit.batch_items, _batch_items(state), max(len(state.data), 1)
+    if fit.passes:
+        fit.batch = fit.batch // -(-items // before) * state.num_batches
+    elif fit.batch:
+        fit.earlier.taken.append((before, fit.batch))
+        fit.earlier.share = min(sum(size * count for size, count in fit.earlier.taken) / items, 1.0)
+        fit.earlier.steps, fit.batch, fit.carried = fit.step, 0, None  # no stream goes on in the same place
+    fit.batch_items = now
+    if fit.step:
+        epoch = len(state.history) + 1
+        state.history.notes.append(
+            f"epoch {epoch}: after step {fit.step} in batches of {now} items, before in batches of {before}"
+        )

@@ -19,6 +19,9 @@ class Interruption:
     be written. Handlers of the user's own are called instead. Signals reach the main thread alone; in another thread
     this does nothing.
 
+    Args:
+        shared: Other processes must end at the same point: a signal waits, also beyond `held()`, until `act()`.
+
     Attributes:
         broken: Whether a second signal came, so that something may be half done.
 
@@ -27,7 +30,8 @@ class Interruption:
         ...     weights = 1  # an optimizer step, which Ctrl-C would leave half done
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, shared: bool = False) -> None:
+        self.shared = shared
         self._previous: dict[int, Any] = {}
         self._held = self._signalled = self.broken = False
         self._pending: tuple[int, FrameType | None] | None = None
@@ -53,13 +57,18 @@ class Interruption:
             yield
         finally:
             self._held = False
+        if not self.shared:
+            self.act()
+
+    def act(self) -> None:
+        """Let the signal that was held back take effect."""
         pending, self._pending = self._pending, None
         if pending is not None:
             self._act(*pending)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         first, self._signalled = not self._signalled, True
-        if self._held and first:
+        if (self._held or self.shared) and first:
             self._pending = (number, frame)
         else:
             self.broken = not first

@@ -162,7 +162,7 @@ class Learner(DeprecatedNames):
 
     def _to(self, mode: Mode, force: bool) -> Self:
         used, reason = (mode, "") if force else precision.fastest_precision(self.state, mode)
-        if reason:
+        if reason and self.state.processes.is_main:
             warnings.warn(f"{mode} was asked for: {reason}.", stacklevel=3)
         self.state.use_precision(used)
         return self
@@ -286,7 +286,7 @@ class Learner(DeprecatedNames):
     # --- keeping what was learned ---
 
     def save(self, path: str | Path) -> Path:
-        """Save all that is needed to go on training, see `Checkpoint`."""
+        """Save all that is needed to go on training, see `Checkpoint`. Of several processes, all must call it."""
         return checkpoint.save_checkpoint(self.state, path)
 
     def load(self, path: str | Path, *, allow_other_split: bool = False) -> None:
@@ -294,5 +294,8 @@ class Learner(DeprecatedNames):
         checkpoint.load_checkpoint(self.state, path, allow_other_split=allow_other_split)
 
     def export(self, path: str | Path) -> Path:
-        """Write the model for use with `load_model(path)`: a file, or a folder where `path` has no suffix."""
+        """Write the model for use with `load_model(path)`: a file, or a folder where `path` has no suffix.
+
+        Of several processes, all must call it, and the main process writes.
+        """
         return export.export_model(self.state, path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -11,18 +11,22 @@ from typing import Any
 from accelerate import Accelerator, DistributedType
 from accelerate.utils import DynamoBackend
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from onecycle.data.batch import Batch
 from onecycle.errors import StopTraining, TrainingError
 from onecycle.inference.evaluation import evaluate
 from onecycle.inference.predictor import Output, run_model
+from onecycle.processes import in_all
 from onecycle.train import events
 from onecycle.train.cached_features import CachedFeatures
+from onecycle.train.distributed import Together
 from onecycle.train.ema import ExponentialMovingAverage
 from onecycle.train.events import Callback
-from onecycle.train.gradients import OptimizerStep
+from onecycle.train.gradients import CommonStep, OptimizerStep
 from onecycle.train.history import EpochRecord
 from onecycle.train.interruption import Interruption
+from onecycle.train.joined_model import average_statistics
 from onecycle.train.layer_groups import GroupedModel, parameter_groups, set_training_mode, trained_layers
 from onecycle.train.plan import Fit
 from onecycle.train.schedule import as_values, set_schedule_values
@@ -45,13 +49,13 @@ class Loop:
         self.module = trained_module(state, self.features)
         if self.fit.optimizer is None:
             self._make_optimizer(self.fit)
-        self.step = OptimizerStep(state, *prepare(state.accelerator, self.module, self.fit.optimizer))
+        self.step = optimizer_step(state, self.features, self.fit.optimizer)
         if state.options.compile and self.features is None:  # a head alone is fast as it is
             self.step.compile()
-        accumulate = state.options.accumulate
-        self.steps = -(-max(self.fit.passes, 1) * len(state.data.train) // accumulate)  # of an epoch
+        self.steps = -(-max(self.fit.passes, 1) * state.num_batches // state.options.accumulate)  # of an epoch
         self.good_weights, self.good_record = state.copy_weights(), state.weights_record
-        self.clock, self.interruption = time.perf_counter(), Interruption()
+        self.clock, self.interruption = time.perf_counter(), Interruption(shared=state.processes.world > 1)
+        self.together = Together(state, self.step, self.interruption)
 
     def run(self) -> None:
         """Train epoch by epoch, until the fit is done or something ends it."""
@@ -66,10 +70,13 @@ class Loop:
             error = self._diverged(int(not_finite.args[0]))
             raise error from None
         except BaseException as other:
-            error = other
-            self.fit.exact = self.fit.exact and not self.interruption.broken
+            error, common = other, self.together.is_common(other)
+            half_done = self.interruption.broken or self.together.half_done
+            self.fit.exact = self.fit.exact and common and not half_done
             if self.fit.exact:
                 self._tell_resume_point(interrupted=True)
+            if not common:
+                raise self.together.explained(other) from None
             raise
         finally:
             self._finish(started, error)
@@ -79,9 +86,12 @@ class Loop:
         try:
             for callback in self.callbacks:
                 started.append(callback)
-                callback.on_fit_start(self.state, events.FitStart(fit.epochs, self.steps, fit.done))
+                with self.together.noting():
+                    callback.on_fit_start(self.state, events.FitStart(fit.epochs, self.steps, fit.done))
+            self.together.agree()
             while fit.done < fit.epochs and fit.stopped is None:
                 self.epoch()
+            self.together.agree()
         except StopTraining as stop:
             fit.stopped = stop.reason
 
@@ -90,8 +100,11 @@ class Loop:
         state, fit = self.state, self.fit
         self.clock = time.perf_counter()
         for callback in self.callbacks:
-            callback.on_epoch_start(state, events.EpochStart(fit.done))
+            with self.together.noting():
+                callback.on_epoch_start(state, events.EpochStart(fit.done))
+        self.together.agree()
         train_loss = self.train()
+        average_statistics(state.model, fit.ema, state.processes)
         values = self.validate()
         with self.interruption.held():
             fit.exact = False
@@ -119,35 +132,39 @@ class Loop:
         state.weights_record = None  # until the epoch ends, nothing is known of the weights
         fit.losses.skip_not_finite = state.scaler.enabled
         with state.randomness(len(state.history)):
-            for batches in in_groups(self.batches(), state.options.accumulate):
+            groups = in_groups(self.batches(), state.options.accumulate)
+            for batches, common in self.together.steps(groups, fit.losses):
                 with self.interruption.held():
-                    self._step(batches)
+                    self._step(batches, common)
             with self.interruption.held():
                 fit.losses.flush()
         if not fit.losses.count:
-            raise TrainingError("There was not one batch to train on.", "readable items.", "run bunch.check().")
+            raise in_all(TrainingError("There was not one batch to train on.", "readable items.", "run bunch.check()."))
         return fit.losses.mean
 
-    def _step(self, batches: list[Batch]) -> None:
+    def _step(self, batches: list[Batch], common: CommonStep | None) -> None:
         """Take one step, and count it."""
         state, fit = self.state, self.fit
         step = fit.done * self.steps + fit.step
-        progress = min(step / (fit.epochs * self.steps), 1.0)
-        lr = set_schedule_values(fit.optimizer, as_values(fit.schedule(progress)))
+        lr = set_schedule_values(fit.optimizer, as_values(fit.schedule(fit.progress(self.steps))))
         # Of each step anew, so that a resumed epoch draws what an uninterrupted one draws.
         state.seed_step(len(state.history), fit.step)
         fit.exact = False
-        loss = self.step(batches, partial(self._tell_backward_end, step))
+        loss = self.step(batches, partial(self._tell_backward_end, step), common)
         if state.scaler.exhausted:
             raise FloatingPointError(fit.step + 1)
         if fit.ema:
             fit.ema.update()
-        fit.losses.add(loss)
+        if common is None:
+            fit.losses.add(loss)
+        else:
+            fit.losses.share, loss = loss, loss * state.processes.world
         fit.step_lrs.append(lr)
         fit.step, fit.batch, fit.carried = fit.step + 1, batches[-1].number + 1, self.step.carried.state_dict()
         fit.exact = True
         for callback in self.callbacks:
-            callback.on_batch_end(state, events.BatchEnd(step, batches[-1], loss, lr))
+            with self.together.noting():
+                callback.on_batch_end(state, events.BatchEnd(step, batches[-1], loss, lr))
         self._tell_resume_point()
 
     def batches(self) -> Iterator[Batch]:
@@ -155,7 +172,7 @@ class Loop:
         epoch, start = len(self.state.history), self.fit.batch
         if self.features:
             return self.features.train_batches(epoch, self.fit.passes, start)
-        return self.state.train_batches(epoch, start)
+        return self.state.train_batches(epoch, start, self.fit.earlier.taken)
 
     def validate(self) -> dict[str, float]:
         """Return loss and metrics on the validation items, with averaged weights where the fit has them."""
@@ -176,21 +193,27 @@ class Loop:
 
     def _tell_backward_end(self, step: int) -> None:
         for callback in self.callbacks:
-            callback.on_backward_end(self.state, events.BackwardEnd(step))
+            with self.together.noting():
+                callback.on_backward_end(self.state, events.BackwardEnd(step))
 
     def _tell_epoch_end(self, record: EpochRecord) -> None:
         """Call every callback, also when one of them ends the fit."""
-        for callback in self.callbacks:
+        event = events.EpochEnd(self.fit.done - 1, record)
+        tell_each: list[Callable[[], None]] = [partial(one.on_epoch_end, self.state, event) for one in self.callbacks]
+        for tell in (*tell_each, self.together.agree):
             try:
-                callback.on_epoch_end(self.state, events.EpochEnd(self.fit.done - 1, record))
+                with self.together.noting():
+                    tell()
             except StopTraining as stop:
                 self.fit.stopped = self.fit.stopped or stop.reason
 
     def _tell_resume_point(self, *, epoch_end: bool = False, interrupted: bool = False) -> None:
         self._count_seconds()
         made = self.fit.done * self.steps + self.fit.step
+        event = events.ResumePoint(made, epoch_end, interrupted, self.together.seconds)
         for callback in self.callbacks:
-            callback.on_resume_point(self.state, events.ResumePoint(made, epoch_end, interrupted))
+            with self.together.noting():
+                callback.on_resume_point(self.state, event)
 
     def _count_seconds(self) -> None:
         now = time.perf_counter()
@@ -221,7 +244,10 @@ class Loop:
         elif fit.ema and error is None:
             fit.ema.swap()
         for callback in started:
-            callback.on_fit_end(state, events.FitEnd(error))
+            with self.together.noting():
+                callback.on_fit_end(state, events.FitEnd(error))
+        if error is None:
+            self.together.agree()
         if state.fit is None and (summary := state.scaler.summary()):
             state.history.notes.append(summary)
         release(state.accelerator)
@@ -235,12 +261,20 @@ def trained_module(state: TrainState, features: CachedFeatures | None) -> nn.Mod
     return state.model.head
 
 
+def optimizer_step(state: TrainState, features: CachedFeatures | None, optimizer: Any) -> OptimizerStep:
+    """Return what takes the steps of an optimizer, on the model or on its head alone."""
+    module, optimizer = prepare(state.accelerator, trained_module(state, features), optimizer)
+    return OptimizerStep(state, module, optimizer, features.one_item if features else None)
+
+
 def prepare(accelerator: Accelerator, module: nn.Module, optimizer: Any) -> tuple[nn.Module, Any]:
     """Let the accelerator wrap both, unless it has nothing to add: its wrappers cost each step 0.2 ms."""
     if _needs_no_wrapper(accelerator):
         return module, optimizer
-    prepared: tuple[nn.Module, Any] = accelerator.prepare(module, optimizer)
-    return prepared
+    wrapped, optimizer = accelerator.prepare(module, optimizer)
+    if isinstance(wrapped, DistributedDataParallel):
+        wrapped.broadcast_buffers = False  # they are averaged where they are used, see `average_statistics`
+    return wrapped, optimizer
 
 
 def release(accelerator: Accelerator) -> None:

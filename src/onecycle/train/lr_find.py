@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from onecycle.data.batch import Batch
 from onecycle.errors import ModelError
 from onecycle.train.cached_features import CachedFeatures, compute_features
+from onecycle.train.distributed import Together
 from onecycle.train.fine_tuning import unfrozen_lrs
-from onecycle.train.gradients import OptimizerStep
 from onecycle.train.layer_groups import (
     GroupedModel,
     body_is_frozen,
@@ -17,11 +17,12 @@ from onecycle.train.layer_groups import (
     parameter_groups,
     set_training_mode,
 )
-from onecycle.train.loop import prepare, release, trained_module
+from onecycle.train.loop import optimizer_step, release
 from onecycle.train.lr_curve import DEFAULT_HEAD_LR, Curve, LRFinderResult, find_lr, format_lr, sweep_lrs
 from onecycle.train.options import LearningRate
 from onecycle.train.sharded import shards_weights
 from onecycle.train.state import TrainState
+from onecycle.train.step_losses import StepLosses
 
 
 def lr_find(
@@ -37,7 +38,7 @@ def lr_find(
         sweeps: How many; None takes 3 on cached features, else 1.
     """
     features = features_for(state, 1)
-    steps = steps or (60 if features else min(max(len(state.data.train) // 2, 20), 60))
+    steps = steps or (60 if features else min(max(state.num_batches // 2, 20), 60))
     weights, head_only = state.copy_weights(), body_is_frozen(state.model)
 
     def sweep(number: int, lrs: Curve) -> list[float]:
@@ -107,13 +108,15 @@ def _sweep(state: TrainState, features: CachedFeatures | None, number: int, lrs:
     # After the frozen stage the suggestion is a slice; without one, a single rate for all.
     spread = group_lrs(slice(0.01, 1.0) if state.frozen_lr else 1.0, len(layer_groups(state.model)))
     optimizer = state.options.optimizer(parameter_groups(state.model, spread, state.options.weight_decay))
-    step = OptimizerStep(state, *prepare(state.accelerator, trained_module(state, features), optimizer))
+    step = optimizer_step(state, features, optimizer)
     set_training_mode(state.model)
     losses: list[float] = []
-    for lr, batch in zip(lrs, _endless_batches(state, features, number * 1000), strict=False):
+    batches = ([batch] for batch in _endless_batches(state, features, number * 1000))
+    steps = Together(state, step).steps(batches, StepLosses())
+    for lr, (batch, common) in zip(lrs, steps, strict=False):
         for group in optimizer.param_groups:
             group["lr"] = group["peak_lr"] * lr
-        losses.append(float(step([batch])))
+        losses.append(float(state.processes.sum(step(batch, common=common))))
         # Exploded: far above both the best so far and where it began. (NaN is above nothing, and ends it too.)
         if not losses[-1] <= max(4 * min(losses), 2 * max(losses[:5])):
             losses.pop()

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from onecycle.data.bunch import DataBunch
 from onecycle.data.free_memory import free_memory
 from onecycle.data.nested import tensors_in
+from onecycle.errors import TrainingError
+from onecycle.processes import Processes, in_all, processes_on_this_machine, sendable
 from onecycle.train.state import TrainState
 
 MB = 2**20
@@ -103,7 +105,14 @@ def use_data(state: TrainState, bunch: DataBunch, *, batch_size: int | None = No
 
 
 def largest_batch(state: TrainState) -> int:
-    """Return the largest power of two of items a batch that fits, with all layers learning; at most 256."""
+    """Return the largest power of two of items a batch that fits, with all layers learning; at most 256.
+
+    Of several processes, what fits in all of them.
+    """
+    return min(state.processes.each(lambda: _largest_batch(state)))
+
+
+def _largest_batch(state: TrainState) -> int:
     flags = [parameter.requires_grad for parameter in state.model.parameters()]
     try:
         state.model.requires_grad_(True)
@@ -111,9 +120,11 @@ def largest_batch(state: TrainState) -> int:
     finally:
         for parameter, flag in zip(state.model.parameters(), flags, strict=True):
             parameter.requires_grad_(flag)
-    room = one.free * SAFE - one.gradients - one.optimizer
+    sharing = processes_on_this_machine() if state.device.type != "cuda" else 1
+    room = one.free / sharing * SAFE - one.gradients - one.optimizer
     each = one.inputs + 2 * one.activations  # the backward pass makes gradients of activations as it goes
-    most = min(room / max(each, 1e-6), LARGEST, max(len(state.data) / FEWEST_STEPS, 2))
+    fewest = FEWEST_STEPS * state.processes.world
+    most = min(room / max(each, 1e-6), LARGEST, max(len(state.data) / fewest, 2))
     return int(2 ** (max(int(most), 1).bit_length() - 1))
 
 
@@ -123,6 +134,46 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         isinstance(error, RuntimeError)
         and any(sign in text for sign in ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED"))
+    )
+
+
+def fits_in_all(processes: Processes, failed: Exception | None, divisible: bool, batch_size: int) -> bool:
+    """Return whether a step that was computed in every process fitted into the memory of all.
+
+    Args:
+        processes: Which take the step.
+        failed: What this process failed with, or None.
+        divisible: Whether it could compute the step in smaller microbatches.
+        batch_size: Items a batch, for the error.
+    Raises:
+        TrainingError: One is out of memory, and has no smaller microbatches.
+        Exception: What one of them failed with for another reason; raised in all.
+    """
+    memory = failed is not None and out_of_memory(failed)
+    outcomes = processes.gather((failed is not None, memory and divisible, failed and sendable(failed)))
+    others = [error for _, _, error in outcomes if error is not None and not out_of_memory(error)]
+    if others:
+        raise in_all(failed if failed is not None and not memory else others[0])
+    for rank, (failing, can_be_smaller, _) in enumerate(outcomes):
+        if failing and not can_be_smaller:
+            raise in_all(_too_large(rank, batch_size))
+    return not any(failing for failing, *_ in outcomes)
+
+
+def ran_out_later(batch_size: int) -> TrainingError:
+    """Return the error of a process whose memory ran out when others may already add up their gradients."""
+    return TrainingError(
+        "Memory ran out in a step no larger than steps that fitted before.",
+        "memory that no other program takes while several processes train together.",
+        f"pass a smaller batch_size= to databunch(), such as {max(batch_size // 2, 1)}, and resume.",
+    )
+
+
+def _too_large(rank: int, batch_size: int) -> TrainingError:
+    return TrainingError(
+        f"Process {rank} is out of memory with a single item at a time.",
+        "a model and optimizer that leave room for an item.",
+        f"use smaller inputs or a smaller model; batch_size={batch_size} is not what is too large.",
     )
 
 

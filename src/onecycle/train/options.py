@@ -120,6 +120,11 @@ class TrainOptions:
         "Compile the forward pass of training with torch.compile, and on a GPU replay it as a CUDA graph where batches "
         "have one shape: less time a step, after half a minute or more at the beginning of each fit.",
     )
+    sync_batchnorm: bool = option(
+        False,
+        "Let batch norms normalise by the batch of all processes, on GPUs: for shares of a few items. Default: each by "
+        "its own share.",
+    )
     callbacks: Sequence[Any] = option(
         (),
         "`Callback` objects that are called during every fit.",

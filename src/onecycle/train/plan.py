@@ -17,6 +17,21 @@ Size = int | tuple[int, int]
 
 
 @dataclass
+class Earlier:
+    """The beginning of an epoch that was taken in batches of other sizes, by another number of processes.
+
+    Attributes:
+        taken: Its parts: (items a batch of all processes together, number of batches).
+        steps: Optimizer steps that it took.
+        share: Which part of the epoch it is, 0 to 1.
+    """
+
+    taken: list[tuple[int, int]] = field(default_factory=list)
+    steps: int = 0
+    share: float = 0.0
+
+
+@dataclass
 class Fit:
     """A fit under way: all that is needed to go on with it from any step.
 
@@ -26,10 +41,12 @@ class Fit:
         schedule: Rate and momentum by progress.
         passes: Passes over cached features an epoch; 0 trains on the items themselves.
         copies: Copies of the training items whose features are cached, the plain one and augmented ones.
-        batch_size: Items a batch.
+        batch_size: Items a batch, of each process.
+        batch_items: Items a batch of all processes together, in which `batch` counts.
         done: Finished epochs.
         step: Optimizer steps made in the epoch under way.
-        batch: Number of the next batch of the epoch under way.
+        batch: Number of the next batch of the epoch under way, after what was taken `earlier`.
+        earlier: What was taken of the epoch under way in batches of other sizes.
         seconds: How long the epoch under way has taken so far.
         losses: Losses of the epoch under way.
         step_lrs: Highest rate of each step of the epoch under way.
@@ -48,9 +65,11 @@ class Fit:
     passes: int = 0
     copies: int = 0
     batch_size: int = 0
+    batch_items: int = 0
     done: int = 0
     step: int = 0
     batch: int = 0
+    earlier: Earlier = field(default_factory=Earlier)
     seconds: float = 0.0
     losses: StepLosses = field(default_factory=StepLosses)
     step_lrs: list[float] = field(default_factory=list)
@@ -66,7 +85,12 @@ class Fit:
         """Count the epoch under way as finished."""
         self.done += 1
         self.step, self.batch, self.seconds, self.carried = 0, 0, 0.0, None
-        self.losses, self.step_lrs = StepLosses(), []
+        self.losses, self.step_lrs, self.earlier = StepLosses(), [], Earlier()
+
+    def progress(self, steps: int) -> float:
+        """Return how far the fit is, 0 to 1, where an epoch has so many steps."""
+        made = self.done * steps + self.step - self.earlier.steps
+        return min((made + self.earlier.share * steps) / (self.epochs * steps), 1.0)
 
 
 @dataclass(frozen=True)

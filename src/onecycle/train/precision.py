@@ -7,7 +7,11 @@ from onecycle.train.state import TrainState
 
 
 def fastest_precision(state: TrainState, mode: Mode) -> tuple[Mode, str]:
-    """Return the mode to use where `mode` is asked for, and the reason where it is another."""
+    """Return the mode to use where `mode` is asked for, in all processes, and the reason where it is another."""
+    return state.processes.decide(lambda: _fastest_precision(state, mode))
+
+
+def _fastest_precision(state: TrainState, mode: Mode) -> tuple[Mode, str]:
     used, reason = supported(mode, state.device)
     if used != "bf16" or state.device.type != "cpu":
         return used, reason

@@ -46,6 +46,22 @@ def differences(saved: Mapping[str, Any], own: Mapping[str, Any]) -> list[str]:
     return [f"{name} is {own.get(name)}, and was {saved.get(name)}" for name in names]
 
 
+def with_same_batches(
+    saved: Mapping[str, Any], own: Mapping[str, Any], processes_before: int, processes: int
+) -> dict[str, Any]:
+    """Return a saved setup, in which the batch size is the own one where all processes together have the same batches.
+
+    Example:
+        >>> with_same_batches({"data batch_size": 32}, {"data batch_size": 64}, processes_before=2, processes=1)
+        {'data batch_size': 64}
+    """
+    name = "data batch_size"
+    before, now = saved.get(name), own.get(name)
+    if isinstance(before, int) and isinstance(now, int) and before * processes_before == now * processes:
+        return {**saved, name: now}
+    return dict(saved)
+
+
 def _text(value: Any) -> Any:
     """Return an option as JSON: functions and classes by name, objects as they are printed, without an address."""
     if value is None or isinstance(value, str | bool | int | float):

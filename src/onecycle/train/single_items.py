@@ -32,6 +32,19 @@ def allowing_single_values(model: nn.Module, items: int) -> Iterator[None]:
             norm.train()
 
 
+@contextmanager
+def keeping_statistics(model: nn.Module) -> Iterator[None]:
+    """Let no batch norm learn statistics while the context lasts; those that normalise by the batch go on to do so."""
+    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.training and m.track_running_stats]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True
+
+
 def _use_running_statistics(norm: nn.Module, inputs: tuple[Any, ...]) -> None:
     values: Tensor = inputs[0]
     norm.train(values.numel() > values.shape[1])

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from onecycle.data.batch import Batch
 from onecycle.data.bunch import DataBunch
+from onecycle.data.loader import Taken
 from onecycle.data.plain import LoaderBunch
 from onecycle.data.prefetch import prefetched
 from onecycle.data.seeding import seeded
 from onecycle.data.target import Target, same_labels
-from onecycle.errors import ModelError
+from onecycle.errors import DataError, ModelError
 from onecycle.inference.precision import Mode, Precision
 from onecycle.inference.predictor import Predictor
 from onecycle.losses import Loss, as_loss
@@ -25,6 +26,7 @@ from onecycle.processes import ALONE, Processes
 from onecycle.train.cached_features import CachedFeatures
 from onecycle.train.ema import Held
 from onecycle.train.history import EpochRecord, History
+from onecycle.train.joined_model import joined
 from onecycle.train.layer_groups import fine_tuning_of, layer_groups, trained_layers
 from onecycle.train.loss_scaling import LossScaler
 from onecycle.train.lr_curve import LRFinderResult
@@ -68,6 +70,7 @@ class TrainState:
         self.accelerator = options.accelerator or Accelerator()
         self.processes = Processes.of(self.accelerator)
         model = placed(model, self.accelerator, channels_last=not isinstance(data, LoaderBunch))
+        model = joined(model, self.accelerator, self.processes, sync_batchnorm=options.sync_batchnorm)
         self.model = sharded(model, self.accelerator)
         self.data = data
         smoothing = options.label_smoothing
@@ -138,19 +141,34 @@ class TrainState:
             self.model, self.data.modality, self.target, self.device, precision.mode, precision.tf32
         )  # fmt: skip
 
-    def train_batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+    @property
+    def num_batches(self) -> int:
+        """Batches an epoch, of which each process has a share."""
+        number: int = self.data.train.num_batches(self.processes.world)
+        return number
+
+    def train_batches(self, epoch: int, start: int = 0, before: Taken = ()) -> Iterator[Batch]:
         """Return the batches of an epoch, augmented and mixed, each a pure function of the seed and its number.
+
+        Several processes have shares of the same batches, which may be empty. Their order does not depend on how many
+        they are, what is random in a batch does.
 
         Args:
             epoch: Number of the epoch.
             start: Number of the first batch.
+            before: What was taken of the epoch in batches of other sizes.
         """
-        return prefetched(self._prepared_batches(epoch, start), self.device)
+        return prefetched(self._prepared_batches(epoch, start, before), self.device)
 
-    def _prepared_batches(self, epoch: int, start: int) -> Iterator[Batch]:
+    def _prepared_batches(self, epoch: int, start: int, before: Taken) -> Iterator[Batch]:
         rank, world = self.processes.rank, self.processes.world
         modality, mix = self.data.train.dataset.modality, self.options.mix
-        for read in self.data.train.epoch(epoch, rank=rank, world=world, start=start, device=self.device):
+        for read in self.data.train.epoch(
+            epoch, rank=rank, world=world, start=start, before=before, device=self.device
+        ):
+            if not len(read):
+                yield read
+                continue
             generator = seeded(self.seed, epoch, read.number, rank)
             batch = modality.prepare(read.to(self.device), self.target, generator)
             batch = mix(batch, self.target, generator) if mix else batch
@@ -169,6 +187,20 @@ class TrainState:
         """
         return ALONE if shards_weights(self.accelerator) else self.processes
 
+    def one_item(self) -> Batch:
+        """Return the first training item that can be read, prepared, for a process that has none of its own.
+
+        Raises:
+            DataError: None can be read.
+        """
+        dataset = self.data.train.dataset
+        for row in range(len(dataset)):
+            try:
+                return self.data.prepared(dataset, [row]).to(self.device)
+            except DataError as error:
+                failed = error
+        raise failed
+
     @contextmanager
     def randomness(self, *numbers: int) -> Iterator[None]:
         """Make everything random depend on the seed and `numbers` alone, and leave the user's generators alone."""
@@ -176,8 +208,9 @@ class TrainState:
             yield
 
     def seed_step(self, *numbers: int) -> None:
-        """Make what is drawn next, such as dropout, depend on the seed and `numbers` alone."""
-        seed_generators(self.device, seeded(self.seed, *numbers).initial_seed())
+        """Make what is drawn next, such as dropout, depend on the seed, `numbers` and the process alone."""
+        rank = (self.processes.rank,) if self.processes.rank else ()
+        seed_generators(self.device, seeded(self.seed, *numbers, *rank).initial_seed())
 
     # --- weights ---
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from onecycle.data.host_copy import HostCopy
+from onecycle.processes import Processes
 
 
 @dataclass
@@ -21,17 +22,25 @@ class StepLosses:
         skip_not_finite: Leave out losses that are not finite: in fp16 their steps are skipped.
         pending: The copy of the loss that has not been read.
         count: How many were read, those left out too.
+        share: What this process adds to the loss of the last step, where several train together; None once it is added.
     """
 
     values: list[float] = field(default_factory=list)
     skip_not_finite: bool = False
     pending: HostCopy | None = None
     count: int = 0
+    share: Tensor | None = None
 
     def add(self, loss: Tensor) -> None:
         """Take the loss of the step just made, and read the one before it."""
         self.flush()
         self.pending = HostCopy(loss)
+
+    def settle(self, processes: Processes) -> None:
+        """Add up the shares of the last step's loss now, where that is still to be done."""
+        if self.share is not None:
+            share, self.share = self.share, None
+            self.add(processes.sum(share.clone()))
 
     def flush(self) -> None:
         """Read the last loss.
@@ -54,7 +63,7 @@ class StepLosses:
         return {"values": torch.tensor(self.values, dtype=torch.float64), "count": self.count}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.values, self.count, self.pending = state["values"].tolist(), state["count"], None
+        self.values, self.count, self.pending, self.share = state["values"].tolist(), state["count"], None, None
 
     @property
     def mean(self) -> float:

@@ -35,11 +35,14 @@ def tune_threshold(state: TrainState, predictions: Predictions, metric: MetricLi
         meter.update(probabilities, encoded)
         return sign * float(meter.compute())
 
-    scores = {step / 100: score(step / 100) for step in range(2, 99)}
-    top = max(scores.values())
-    # Of the many that may be equally good, the middle one is the least likely to be luck.
-    best = [threshold for threshold, value in scores.items() if value >= top - 1e-9]
-    tuned = replace(target, threshold=best[len(best) // 2])
+    def best() -> float:
+        scores = {step / 100: score(step / 100) for step in range(2, 99)}
+        top = max(scores.values())
+        # Of the many that may be equally good, the middle one is the least likely to be luck.
+        equal = [threshold for threshold, value in scores.items() if value >= top - 1e-9]
+        return equal[len(equal) // 2]
+
+    tuned = replace(target, threshold=state.processes.decide(best))
     state.data = state.data.with_target(tuned)
     if state.weights_record is not None:
         meters = {one.name: one.meter(tuned) for one in state.metrics}

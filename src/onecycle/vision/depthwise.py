@@ -75,7 +75,8 @@ def _weight_gradient(
     kernels = _items_as_channels(gradient).permute(3, 0, 1, 2)
     per_item = functional.conv2d(maps, kernels, None, 1, padding, stride, groups=count * channels)
     height, width = weight.shape[-2:]  # a stride may leave rows that no kernel reaches
-    return per_item[..., :height, :width].reshape(count, channels, height, width).sum(0).unsqueeze(1)
+    summed = per_item[..., :height, :width].reshape(count, channels, height, width).sum(0).unsqueeze(1)
+    return torch.empty_like(weight).copy_(summed)  # in the weight's order in memory, as processes add gradients up
 
 
 def _items_as_channels(maps: Tensor) -> Tensor:
