@@ -13,11 +13,13 @@ class OnecycleError(Exception):
         what: What happened, with the value that was received.
         expected: What would have been right.
         fix: The next thing to do.
+        shell_fix: The same for the command line, where `fix` names what Python alone has; options that both have are
+            translated there.
     """
 
-    def __init__(self, what: str, expected: str, fix: str) -> None:
+    def __init__(self, what: str, expected: str, fix: str, *, shell_fix: str | None = None) -> None:
         super().__init__(what, expected, fix)
-        self.what, self.expected, self.fix = what, expected, fix
+        self.what, self.expected, self.fix, self.shell_fix = what, expected, fix, shell_fix
 
     def __str__(self) -> str:
         return f"{self.what}\nExpected {self.expected}\nFix: {self.fix}"

@@ -150,12 +150,64 @@ def test_images_outside_any_folder_have_no_label(tmp_path: Path) -> None:
         split.label_from_folder()
 
 
-def test_an_empty_label_is_an_error(table: Callable[..., SplitImages]) -> None:
+@pytest.mark.parametrize("nothing", ["", " ", None, "NaN", "None", "null", "n/a", float("nan")])
+def test_a_missing_label_is_an_error_and_each_fix_works(
+    table: Callable[..., SplitImages], nothing: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    split = table(label=pd.Series(["a", nothing, "b", "b", nothing, "a"], dtype=object))
     message = (
-        r"2 rows have no label in column 'label': red/red_1.jpg, red/red_2.jpg.\nExpected a label .*\nFix: .*delimi"
+        r"^2 of 6 rows have no label in column 'label': red/red_1.jpg, red/red_4.jpg\.\nExpected a label in every row"
+        r"\.\nFix: fill in the labels, or pass missing='drop' to leave those rows out; for tags, where none is "
+        r"allowed, pass delimiter=' '\.$"
     )
     with pytest.raises(DataError, match=message):
-        table(label=["a", "", None, "b"]).label_from_column("label")
+        split.label_from_column("label")
+    dropped = split.label_from_column("label", missing="drop")
+    assert labels_of(dropped) == ["a", "b", "b", "a"]
+    assert capsys.readouterr().out == "Left out: 2 rows without a label in column 'label'.\n"
+    assert labels_of(split.label_from_column("label", delimiter=" ")) == [["a"], [], ["b"], ["b"], [], ["a"]]
+    with pytest.raises(DataError, match=r"missing='keep'\.\nExpected \"raise\" or \"drop\"\."):
+        split.label_from_column("label", missing="keep")
+
+
+def test_blanks_around_labels_do_not_count(table: Callable[..., SplitImages]) -> None:
+    labelled = table(label=["cat ", " cat", "cat", "dog", "\tdog "]).label_from_column("label")
+    assert labelled.target == Category(("cat", "dog"))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [["a", "b "], ["b"], [], ["a"]],
+        [np.array(["a", "b"]), np.array(["b"]), np.array([], str), np.array(["a"])],
+        ["['a', 'b']", "['b']", "[]", "['a']"],
+        ["['a' 'b']", "['b']", "[]", "['a']"],
+        ['["a", "b"]', '["b"]', "[]", '["a"]'],
+        ["[a, b]", "[b]", "[]", "[a]"],
+    ],
+    ids=["lists", "arrays", "Python's text", "NumPy's text", "JSON", "bare words"],
+)
+def test_columns_of_lists_are_tags(table: Callable[..., SplitImages], values: list[Any]) -> None:
+    labelled = table(tags=values).label_from_column("tags")
+    assert labelled.target == MultiCategory(("a", "b"))
+    assert labels_of(labelled) == [["a", "b"], ["b"], [], ["a"]]
+
+
+def test_names_that_differ_by_capitals_alone_are_told(table: Callable[..., SplitImages]) -> None:
+    with pytest.warns(UserWarning, match=r"^Classes that differ by capitals alone: Cat and cat\. They are le"):
+        table(label=["Cat", "cat", "cat", "Cat", "dog", "dog"]).label_from_column("label")
+
+
+def test_decimal_numbers_are_said_to_look_like_numbers_and_the_advice_works(table: Callable[..., SplitImages]) -> None:
+    split = table(age=[20.5, 21.25, 20.5, 21.25])
+    message = r"^Column 'age' holds 2 different decimal numbers, which are classes[^$]*use label_numbers\('age'\)\.$"
+    with pytest.warns(UserWarning, match=message):
+        split.label_from_column("age")
+    assert split.label_numbers("age").target.classes == ("age",)
+
+
+def test_whole_numbers_that_pandas_made_floats_are_whole(table: Callable[..., SplitImages]) -> None:
+    assert table(label=[1.0, 2.0, 1.0, 2.0]).label_from_column("label").target == Category(("1", "2"))
 
 
 def test_a_missing_label_column_is_an_error(table: Callable[..., SplitImages]) -> None:

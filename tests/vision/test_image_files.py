@@ -12,7 +12,8 @@ from noisy_photos import draw
 from onecycle.data.rows import ITEM
 from onecycle.errors import DataError
 from onecycle.vision import image_files
-from onecycle.vision.image_files import drop_repeated_rows, find_existing, find_images, item_names, missing_files
+from onecycle.vision.image_files import drop_repeated_rows, find_existing, find_images, item_names
+from onecycle.vision.image_index import missing_files
 
 RED = (200, 0, 0)
 

@@ -75,7 +75,7 @@ def test_missing_images_are_refused_and_listed(folder: Path) -> None:
 def test_missing_images_can_be_dropped_and_are_listed(folder: Path) -> None:
     items = oc.ImageList.from_csv(write_csv(folder, "image\na.jpg\nlost.jpg\n"), missing="drop")
     assert items.items.names() == ["a.jpg"]
-    assert [(entry.path, entry.reason) for entry in items.skipped] == [("lost.jpg", "missing")]
+    assert [(entry.path, entry.reason) for entry in items.skipped] == [("lost.jpg", "rows without an image")]
     with pytest.raises(DataError, match="1 of 1 images are not in"):
         oc.ImageList.from_csv(write_csv(folder, "image\nlost.jpg\n"), missing="drop")
 
@@ -137,8 +137,8 @@ def test_a_missing_image_column_is_refused(folder: Path) -> None:
 def test_a_wrong_separator_is_noticed(folder: Path) -> None:
     path = write_csv(folder, "image;label\na.jpg;x\n")
     with pytest.raises(DataError, match=r"no column 'image'.\n.*\nFix: the fields look separated by ';': pass separat"):
-        oc.ImageList.from_csv(path, column="image")
-    assert oc.ImageList.from_csv(path, separator=";").items.names() == ["a.jpg"]
+        oc.ImageList.from_csv(path, column="image", separator=",")
+    assert oc.ImageList.from_csv(path).items.names() == ["a.jpg"]
 
 
 def test_a_table_without_rows_is_refused() -> None:

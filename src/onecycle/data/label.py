@@ -11,7 +11,7 @@ from typing import Any, Generic, Literal, Self, TypeVar
 from onecycle.data import labellers
 from onecycle.data.bunch import Balance, DataBunch, LoaderOptions
 from onecycle.data.cache import CacheMode
-from onecycle.data.categories import in_natural_order
+from onecycle.data.categories import Category, in_natural_order
 from onecycle.data.items import ItemList
 from onecycle.data.labelled import LabelledItems, sizes
 from onecycle.data.labellers import Classes, Labeller
@@ -19,9 +19,9 @@ from onecycle.data.labels import Labels
 from onecycle.data.loader import OnBadItem
 from onecycle.data.modality import Modality
 from onecycle.data.numbers import Numbers, numbers_from
-from onecycle.data.rows import Rows
+from onecycle.data.rows import LABEL, Rows
 from onecycle.data.target import Target
-from onecycle.errors import ModelError
+from onecycle.errors import DataError, ModelError
 
 LabelledT = TypeVar("LabelledT", bound="LabelledList")
 
@@ -46,22 +46,41 @@ class SplitList(ABC, Generic[LabelledT]):
         """Label each item with the name of the folder it is in."""
         return self.label_with(labellers.from_folder, classes)
 
-    def label_from_column(self, column: str, *, delimiter: str | None = None, classes: Classes = None) -> LabelledT:
-        """Label from a column: one label, or with `delimiter` (such as " ") any number of tags.
+    def label_from_column(
+        self, column: str, *, delimiter: str | None = None, classes: Classes = None, missing: str = "raise"
+    ) -> LabelledT:
+        """Label from a column: one label, or with `delimiter` (such as " ") or lists in the column any number of tags.
+
+        Blanks around labels do not count. A cell that is empty or says so, as `NaN` and `None` do, holds no label.
 
         Args:
             column: The column's name.
             delimiter: What separates several tags; None means one label an item.
             classes: All classes in the order wanted; "all" takes the labels of both splits; None takes those of the
                 training set, and a label that only validation has is an error. Numbers in names sort as numbers.
+            missing: "raise" refuses rows without a label, "drop" leaves them out. Tags may be none at all.
         """
+        if missing not in ("raise", "drop"):
+            raise DataError(f"missing={missing!r}.", '"raise" or "drop".', "pass one of them.")
         shards = self.train.shards
         if shards is not None and shards.label == column and delimiter is None:
             target = labellers.target_of_names(shards, classes)
             return self._labelled(self.train, self.valid, self.test, target, labellers.unknown)
+        split, splits = self, (self.train, self.valid)
         if delimiter is not None:
-            labellers.check_delimiter((self.train, self.valid), column, delimiter)
-        return self.label_with(lambda rows: labellers.from_column(rows, column, delimiter), classes)
+            labellers.check_delimiter(splits, column, delimiter)
+        elif not labellers.holds_lists(self.train.column(column)):
+            if missing == "drop":
+                train, valid = (labellers.without_missing(rows, column) for rows in splits)
+                if dropped := sum(map(len, splits)) - len(train) - len(valid):
+                    print(f"Left out: {dropped:,} rows without a label in column {column!r}.")
+                split = replace(self, train=train, valid=valid)
+            labellers.check_present((split.train, split.valid), column)
+        labelled = split.label_with(lambda rows: labellers.from_column(rows, column, delimiter), classes)
+        if isinstance(labelled.target, Category):
+            held = [Labels(rows.table[LABEL]) for rows in (labelled.train, labelled.valid)]
+            labellers.warn_of_numbers(column, *held)
+        return labelled
 
     def label_from_columns(self, columns: Sequence[str]) -> LabelledT:
         """Label with the names of all columns that hold 1 or true ("one-hot" columns), as tags."""
@@ -109,6 +128,7 @@ class SplitList(ABC, Generic[LabelledT]):
             target = labellers.target_for(train, both)
             labellers.check_seen(target, valid, self.valid, "validation")
             labellers.warn_if_single(target, train, valid)
+            labellers.warn_of_capitals(target)
         return self._label(labeller, target, train, valid)
 
     def label_numbers(self, columns: str | Sequence[str]) -> LabelledT:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from onecycle.data.categories import Category, MultiCategory, in_natural_order
+from onecycle.data.label_values import are_written_lists, differ_by_capitals, label_of, numbers_in, tags_of
 from onecycle.data.labels import Labels, distinct
 from onecycle.data.rows import ITEM, Rows
 from onecycle.data.shards.source import Shards
@@ -20,6 +21,8 @@ from onecycle.data.split import matches
 from onecycle.data.target import Target
 from onecycle.errors import DataError, some
 
+JOIN = "\x1f"  # between the tags of a list, where it is a text
+MOST_NUMBERS = 200  # with more different numbers, classes are unlikely
 Labeller = Callable[[Rows], Sequence[Any]]
 # All classes in the order wanted; "all" takes the labels of both splits; None takes those of the training set.
 Classes = Sequence[str] | Literal["all"] | None
@@ -41,22 +44,76 @@ def from_regex(rows: Rows, pattern: str) -> Labels:
 
 
 def from_column(rows: Rows, column: str, delimiter: str | None) -> Labels:
+    """Label from a column: tags where it holds lists, or with a delimiter; else one class a row.
+
+    Raises:
+        DataError: A row has no class, or the classes are decimal numbers.
+    """
     values = rows.column(column)
-    if delimiter is not None:
-        return Labels.by_value(values, lambda value: _tags(value, delimiter), MultiCategory.label_type)
-    labels = Labels.by_value(values, lambda value: None if value is None else str(value) or None, pa.string())
-    if len(empty := labels.missing()):
+    if pa.types.is_nested(values.type):
+        values, delimiter = _joined(values), JOIN
+    if delimiter is not None or holds_lists(values):
+        return Labels.by_value(values, lambda value: tags_of(value, delimiter), MultiCategory.label_type)
+    check_present((rows,), column)
+    return Labels.by_value(values, label_of, pa.string())
+
+
+def check_present(splits: Sequence[Rows], column: str) -> None:
+    """Refuse rows without a label in a column of classes.
+
+    Raises:
+        DataError: It counts and lists them, over all splits.
+    """
+    lacking: list[str] = []
+    for rows in splits:
+        numbers, values = distinct(rows.column(column))
+        without = np.array([label_of(value) is None for value in values])[numbers]
+        lacking += rows.names_at(np.flatnonzero(without)) if len(rows) else []
+    if lacking:
         raise DataError(
-            f"{len(empty):,} rows have no label in column {column!r}: {some_names(rows, empty)}.",
+            f"{len(lacking):,} of {sum(map(len, splits)):,} rows have no label in column {column!r}: {some(lacking)}.",
             "a label in every row.",
-            "fill or remove those rows; for tags, where none is allowed, pass delimiter=.",
+            "fill in the labels, or pass missing='drop' to leave those rows out; for tags, where none is allowed, pass "
+            "delimiter=' '.",
+            shell_fix="fill in the labels, or pass --missing drop to leave those rows out; for tags, where none is "
+            "allowed, pass --task tag.",
         )
-    return labels
 
 
-def _tags(value: Any, delimiter: str) -> list[str]:
-    text = "" if value is None else str(value)
-    return list(dict.fromkeys(tag.strip() for tag in text.split(delimiter) if tag.strip()))
+def without_missing(rows: Rows, column: str) -> Rows:
+    """Return the rows that have a label in a column of classes."""
+    numbers, values = distinct(rows.column(column))
+    return rows.take(np.flatnonzero(np.array([label_of(value) is not None for value in values])[numbers]))
+
+
+def holds_lists(values: pa.ChunkedArray) -> bool:
+    """Return whether a column holds lists: as Arrow has them, or each written as a text."""
+    if pa.types.is_list(values.type) or pa.types.is_large_list(values.type) or pa.types.is_fixed_size_list(values.type):
+        return True
+    return are_written_lists(distinct(values)[1])
+
+
+def _joined(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column of lists as texts, so that each different one is there once."""
+
+    def joined(tags: list[Any] | None) -> str | None:
+        return None if tags is None else JOIN.join(str(tag) for tag in tags if tag is not None)
+
+    return pa.chunked_array([pa.array(map(joined, values.to_pylist()), pa.string())])
+
+
+def warn_of_numbers(column: str, *labels: Labels) -> None:
+    """Warn where classes are numbers with decimals, or many different ones."""
+    counts = sum((Counter(one.counts()) for one in labels), Counter[str]())
+    found = numbers_in(counts)
+    if found is None or not (found[1] or found[0] > MOST_NUMBERS):
+        return
+    kind = "decimal" if found[1] else "whole"
+    warnings.warn(
+        f"Column {column!r} holds {found[0]:,} different {kind} numbers, which are classes here. To predict them as "
+        f"numbers, use label_numbers({column!r}).",
+        stacklevel=4,
+    )
 
 
 def check_delimiter(splits: Sequence[Rows], column: str, delimiter: str) -> None:
@@ -230,6 +287,15 @@ def warn_if_single(target: Target, *labels: Labels) -> None:
     if single:
         warnings.warn(
             f"Classes with a single item: {some(single)}. They can hardly be learned, and cannot be validated.",
+            stacklevel=4,
+        )
+
+
+def warn_of_capitals(target: Target) -> None:
+    if groups := differ_by_capitals(target.classes):
+        warnings.warn(
+            f"Classes that differ by capitals alone: {some(' and '.join(group) for group in groups)}. They are learned "
+            "as different classes.",
             stacklevel=4,
         )
 

@@ -204,7 +204,7 @@ def _members(values: Values) -> tuple[Indices, int]:
     """Return the number of each value's text among the sorted distinct texts, and how many those are."""
     numbers, texts = distinct(_column(values))
     present = np.unique(numbers)
-    ordered, places = np.unique([str(texts[number]) for number in present], return_inverse=True)
+    ordered, places = np.unique([str(texts[number]).strip() for number in present], return_inverse=True)
     members: Indices = places[np.searchsorted(present, numbers)]
     return members, len(ordered)
 

@@ -72,13 +72,14 @@ def check_columns(names: list[str], what: str) -> None:
         )  # fmt: skip
 
 
-def read_csv(path: str | Path, *, separator: str = ",", encoding: str = "utf-8") -> pa.Table:
+def read_csv(path: str | Path, *, separator: str = ",", encoding: str = "utf-8", header: bool = True) -> pa.Table:
     """Read a CSV with every value as text ("007" stays "007"); byte-order marks and CRLF are handled.
 
     Args:
         path: The file.
         separator: What separates its fields.
         encoding: How its bytes are to be read.
+        header: Whether the first line names the columns; without it they are "column_1", "column_2", ...
     Raises:
         DataError: The file is missing, empty or not a table.
     """
@@ -94,10 +95,13 @@ def read_csv(path: str | Path, *, separator: str = ",", encoding: str = "utf-8")
     parsing = pa.csv.ParseOptions(delimiter=separator, newlines_in_values=True)
     # A row must fit into a block; Arrow's own of 1 MB are too small for a long document.
     block = min(max(path.stat().st_size + 1, LEAST_BLOCK), LARGEST_BLOCK)
-    reading = pa.csv.ReadOptions(encoding=encoding, block_size=block)
+    reading = pa.csv.ReadOptions(encoding=encoding, block_size=block, autogenerate_column_names=not header)
     try:
         with pa.csv.open_csv(path, reading, parse_options=parsing) as head:
             names = head.schema.names
+        if not header:
+            names = [f"column_{number}" for number in range(1, len(names) + 1)]
+            reading.autogenerate_column_names, reading.column_names = False, names
         check_columns(names, str(path))
         texts = pa.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()))
         table = pa.csv.read_csv(path, reading, parse_options=parsing, convert_options=texts)

@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from onecycle.data.character_encoding import check_encoding
 from onecycle.data.items import ItemList
 from onecycle.data.label import SplitList
 from onecycle.data.labellers import Labeller
 from onecycle.data.rows import CONTENT, ITEM, Rows
-from onecycle.data.tables import as_table, missing_column, read_csv
+from onecycle.data.table_format import find_format
+from onecycle.data.tables import as_table, missing_column
 from onecycle.data.target import Target
 from onecycle.errors import DataError
-from onecycle.text.character_encoding import check_encoding, detect_encoding
 from onecycle.text.cleaning import RULE_NAMES, check_rules
 from onecycle.text.labelled_texts import LabelledTexts, iterate_values
 from onecycle.text.language_targets import MaskedToken, NextToken
+from onecycle.text.text_columns import choose_text_column, text_columns
 from onecycle.text.text_files import TEXT_SUFFIXES, CleanedTexts, clean_rows, find_texts, read_text_files
 from onecycle.text.texts import Texts
 
@@ -105,23 +106,23 @@ class TextList(ItemList[SplitTexts]):
         path: str | Path,
         *,
         column: str | None = None,
-        separator: str = ",",
+        separator: str | None = None,
         encoding: str | None = None,
+        header: bool = True,
         clean: Iterable[str] = RULE_NAMES,
     ) -> TextList:
         """Read texts from a column of a CSV file; the other columns can be used for splitting and labelling.
 
         Args:
-            path: The CSV file, with a header line.
-            column: The column of texts; None takes the column with the longest texts on average.
-            separator: Separator of the file's fields.
+            path: The CSV file.
+            column: The column of texts; None takes the column with the most words in a row, and prints which where
+                there are several.
+            separator: Separator of the file's fields; None finds it.
             encoding: Character encoding of the file; None detects it.
+            header: Whether the first line names the columns; without it they are "column_1", "column_2", ...
             clean: Names of the rules that clean each text.
         """
-        check_encoding(encoding)
-        if encoding is None and Path(path).is_file():
-            encoding = detect_encoding(Path(path).read_bytes())
-        rows = read_csv(path, separator=separator, encoding=encoding or "utf-8")
+        rows = find_format(path, separator, encoding, header=header).read(path)
         return cls.from_table(rows, column=column, clean=clean)
 
     @classmethod
@@ -132,13 +133,13 @@ class TextList(ItemList[SplitTexts]):
 
         Args:
             table: The table.
-            column: The column of texts; None takes the column with the longest texts on average.
+            column: The column of texts; None takes the column with the most words in a row.
             clean: Names of the rules that clean each text.
         Raises:
             DataError: There is no such column, or no text in it.
         """
         rows, rules = as_table(table), check_rules(clean)
-        name = _longest_column(rows) if column is None else column
+        name = _choose_column(rows) if column is None else column
         if name not in rows.column_names:
             raise missing_column(name, rows.column_names)
         texts = rows[name].cast(pa.large_string())
@@ -189,18 +190,8 @@ def _check_not_empty(cleaned: CleanedTexts, what: str) -> None:
         )
 
 
-def _longest_column(rows: pa.Table) -> str:
-    """Return the column with the longest texts on average."""
-    means = {
-        field.name: pc.mean(pc.utf8_length(rows[field.name])).as_py() or 0.0
-        for field in rows.schema
-        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
-    }
-    if not means:
-        raise DataError(
-            f"The table has no column of texts, only {', '.join(rows.column_names) or 'none at all'}.",
-            "a column of texts.",
-            "pass column=.",
-        )
-    longest: str = max(means, key=lambda name: means[name])
-    return longest
+def _choose_column(rows: pa.Table) -> str:
+    chosen = choose_text_column(rows)
+    if sum(one.score > 0 for one in text_columns(rows)) > 1:
+        print(f"Texts: column {chosen}.")
+    return chosen.name

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from onecycle.data.batch import Batch, Reading
+from onecycle.data.character_encoding import decode_bytes
 from onecycle.data.modality import Description, Modality
 from onecycle.data.rows import CONTENT, Rows
 from onecycle.data.target import Target
 from onecycle.errors import DataError
 from onecycle.registry import register
-from onecycle.text.character_encoding import decode_bytes
 from onecycle.text.cleaning import RULE_NAMES, check_rules, clean
 from onecycle.text.encoders import DEFAULT_ENCODER
 from onecycle.text.language_targets import MaskedToken

@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from onecycle.data.items import Skipped
+from onecycle.data.own_output import is_own_output
 from onecycle.data.rows import ITEM
 from onecycle.data.rows import folders as folders_of
 from onecycle.data.tables import slices
@@ -57,7 +58,16 @@ def find_images(root: Path, include: Sequence[str] | None = None) -> tuple[list[
 
 
 def _image_names(root: Path, skipped: list[Skipped], pending: list[str]) -> Iterator[str]:
-    """Yield the images in and below the folders `pending`, and add all other files to `skipped`.
+    """Yield the images in and below the folders `pending`, and add all other files to `skipped`."""
+    for name, entry in list_files(root, skipped, pending):
+        if reason := _reason_to_skip(name, entry):
+            skipped.append(Skipped(name if _is_utf8(name) else ascii(name), reason))
+        else:
+            yield name
+
+
+def list_files(root: Path, skipped: list[Skipped], pending: list[str]) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Yield the files in and below the folders `pending`, and add what is hidden and what onecycle wrote to `skipped`.
 
     Linked folders are followed; loops are not.
     """
@@ -71,22 +81,22 @@ def _image_names(root: Path, skipped: list[Skipped], pending: list[str]) -> Iter
             continue
         for entry in entries:
             name = f"{folder}/{entry.name}" if folder else entry.name
-            if reason := _reason_to_skip(name, entry):
-                skipped.append(Skipped(name if _is_utf8(name) else ascii(name), reason))
+            if entry.name.startswith(".") or entry.name == "__MACOSX":
+                skipped.append(Skipped(name if _is_utf8(name) else ascii(name), "hidden"))
             elif not entry.is_dir():
-                yield name
+                yield name, entry
+            elif not _is_utf8(name):
+                skipped.append(Skipped(ascii(name), "names that are not UTF-8"))
+            elif is_own_output(entry.path):
+                skipped.append(Skipped(name, "folders that onecycle wrote"))
             elif (real := os.path.realpath(entry.path)) not in visited:
                 visited.add(real)
                 pending.append(name)
 
 
 def _reason_to_skip(name: str, entry: os.DirEntry[str]) -> str | None:
-    if entry.name.startswith(".") or entry.name == "__MACOSX":
-        return "hidden"
     if not _is_utf8(name):
         return "names that are not UTF-8"
-    if entry.is_dir():
-        return None
     if not entry.is_file():
         return "unreadable"  # a broken link, or a pipe, which would block
     return _reason_not_an_image(entry.path)
@@ -132,13 +142,13 @@ def drop_repeated_rows(rows: pa.Table, column: str) -> tuple[pa.Table, list[Skip
     """
     if all(len(set(names)) == len(names) for _, _, names in _by_folder(rows[ITEM])):
         return rows, []
-    names = rows[column].to_pylist()
+    names, items = rows[column].to_pylist(), rows[ITEM].to_pylist()
     first: dict[str, dict[str, Any]] = {}
     keep: list[bool] = []
     conflicts: list[str] = []
-    for name, row in zip(names, rows.to_pylist(), strict=True):
-        keep.append(name not in first)
-        if first.setdefault(name, row) != row:
+    for name, item, row in zip(names, items, rows.to_pylist(), strict=True):
+        keep.append(item not in first)
+        if first.setdefault(item, row) != row:
             conflicts.append(name)
     if conflicts:
         raise DataError(
@@ -165,18 +175,6 @@ def _names_in(folder: Path) -> frozenset[str]:
         return frozenset(os.listdir(folder))
     except (OSError, ValueError):
         return frozenset()
-
-
-def missing_files(root: Path, missing: Sequence[str], total: int, column: str, suffix: str) -> DataError:
-    """Return the error for rows whose image does not exist; it notices a suffix that was left out."""
-    near = [f"{missing[0]}{end}" for end in sorted(IMAGE_SUFFIXES) if os.path.isfile(root / f"{missing[0]}{end}")]
-    return DataError(
-        f"{len(missing):,} of {total:,} images are not in {root}: {some(missing)}.",
-        f"a file for every row, named by column {column!r}.",
-        f"pass suffix={Path(near[0]).suffix!r}."
-        if near and not suffix
-        else "check folder= and suffix=, or pass missing='drop' to leave those rows out.",
-    )
 
 
 def _by_folder(names: pa.ChunkedArray) -> Iterator[tuple[str, NDArray[np.int64], list[str]]]:

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any, Literal, get_args
 
+import numpy as np
 import pyarrow as pa
 
+from onecycle.data.candidates import Candidate, choose
 from onecycle.data.items import ItemList, Skipped
 from onecycle.data.label import SplitList
 from onecycle.data.labellers import Labeller
 from onecycle.data.rows import ITEM, Rows
 from onecycle.data.shards.source import ContentKind, OnBadShard
-from onecycle.data.tables import as_table, missing_column, read_csv
+from onecycle.data.table_format import find_format, is_index, no_header
+from onecycle.data.tables import as_table, missing_column
 from onecycle.data.target import Target
 from onecycle.errors import DataError
-from onecycle.vision.image_files import (
-    IMAGE_SUFFIXES,
-    drop_repeated_rows,
-    find_existing,
-    find_images,
-    item_names,
-    missing_files,
-)
+from onecycle.vision.image_files import IMAGE_SUFFIXES, drop_repeated_rows, find_existing, find_images, item_names
+from onecycle.vision.image_index import ImageIndex, image_names, match_images, missing_files
 from onecycle.vision.images import Images
 from onecycle.vision.labelled_images import LabelledImages
 from onecycle.vision.mask_files import Colour
@@ -39,6 +37,7 @@ from onecycle.vision.point_labels import check_points, labelled_paths, point_nam
 from onecycle.vision.points import points_target
 
 IMAGES = ContentKind("image", "Image", frozenset(suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES))
+MOST_TRIED = 50  # columns of a table that are compared with the images
 
 
 @dataclass(frozen=True, repr=False)
@@ -179,25 +178,31 @@ class ImageList(ItemList[SplitImages]):
         folder: str | Path | None = None,
         column: str | None = None,
         suffix: str = "",
-        separator: str = ",",
+        separator: str | None = None,
+        encoding: str | None = None,
+        header: bool = True,
+        search: bool = False,
         missing: str = "raise",
     ) -> ImageList:
         """Use the images named in a CSV file; all its columns are available for splitting and labelling.
 
         Args:
-            path: The CSV file, with a header line.
+            path: The CSV file.
             folder: Where the images are; None uses the CSV file's own folder.
-            column: Which column names the images; None uses the first.
+            column: Which column names the images; None uses the first, or where that names none the one that does. The
+                index that pandas writes is never used.
             suffix: Added to each name, such as ".jpg".
-            separator: Separates the CSV's fields.
+            separator: Separates the CSV's fields; None finds it.
+            encoding: The file's character encoding; None detects it.
+            header: Whether the first line names the columns; without it they are "column_1", "column_2", ...
+            search: Find each image by its name in any folder below `folder`, whatever its suffix and capitals.
             missing: "raise" refuses rows whose image does not exist, "drop" lists them in `skipped`.
         Raises:
             DataError: A column or image is missing, or an image is named twice with different values.
         """
         root = Path(path).parent if folder is None else Path(folder)
-        return cls.from_table(
-            read_csv(path, separator=separator), folder=root, column=column, suffix=suffix, missing=missing
-        )
+        table = find_format(path, separator, encoding, header=header).read(path)
+        return cls.from_table(table, folder=root, column=column, suffix=suffix, search=search, missing=missing)
 
     @classmethod
     def from_table(
@@ -207,6 +212,7 @@ class ImageList(ItemList[SplitImages]):
         folder: str | Path = ".",
         column: str | None = None,
         suffix: str = "",
+        search: bool = False,
         missing: str = "raise",
     ) -> ImageList:
         """Use the images named in a table: pandas, polars, Arrow, or any other that exports the Arrow C stream.
@@ -216,19 +222,22 @@ class ImageList(ItemList[SplitImages]):
         if missing not in ("raise", "drop"):
             raise DataError(f"missing={missing!r}.", '"raise" or "drop".', "pass one of them.")
         rows, root = as_table(table), Path(folder)
-        column = next(iter(rows.column_names), "") if column is None else column
-        if column not in rows.column_names:
+        if column is not None and column not in rows.column_names:
             raise missing_column(column, rows.column_names)
         if not rows.num_rows:
             raise DataError(
                 "The table has no rows.", "one row for each image.", "check the file, or how rows were filtered."
             )
-        rows, skipped = drop_repeated_rows(rows.append_column(ITEM, item_names(rows[column], suffix)), column)
+        column = _image_column(rows, root, suffix, search) if column is None else column
+        names = item_names(rows[column], suffix)
+        if search:
+            names = pa.chunked_array([pa.array(match_images(root, names.to_pylist(), column), pa.string())])
+        rows, skipped = drop_repeated_rows(rows.append_column(ITEM, names), column)
         exists = find_existing(root, rows[ITEM])
         absent = rows[ITEM].filter(pa.array(~exists)).to_pylist()
         if absent and (missing == "raise" or not exists.any()):
             raise missing_files(root, absent, len(exists), column, suffix)
-        skipped += [Skipped(name, "missing") for name in absent]
+        skipped += [Skipped(name, "rows without an image") for name in absent]
         rows = rows.filter(pa.array(exists)) if absent else rows
         return cls(Rows(rows, root), Images(), tuple(skipped))
 
@@ -296,3 +305,33 @@ class ImageList(ItemList[SplitImages]):
         else:
             rows, skipped = shard_rows(shards, **options)
         return cls(rows, Images(), tuple(skipped))
+
+
+def _image_column(rows: pa.Table, root: Path, suffix: str, search: bool) -> str:
+    """Return the first column where it names images, else the one that names most of them.
+
+    Raises:
+        DataError: The table has no header, or two columns fit about as well.
+    """
+    columns: list[str] = [name for name in rows.column_names if not is_index(name, rows[name])] or rows.column_names
+    index = ImageIndex(image_names(root)) if search and root.is_dir() else None
+    candidates = []
+    for name in columns[:MOST_TRIED]:
+        if name and os.path.isfile(root / f"{name}{suffix}"):
+            raise no_header(name)
+        names = item_names(rows[name], suffix)
+        if index is None:
+            exists = find_existing(root, names)
+        else:
+            exists = np.array([bool(found) for found in index.find_all(names.to_pylist())])
+        if name == columns[0] and exists.mean() > 0.5:
+            return name
+        candidates.append(Candidate(name, exists.mean(), f"{exists.sum():,} of {len(exists):,} rows name an image"))
+    if not any(one.score for one in candidates):
+        return columns[0]
+    chosen = choose(
+        f"Which column names the images in {root}?", candidates, expected="one column of names.", option="column"
+    )
+    if chosen.name != columns[0]:
+        print(f"Images: column {chosen}.")
+    return chosen.name

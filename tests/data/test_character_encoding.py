@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from onecycle.data.character_encoding import check_encoding, decode_bytes, detect_encoding
 from onecycle.errors import DataError
-from onecycle.text.character_encoding import check_encoding, decode_bytes, detect_encoding
 
 TEXT = "Ein schöner Film über Zürich – großartig, wirklich"
 

@@ -1,0 +1,58 @@
+"""Which column of a table holds the texts?"""
+
+from __future__ import annotations
+
+import re
+
+import pyarrow as pa
+
+from onecycle.data.candidates import Candidate, choose
+from onecycle.data.tables import slices
+from onecycle.errors import DataError
+
+USUAL_NAMES = frozenset({
+    "text", "texts", "sentence", "review", "tweet", "content", "body", "comment", "message", "document", "article",
+})  # fmt: skip
+PREFERENCE = 3.0  # a column of a usual name may have so many times fewer words
+SAMPLE_ROWS = 2**16
+# A word has a letter, and is no address or path.
+_WORD = re.compile(r"(?<!\S)(?!\S*(?:://|\S/\S|\\))\S*[^\W\d_]\S*")
+
+
+# Japanese and Chinese put no blanks between words, of about two characters each.
+_WITHOUT_BLANKS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]{2}")
+
+
+def text_columns(rows: pa.Table) -> list[Candidate]:
+    """Return the columns of text, with a score by the words in a row."""
+    candidates = []
+    for field in rows.schema:
+        if not (pa.types.is_string(field.type) or pa.types.is_large_string(field.type)):
+            continue
+        values = next(slices(rows[field.name].slice(0, SAMPLE_ROWS)), [])
+        words = sum(_count_words(value) for value in values if value) / max(len(values), 1)
+        preference = PREFERENCE if field.name.strip().lower() in USUAL_NAMES else 1.0
+        candidates.append(Candidate(field.name, words * preference, f"{words:.1f} words in a row"))
+    return candidates
+
+
+def choose_text_column(rows: pa.Table, option: str = "column") -> Candidate:
+    """Return the column with the most words in a row; addresses are no words.
+
+    Raises:
+        DataError: There is no column of texts, or two fit about as well.
+    """
+    candidates = text_columns(rows)
+    if len(candidates) == 1:
+        return candidates[0]
+    if not any(one.score for one in candidates):
+        raise DataError(
+            f"The table has no column of texts, only {', '.join(rows.column_names) or 'none at all'}.",
+            "a column of texts.",
+            f"pass {option}=.",
+        )
+    return choose("Which column holds the texts?", candidates, expected="one column of texts.", option=option)
+
+
+def _count_words(text: str) -> int:
+    return len(_WORD.findall(text)) + len(_WITHOUT_BLANKS.findall(text))
