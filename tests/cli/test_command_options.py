@@ -34,10 +34,11 @@ class TestHelp:
 
     def test_check_shows_the_options_of_the_data(self, shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         text = help_of(shell, "check", monkeypatch)
-        assert all(field.metadata["help"] in text for field in DATA_FIELDS)
+        assert all(field.metadata["help"][field.default is True :] in text for field in DATA_FIELDS)
         assert "--epochs" not in text
         assert {field.name for field in DATA_FIELDS} == {
-            "task", "labels", "column", "delimiter", "masks", "codes", "ignore", "group", "missing", "seed",
+            "task", "labels", "column", "image_column", "text_column", "suffix", "separator", "encoding", "header",
+            "include", "valid", "test", "delimiter", "masks", "codes", "ignore", "colours", "group", "missing", "seed",
         }  # fmt: skip
 
     def test_defaults_and_forms_of_values_are_shown(self, shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,6 +93,14 @@ class TestValues:
             (["--precision", "bf16"], {"precision": "bf16"}),
             (["--labels", "a/b.csv"], {"labels": Path("a/b.csv")}),
             (["--delimiter", " "], {"delimiter": " "}),
+            (["--include", "a,b"], {"include": ["a", "b"]}),
+            (["--valid", "0.3"], {"valid": 0.3}),
+            (["--valid", "valid.txt"], {"valid": "valid.txt"}),
+            (["--test", "a/test"], {"test": Path("a/test")}),
+            (["--colours", "0,0,0;1,2,3"], {"colours": [(0, 0, 0), (1, 2, 3)]}),
+            (["--colours", "colours.txt"], {"colours": "colours.txt"}),
+            (["--image-column", "a", "--text-column", "b"], {"image_column": "a", "text_column": "b"}),
+            (["--separator", ";", "--encoding", "cp1252"], {"separator": ";", "encoding": "cp1252"}),
             (["--no-cache-features"], {"cache_features": False}),
             (["--checkpoint-activations"], {"checkpoint_activations": True}),
             (["--clip", "0.5", "--accumulate", "4"], {"clip": 0.5, "accumulate": 4}),
@@ -105,8 +114,9 @@ class TestValues:
 
     def test_every_option_reaches_the_dataclass(self) -> None:
         arguments = [*(f"--no-{field.name}".replace("_", "-") for field in FIELDS if field.default is True)]
-        assert arguments == ["--no-tf32", "--no-cache-features", "--no-progress"]
-        assert FineTuneOptions(tf32=False, cache_features=False, progress=False) == self.read(*arguments)
+        assert arguments == ["--no-header", "--no-tf32", "--no-cache-features", "--no-progress"]
+        options = FineTuneOptions(header=False, tf32=False, cache_features=False, progress=False)
+        assert options == self.read(*arguments)
 
     def test_an_old_name_is_read_with_a_note(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert read_options(FineTuneOptions, {"freeze_to": None, "first_tuned": 0}) == FineTuneOptions(freeze_to=0)

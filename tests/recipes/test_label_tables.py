@@ -86,9 +86,7 @@ class TestColumn:
 
     def test_no_usual_name_is_an_error_that_lists_the_columns(self, tmp_path: Path) -> None:
         path = label_table(tmp_path, [("x", "a", "b")], ("image", "first", "second"))
-        with pytest.raises(
-            DataError, match=r"Which column of .* holds the labels\?\nExpected one of: image, first, second"
-        ):
+        with pytest.raises(DataError, match=r"Which column of .* holds the labels\?\nExpected one of: first, second"):
             pipeline_for(tmp_path, labels=path)
 
 
@@ -113,7 +111,7 @@ class TestImageFolder:
 
     def test_no_folder(self, tmp_path: Path) -> None:
         path = label_table(tmp_path, [("x", "a")])
-        with pytest.raises(DataError, match=r"No such folder: .*none\.\nExpected the folder with the images"):
+        with pytest.raises(DataError, match=r"No such folder: .*none\.\nExpected the folder with the data"):
             pipeline_for(tmp_path / "none", labels=path)
 
     def test_no_image_that_the_csv_file_names(self, tmp_path: Path) -> None:

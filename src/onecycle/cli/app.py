@@ -15,6 +15,7 @@ from onecycle.cli.info import info
 from onecycle.cli.launched import rank
 from onecycle.cli.predict import predict
 from onecycle.cli.report import report
+from onecycle.cli.shell_words import in_shell_words, shell_advice
 from onecycle.cli.train import train
 from onecycle.errors import OnecycleError, SkippedItemWarning
 
@@ -52,7 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
             app(given, prog_name="onecycle", standalone_mode=True)
     except OnecycleError as error:
         if not _told_by_main_process(error):
-            _print_error(str(error), "--debug" in given)
+            _print_error(shell_advice(error), "--debug" in given)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -77,7 +78,7 @@ def _print_warning(message: Warning | str, *_: Any) -> None:
     Of several processes each skips items of its own; everything else the main process says for all.
     """
     if rank() == 0 or isinstance(message, SkippedItemWarning):
-        typer.echo(f"Note: {message}", err=True)
+        typer.echo(f"Note: {in_shell_words(str(message))}", err=True)
 
 
 def _print_error(message: str, debug: bool) -> None:

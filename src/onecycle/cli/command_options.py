@@ -64,7 +64,7 @@ def read_options(options_class: type[OptionsT], passed: dict[str, Any]) -> Optio
         if old and passed.get(old) is not None:
             typer.echo(f"Note: {flag_of(old)} is now called {flag_of(field.name)}.", err=True)
             values[field.name] = _parsed(field, passed[old])
-        elif _can_be_turned_off(field):
+        elif can_be_turned_off(field):
             values[field.name] = not passed.get(f"no_{field.name}", False)
         elif field.name in passed:
             values[field.name] = _parsed(field, passed[field.name])
@@ -73,7 +73,7 @@ def read_options(options_class: type[OptionsT], passed: dict[str, Any]) -> Optio
 
 def _parameter(field: dataclasses.Field[Any]) -> inspect.Parameter:
     name, help_text, default = field.name, field.metadata["help"], field.default
-    if _can_be_turned_off(field):
+    if can_be_turned_off(field):
         name, help_text, default = f"no_{name}", f"Do not {help_text[0].lower()}{help_text[1:]}", False
     option = typer.Option(
         flag_of(name),
@@ -84,7 +84,7 @@ def _parameter(field: dataclasses.Field[Any]) -> inspect.Parameter:
     return _keyword(name, Annotated[_shell_type(field), option], default)
 
 
-def _can_be_turned_off(field: dataclasses.Field[Any]) -> bool:
+def can_be_turned_off(field: dataclasses.Field[Any]) -> bool:
     """Return whether the command line has `--no-` and the name: the option is on by default."""
     return field.type is bool and field.default is True
 

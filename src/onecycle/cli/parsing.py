@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from onecycle.errors import DataError
-from onecycle.recipes.options import BatchSize, Columns, Epochs, Size, Sizes
+from onecycle.recipes.options import BatchSize, Colours, Columns, Epochs, Held, Size, Sizes
 from onecycle.train.options import LearningRate
 
 
@@ -59,6 +59,22 @@ def parse_learning_rate(flag: str, text: str) -> Any:
         raise DataError(f"{flag} {text}.", "a number or auto.", f"pass {flag} 0.003.") from None
 
 
+def parse_held(flag: str, text: str) -> Any:
+    """Read a fraction, or the name of a folder, a file or a column."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def parse_colours(flag: str, text: str) -> Any:
+    """Read "0,0,0;128,64,0" as colours, and anything else as the name of a file."""
+    try:
+        return [tuple(int(value) for value in colour.split(",")) for colour in text.split(";")]
+    except ValueError:
+        return text
+
+
 def parse_choice(flag: str, text: str, allowed: Sequence[str]) -> Any:
     """Read one of several words."""
     if text not in allowed:
@@ -84,6 +100,8 @@ VALUE_TYPES: dict[Any, ValueType] = {
     Epochs: ValueType("N,...", parse_numbers),
     Sizes: ValueType("N|HxW,...", parse_sizes),
     Columns: ValueType("NAME,...", parse_columns),
+    Held: ValueType("FOLDER|FILE|COLUMN", parse_held),
+    Colours: ValueType("R,G,B;...|FILE", parse_colours),
     BatchSize: ValueType("N|auto", parse_batch_size),
     LearningRate: ValueType("RATE|auto", parse_learning_rate),
 }

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from onecycle.cli.paths import check_writable
-from onecycle.errors import DataError
+from onecycle.errors import DataError, some
 
 CHECKPOINT, PREVIOUS, OPTIONS, LOCK = "last.ckpt", "last.1.ckpt", "run.json", ".lock"
 
@@ -36,14 +37,25 @@ class RunFolder:
         return self.checkpoint.exists() and not self._read().get("finished")
 
     def check(self, *, resume: bool, overwrite: bool) -> None:
-        """Raise DataError if the folder cannot be written to, or has an unfinished run that would be lost."""
+        """Check that the folder can be written to, and that nothing in it would be lost.
+
+        Raises:
+            DataError: It cannot, or it has a run or other files.
+        """
         check_writable(self.path)
-        if self.unfinished and not resume and not overwrite:
+        if resume or overwrite or not _is_taken(self.path):
+            return
+        if self.unfinished:
             raise DataError(
                 f"{self.path} has a run that is not finished.",
                 "a new folder, or a decision about that run.",
                 "add --resume to go on with it, --overwrite to begin anew, or pass another --out.",
             )
+        raise DataError(
+            f"{self.path} exists, with {some(sorted(entry.name for entry in self.path.iterdir()), 3)} in it.",
+            "a new folder, since no run is overwritten unless that is asked for.",
+            "pass another --out, leave it out for a numbered folder, or add --overwrite.",
+        )
 
     def stored_options(self, data: Path, passed: dict[str, Any]) -> dict[str, Any]:
         """Return the options that the run was started with.
@@ -154,6 +166,37 @@ class RunFolder:
         part = self.path / f"{OPTIONS}.part"
         part.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
         part.replace(self.path / OPTIONS)
+
+
+def numbered_folder(data: Path, *, resume: bool, overwrite: bool) -> Path:
+    """Return the folder of a run on some data where none is named: runs/NAME, else runs/NAME-2, and so on.
+
+    Args:
+        data: The data.
+        resume: Return the newest run that is not finished, else the newest one.
+        overwrite: Return the first, whatever is in it.
+    """
+    name = data.resolve().stem if data.is_file() else data.resolve().name
+    first = Path("runs") / (name or "data")
+    taken = list(takewhile(_is_taken, _numbered(first)))
+    if overwrite or not taken:
+        return first
+    unfinished = [path for path in taken if RunFolder(path).unfinished]
+    if resume:
+        return (unfinished or taken)[-1]
+    if unfinished:
+        typer.echo(f"Note: {unfinished[-1]} has a run that is not finished; --resume goes on with it.", err=True)
+    return next(path for path in _numbered(first) if not _is_taken(path))
+
+
+def _numbered(first: Path) -> Iterator[Path]:
+    """Yield runs/photos, runs/photos-2, runs/photos-3, ..."""
+    yield first
+    yield from (first.with_name(f"{first.name}-{number}") for number in count(2))
+
+
+def _is_taken(folder: Path) -> bool:
+    return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
 
 
 def _plain(value: Any) -> Any:

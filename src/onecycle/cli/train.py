@@ -10,7 +10,7 @@ import typer
 
 from onecycle.cli.command_options import read_options, takes_shell_options
 from onecycle.cli.launched import joined_processes
-from onecycle.cli.run_folder import RunFolder
+from onecycle.cli.run_folder import RunFolder, numbered_folder
 from onecycle.cli.training import readable_checkpoint, train_and_report
 from onecycle.imports import without_collecting
 from onecycle.recipes.options import FineTuneOptions
@@ -31,13 +31,16 @@ def train(
     data: Data,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for the model, its history and pictures. Default: runs/NAME of the data."),
+        typer.Option(
+            help="Folder for the model, its history and pictures. Default: runs/NAME of the data, then runs/NAME-2, ..."
+        ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in --out that was interrupted, with its options.")
+        bool,
+        typer.Option("--resume", help="Go on with the interrupted run in --out, or the newest, with its options."),
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Begin anew although --out has a run that is not finished.")
+        bool, typer.Option("--overwrite", help="Begin anew in --out, or in runs/NAME, although a run is there.")
     ] = False,
     checkpoint_minutes: Annotated[
         float, typer.Option(min=0.01, help="Minutes between checkpoints; one is written after each epoch too.")
@@ -45,9 +48,10 @@ def train(
     **options: Any,
 ) -> None:
     """Train a model on a folder of images or texts. Prints the Python code that it runs."""
-    run = RunFolder(out or Path("runs") / data.resolve().name)
+    typer.echo(f"# Looking at {data}.")
     given = {name: options[name] for name in options if _was_given(context, name)}
     with joined_processes() as processes, ExitStack() as until_the_end:
+        run = RunFolder(out or processes.decide(lambda: numbered_folder(data, resume=resume, overwrite=overwrite)))
         processes.decide(lambda: run.check(resume=resume, overwrite=overwrite))
         if resume:
             options |= processes.decide(lambda: run.stored_options(data, given))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -14,7 +15,7 @@ from onecycle.data import split
 from onecycle.data.labels import Labels
 from onecycle.data.modality import Modality
 from onecycle.data.rows import ITEM, Rows
-from onecycle.errors import DataError
+from onecycle.errors import DataError, some
 from onecycle.registry import lookup
 
 
@@ -52,10 +53,16 @@ class ItemList(ABC, Generic[SplitT]):
         if self.items.root is not None:
             text += f" in {self.items.root}"
         if self.skipped:
-            reasons = sorted({skipped.reason for skipped in self.skipped})
-            counts = ((sum(s.reason == reason for s in self.skipped), reason) for reason in reasons)
-            text += f" (left out: {', '.join(f'{count:,} {reason}' for count, reason in counts)}; see .skipped)"
+            counts = Counter(skipped.reason for skipped in self.skipped)
+            text += f" (left out: {', '.join(f'{counts[why]:,} {why}' for why in sorted(counts))}; see .skipped)"
         return text
+
+    def left_out(self) -> str:
+        """Return what is not among the items, as a line for each reason with some names; "" where that is nothing."""
+        names: dict[str, list[str]] = {}
+        for skipped in self.skipped:
+            names.setdefault(skipped.reason, []).append(skipped.path)
+        return "\n".join(f"left out: {len(names[why]):,} {why}: {some(names[why], 3)}" for why in sorted(names))
 
     def split_random(self, valid: float = 0.2, *, seed: int = 42, stratify: str | None = None) -> SplitT:
         """Hold back a random fraction for validation.

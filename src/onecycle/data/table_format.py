@@ -66,6 +66,7 @@ def find_format(
     if not path.is_file():
         raise DataError(f"No such file: {path}.", "a CSV file with a header line.", "check the path.")
     check_encoding(encoding)
+    separator = "\t" if separator == r"\t" else separator  # as one types it in a shell
     if separator is not None:
         check_separator(separator)
     encoding = encoding or _find_encoding(path)

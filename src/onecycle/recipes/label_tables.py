@@ -1,72 +1,219 @@
-"""Reads the user's tables of labels: which column, tags or classes, and where the images are that they name."""
+"""Reads the user's tables of labels: what the columns are, and where the images are that a table names."""
 
 from __future__ import annotations
 
-import os
-import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
-from onecycle.data.tables import read_csv
+from onecycle.data.candidates import Candidate, choose
+from onecycle.data.label_values import label_of, numbers_in
+from onecycle.data.table_format import TableFormat, find_format, is_index, no_header
+from onecycle.data.tables import missing_column
 from onecycle.errors import DataError, some, suggest
+from onecycle.recipes.image_places import Place, find_place
+from onecycle.recipes.listing import Listing
+from onecycle.recipes.options import FineTuneOptions
 from onecycle.recipes.pipeline import Call
+from onecycle.recipes.split_folders import in_test_folder, role_of
+from onecycle.vision.image_index import ImageIndex
 
-_LABEL_COLUMNS = ("tags", "labels", "label", "class", "category", "target", "sentiment")
-
-
-def image_table(data: Path, labels: Path, missing: str) -> Call:
-    """Return the call that reads the images that a CSV file names in its first column."""
-    table = read_csv(labels)
-    folder, suffix = _image_folder(data, [str(name) for name in table[table.column_names[0]].to_pylist()])
-    options = {"folder": str(folder), **({"suffix": suffix} if suffix else {})}
-    return Call("ImageList.from_csv", (str(labels),), options | ({"missing": missing} if missing != "raise" else {}))
-
-
-def label_column(labels: Path, column: str | None) -> str:
-    """Return the column of labels: the one that is named, one with a usual name, or the second of two."""
-    names = read_csv(labels).column_names
-    if column is None:
-        column = next((name for name in _LABEL_COLUMNS if name in names), names[1] if len(names) == 2 else None)
-    if column is None or column not in names:
-        raise DataError(
-            f"There is no column {column!r} in {labels}." if column else f"Which column of {labels} holds the labels?",
-            f"one of: {some(names, 20)}.",
-            "pass column= (--column)." + (suggest(column, names) if column else ""),
-        )
-    return column
+IMAGE_COLUMNS = frozenset({
+    "image", "images", "img", "file", "files", "filename", "file_name", "path", "filepath", "image_name", "image_id",
+    "image_path", "name", "id", "photo", "picture",
+})  # fmt: skip
+LABEL_COLUMNS = frozenset({
+    "tags", "labels", "label", "class", "classes", "class_name", "category", "categories", "target", "sentiment",
+})  # fmt: skip
+SPLIT_COLUMNS = frozenset({"is_valid", "split", "set", "subset", "partition", "dataset"})
+MOST_TRIED = 50
 
 
-def tag_delimiter(labels: Path, column: str) -> str | None:
-    """Return the text between tags, if a column's labels are tags; else None."""
-    table: pa.Table = read_csv(labels)
-    values = [str(value or "") for value in table[column].to_pylist()]
-    return next((each for each in (" ", ",", ";", "|") if _separates_tags(each, values)), None)
+@dataclass(frozen=True)
+class LabelTable:
+    """A table with labels.
+
+    Attributes:
+        path: The file.
+        format: How it is read.
+        table: Its content, every value a text.
+    """
+
+    path: Path
+    format: TableFormat
+    table: pa.Table
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """The columns without an index that pandas wrote."""
+        return [name for name in self.table.column_names if not is_index(name, self.table[name])]
+
+    def values(self, column: str) -> list[str]:
+        """Return a column without missing values."""
+        return [value for value in map(label_of, self.table[column].to_pylist()) if value is not None]
+
+    def counts(self, column: str) -> Counter[str]:
+        """Return how often each value of a column occurs."""
+        return Counter(self.values(column))
 
 
-def _separates_tags(delimiter: str, values: list[str]) -> bool:
-    """Return whether single words recur far more often than whole labels do."""
-    several = [value for value in values if delimiter in value]
-    if len(several) < max(len(values) / 20, 1):
-        return False
-    words = {word for value in several for word in re.split(re.escape(delimiter) + r"\s*", value) if word}
-    alone = sum(value in words for value in values if delimiter not in value)
-    # "polar bear" is one label: its words never stand alone. Tags do, or come in ever new combinations.
-    return alone >= len(values) / 20 or len(set(several)) > len(words)
+def read_table(path: Path, options: FineTuneOptions) -> LabelTable:
+    """Read a table of labels.
+
+    Raises:
+        DataError: There is none, or its first line is no header.
+    """
+    form = find_format(path, options.separator, options.encoding, header=options.header)
+    table = LabelTable(path, form, form.read(path))
+    if not table.table.num_rows:
+        raise DataError(f"{path} has no rows.", "a row for each item.", "check the file.")
+    for name in table.columns[:MOST_TRIED] if options.header else ():
+        # The header of a column that holds its own name again and again is a row.
+        if name and table.counts(name)[name.strip()] > 1:
+            raise no_header(name)
+    return table
 
 
-def _image_folder(data: Path, names: list[str]) -> tuple[Path, str]:
-    """Return the folder with the images that a CSV file names, and the suffix that the file leaves out."""
-    if not data.is_dir():
-        raise DataError(f"No such folder: {data}.", "the folder with the images.", "check the path.")
-    if any(os.path.isfile(data / name) for name in names[:20]):
-        return data, ""
-    first = set(names[:2000])
-    for path in data.rglob("*"):
-        if path.suffix and (path.name in first or path.stem in first):
-            return path.parent, "" if path.name in first else path.suffix
-    raise DataError(
-        f"None of the images that the CSV file names are in {data}, such as {some(names, 3)}.",
-        "images named in the first column of the CSV file, with or without suffix.",
-        "pass the folder with the images.",
+def image_column(table: LabelTable, index: ImageIndex, given: str | None) -> Candidate:
+    """Return the column that names the images, by how many of its values do; its score is the share of rows.
+
+    Raises:
+        DataError: No column names images, or two name about as many.
+    """
+    if given is not None and given not in table.table.column_names:
+        raise missing_column(given, table.table.column_names)
+    candidates, shares = [], {}
+    for name in [given] if given is not None else table.columns[:MOST_TRIED]:
+        if table.format.header and "." in name and index.find(name):
+            raise no_header(name)
+        names = [str(value or "") for value in table.table[name].to_pylist()]
+        found = index.find_all(names)
+        spelled = sum(any(path.endswith(value) for path in paths) for value, paths in zip(names, found, strict=True))
+        count, rows = sum(map(bool, found)), len(names)
+        shares[name] = count / rows
+        # Of two columns that name images, the one that spells them in full, or has a usual name, is likelier.
+        bonus = 0.15 * (spelled / rows + (name.strip().lower() in IMAGE_COLUMNS)) if count else 0.0
+        candidates.append(Candidate(name, count / rows + bonus, f"{count:,} of {rows:,} rows name an image"))
+    if not any(one.score for one in candidates):
+        raise _no_images(table, index, given or table.columns[0])
+    question = f"Which column of {table.path} names the images?"
+    chosen = choose(question, candidates, expected="one column of names.", option="image_column")
+    return Candidate(chosen.name, shares[chosen.name], chosen.evidence)
+
+
+def _no_images(table: LabelTable, index: ImageIndex, column: str) -> DataError:
+    names = [str(value or "") for value in table.table[column].to_pylist()]
+    return DataError(
+        f"None of the images that the CSV file names are in the data folder, such as {some(names, 3)}.",
+        f"images named in column {column!r} of {table.path}, with or without suffix.",
+        "pass the folder with the images, or image_column= if another column names them.",
     )
+
+
+def image_call(
+    table: LabelTable, data: Listing, options: FineTuneOptions, findings: list[str]
+) -> tuple[Call, str, Place]:
+    """Return the call that finds the images of a table, the column that names them, and where they are."""
+    usable = [name for name in data.images if options.include or not in_test_folder(name)]
+    given = options.suffix or ""
+    tests = ImageIndex([name for name in data.images if in_test_folder(name)] if not options.include else [])
+    try:
+        chosen = image_column(table, ImageIndex(usable), options.image_column)
+    except DataError:
+        names = [str(value or "") for name in table.columns[:1] for value in table.table[name].to_pylist()]
+        if any(tests.find_all(names)):
+            raise _only_test(table, tests, names) from None
+        raise
+    names = [f"{value or ''}{given}" for value in table.table[chosen.name].to_pylist()]
+    place = find_place(names, ImageIndex(usable), str(table.path))
+    lacking = [name for name, path in zip(names, place.paths, strict=True) if path is None]
+    if lacking and options.missing != "drop" and any(tests.find_all(lacking)):
+        raise _only_test(table, tests, lacking)
+    suffix = given or place.suffix
+    call: dict[str, Any] = {"folder": str(data.root / place.folder)}
+    call |= {"column": chosen.name} if chosen.name != table.table.column_names[0] else {}
+    call |= {"suffix": suffix} if suffix and (place.literal or given) else {}
+    call |= {} if place.literal else {"search": True}
+    call |= table.format.options | ({"missing": "drop"} if options.missing == "drop" else {})
+    where = place.folder or "the data folder"
+    findings.append(f"images: column {chosen.name!r} of {table.path.name}, {place.evidence} in {where}")
+    if table.format.options:
+        findings.append(f"{table.path.name}: {table.format}")
+    return Call("ImageList.from_csv", (str(table.path),), call), chosen.name, place
+
+
+def _only_test(table: LabelTable, tests: ImageIndex, names: Sequence[str]) -> DataError:
+    found = [paths[0] for paths in tests.find_all(names) if paths]
+    folder = found[0].split("/")[0]
+    return DataError(
+        f"{len(found):,} rows of {table.path} name images that are in test folders alone, such as {found[0]}.",
+        "images outside of test folders to train on.",
+        f"pass include={folder!r} if that folder is meant, or missing='drop' to leave those rows out.",
+    )
+
+
+def label_column(table: LabelTable, given: str | None, taken: Sequence[str]) -> Candidate:
+    """Return the column of labels: the one that is named, or the one that looks most like labels.
+
+    Args:
+        table: The table.
+        given: The column that the user names.
+        taken: Columns that are something else.
+    Raises:
+        DataError: There is no such column, or two look as much like labels.
+    """
+    columns = [name for name in table.columns if name not in taken]
+    if given is not None:
+        if given not in table.table.column_names:
+            raise DataError(
+                f"There is no column {given!r} in {table.path}.",
+                f"one of: {some(table.table.column_names, 20)}.",
+                f"pass column=.{suggest(given, table.table.column_names)}",
+            )
+        return Candidate(given, 1.0, "as asked for")
+    candidates = [_as_labels(table, name) for name in columns]
+    if not any(one.score for one in candidates) and len(columns) == 1:
+        return Candidate(columns[0], 0.1, "the only column left")
+    question = f"Which column of {table.path} holds the labels?"
+    usual = [one for one in candidates if one.score >= 1]
+    if len(usual) == 2 and (clearer := _same_labels(table, usual[0].name, usual[1].name)):
+        return clearer
+    return choose(question, candidates, expected=f"one of: {some(columns, 20)}.", option="column")
+
+
+def _as_labels(table: LabelTable, name: str) -> Candidate:
+    counts = table.counts(name)
+    rows, different = sum(counts.values()), len(counts)
+    evidence = f"{different:,} different values in {rows:,} rows"
+    if name.strip().lower() in LABEL_COLUMNS:
+        return Candidate(name, 1.0, f"a usual name; {evidence}")
+    repeated = 1 - different / rows if different > 1 else 0.0
+    return Candidate(name, 0.5 * repeated, evidence)
+
+
+def _same_labels(table: LabelTable, one: str, other: str) -> Candidate | None:
+    """Return the column in words, where two columns say the same in numbers and in words."""
+    pairs = set(zip(table.table[one].to_pylist(), table.table[other].to_pylist(), strict=True))
+    if not len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs}):
+        return None
+    words, codes = (one, other) if numbers_in(table.counts(other)) else (other, one)
+    return Candidate(words, 1.0, f"column {codes!r} says the same")
+
+
+def split_column(table: LabelTable, taken: Sequence[str]) -> tuple[str, dict[str, Any]] | None:
+    """Return the column that says which rows validate, and the options of `split_by_column`; None where none does."""
+    for name in table.columns:
+        if name in taken or name.strip().lower() not in SPLIT_COLUMNS:
+            continue
+        counts = table.counts(name)
+        if {value.lower() for value in counts} <= {"true", "false", "1", "0"} and len(counts) == 2:
+            return name, {}
+        roles = {role_of(value): value for value in counts}
+        if None not in roles and {"train", "valid"} <= set(roles) and len(roles) == len(counts):
+            return name, {"valid": roles["valid"], **({"test": roles["test"]} if "test" in roles else {})}
+    return None

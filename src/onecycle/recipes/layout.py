@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from onecycle.data.tables import read_csv
-from onecycle.errors import DataError
-from onecycle.recipes.label_tables import image_table, label_column, tag_delimiter
+from onecycle.errors import DataError, some
+from onecycle.recipes.class_folders import class_counts, empty_classes
+from onecycle.recipes.data_kinds import find_task
+from onecycle.recipes.label_kinds import find_kind
+from onecycle.recipes.label_tables import LabelTable, image_call, label_column, read_table, split_column
+from onecycle.recipes.listing import Listing, existing_path, list_data
+from onecycle.recipes.mask_layout import mask_calls
 from onecycle.recipes.options import FineTuneOptions
 from onecycle.recipes.pipeline import Call, Function
+from onecycle.recipes.split_calls import split_call, test_set_call
+from onecycle.recipes.split_folders import SplitFolders, find_split_folders
+from onecycle.text.text_columns import choose_text_column
 from onecycle.vision.decode import original_size
-from onecycle.vision.image_files import IMAGE_SUFFIXES
-
-_SPLIT_FOLDERS = {
-    "train": ("train", "training"),
-    "valid": ("valid", "validation", "val"),
-    "test": ("test", "testing"),
-}
-# Folders of masks beside the images, and the classes that usually do not count.
-_MASK_FOLDERS = ("labels", "masks", "annotations", "SegmentationClass")
-_VOID = ("void", "unlabelled", "unlabeled", "ignore", "background (ignored)")
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,8 @@ class Layout:
         split: The call that splits them.
         label: The call that labels them.
         has_tags: Whether an item has several labels.
+        test: The call that adds a test set, if it does not come with the split.
+        findings: What was chosen, and from what evidence.
     """
 
     task: str
@@ -42,199 +42,259 @@ class Layout:
     split: Call
     label: Call
     has_tags: bool = False
+    test: Call | None = None
+    findings: tuple[str, ...] = ()
 
 
 def find_layout(data: Path, options: FineTuneOptions) -> Layout:
     """Look at the data and return how it is read.
 
     Raises:
-        DataError: The files for the task are missing, or the labels are not found.
+        DataError: The files for the task are missing, the labels are not found, or there are two ways to read them.
     """
+    findings: list[str] = []
     task: str = options.task
-    if task == "auto" and (options.masks is not None or options.codes is not None):
+    if data.is_file():
+        return _table_file(data, options, findings)
+    listing = list_data(data, _names(options.include))
+    if task == "auto" and (options.masks is not None or options.codes is not None or options.colours is not None):
         task = "segment"
-    if task in _BUILDERS:
-        return _BUILDERS[task](data, options)
-    if options.labels is None:
-        if task == "tag":
-            raise _no_labels("tags")
-        return class_folders(data, options)
-    return class_table(data, Path(options.labels), options)
+    if options.labels is not None:
+        options = replace(options, labels=existing_path(options.labels, data))
+    if task == "auto" and options.labels is None:
+        task, table, evidence = find_task(listing, options)
+        findings.append(f"task: {'classify' if task == 'table' else task}, from {evidence}")
+        if table is not None:
+            findings.pop()
+            findings.append(f"labels: {evidence}")
+            task, options = "auto", replace(options, labels=data / table)
+    layout = _BUILDERS[task](listing, options, findings)
+    return replace(layout, findings=tuple(findings))
 
 
-def class_folders(data: Path, options: FineTuneOptions) -> Layout:
-    """Return the layout of images in a folder per class."""
-    split = _split(_split_folders(data), options, stratify="folder")
-    return Layout("classify", Call("ImageList.from_folder", (str(data),)), split, Call("label_from_folder"))
+def _table_file(data: Path, options: FineTuneOptions, findings: list[str]) -> Layout:
+    """Return the layout of a table as the data: of texts, or of images that it names."""
+    if data.suffix.lower() in (".parquet", ".arrow", ".feather", ".tar", ".zip", ".json", ".jsonl"):
+        raise DataError(
+            f"{data} is a {data.suffix[1:]} file.", "a folder, or a CSV file.", "unpack it, or convert it to CSV."
+        )
+    folder = list_data(data.parent, _names(options.include))
+    options = replace(options, labels=data)
+    if options.task in ("text", "sentiment"):
+        layout = texts(folder, options, findings)
+    elif options.task == "auto" and not folder.images:
+        findings.append(f"task: text, from {data.name}, beside which there are no images")
+        layout = texts(folder, options, findings)
+    else:
+        layout = _BUILDERS[options.task](folder, options, findings)
+    return replace(layout, findings=tuple(findings))
 
 
-def class_table(data: Path, labels: Path, options: FineTuneOptions) -> Layout:
+def class_folders(data: Listing, options: FineTuneOptions, findings: list[str]) -> Layout:
+    """Return the layout of images in a folder per class, or with classes or tags in a table."""
+    if options.labels is not None:
+        return class_table(data, options, findings)
+    if options.task == "tag":
+        raise no_labels("tags")
+    return _folders("ImageList", "classify", data, data.images, options, findings)
+
+
+def class_table(data: Listing, options: FineTuneOptions, findings: list[str]) -> Layout:
     """Return the layout of images with classes or tags in a CSV file."""
-    column = label_column(labels, _first(_columns(options)))
-    delimiter = options.delimiter or (None if options.task == "classify" else tag_delimiter(labels, column))
-    tags = options.task == "tag" or (options.task == "auto" and delimiter is not None)
+    table = read_table(Path(str(options.labels)), options)
+    items, images, place = image_call(table, data, options, findings)
+    label, has_tags, column = _labels(table, [images], options, findings)
+    split = _table_split(table, [images, column], place.paths, options, findings, None if has_tags else column)
     return Layout(
-        "tag" if tags else "classify",
-        image_table(data, labels, options.missing),
-        _split({}, options, stratify=None if tags else column),
-        Call("label_from_column", (column,), {"delimiter": delimiter or " ", "classes": "all"} if tags else {}),
-        has_tags=tags,
+        "tag" if has_tags else "classify", items, split, label, has_tags, test_set_call(data, options, "ImageList")
     )
 
 
-def masks(data: Path, options: FineTuneOptions) -> Layout:
+def _labels(
+    table: LabelTable, taken: Sequence[str], options: FineTuneOptions, findings: list[str]
+) -> tuple[Call, bool, str]:
+    """Return the call that labels from a table's column, whether it gives tags, and the column."""
+    chosen = label_column(table, _first(_names(options.column)), taken)
+    kind = find_kind(table.counts(chosen.name), chosen.name, options.delimiter, _label_task(options))
+    findings.append(f"labels: column {chosen.name!r} ({chosen.evidence}); {kind.evidence}")
+    more: dict[str, Any] = {}
+    if kind.has_tags:
+        more = {**({"delimiter": kind.delimiter} if kind.delimiter else {}), "classes": "all"}
+        if empty := table.table.num_rows - len(table.values(chosen.name)):
+            findings.append(f"{empty:,} rows have no tag")
+    elif options.missing == "drop":
+        more = {"missing": "drop"}
+    return Call("label_from_column", (chosen.name,), more), kind.has_tags, chosen.name
+
+
+def _label_task(options: FineTuneOptions) -> str:
+    return options.task if options.task in ("classify", "tag") else "auto"
+
+
+def masks(data: Listing, options: FineTuneOptions, findings: list[str]) -> Layout:
     """Return the layout of images with masks, as CamVid and similar data is published."""
-    if not data.is_dir():
-        raise DataError(f"No such folder: {data}.", "the folder with images and masks.", "check the path.")
-    codes, folders = Path(options.codes or data / "codes.txt"), _split_folders(data)
-    ignore = options.ignore or next((name for name in _class_names(codes) if name.lower() in _VOID), None)
-    if folders:
-        items = Call("ImageList.from_folder", (str(data),), {"include": sorted(set(folders.values()))})
-    else:
-        images = data / "images"
-        items = Call("ImageList.from_folder", (str(images if images.is_dir() else data),))
-    label = {"classes": str(codes), **({"ignore": ignore} if ignore else {})}
-    return Layout(
-        "segment", items, _mask_split(data, folders, options),
-        Call("label_masks", (_mask_path(data, options.masks, folders),), label),
-    )  # fmt: skip
+    items, split, label = mask_calls(data, options, findings)
+    return Layout("segment", items, split, label, test=test_set_call(data, options, "ImageList"))
 
 
-def points(data: Path, options: FineTuneOptions) -> Layout:
+def points(data: Listing, options: FineTuneOptions, findings: list[str]) -> Layout:
     """Return the layout of images with points: a CSV file of x, y, x, y, ..., or the BIWI head pose database."""
     if options.labels is None:
         return _biwi(data, options)
-    columns = _columns(options)
-    return Layout(
-        "points", image_table(data, Path(options.labels), options.missing), _split({}, options),
-        Call("label_points", ("all" if columns is None else columns,)),
-    )  # fmt: skip
+    table = read_table(Path(str(options.labels)), options)
+    items, images, place = image_call(table, data, options, findings)
+    columns = _names(options.column) or [name for name in table.columns if name != images]
+    every = columns == table.table.column_names[1:]
+    findings.append(f"points: columns {some(columns, 4)}")
+    split = _table_split(table, [images, *columns], place.paths, options, findings)
+    label = Call("label_points", ("all" if every else columns,))
+    return Layout("points", items, split, label, test=test_set_call(data, options, "ImageList"))
 
 
-def numbers(data: Path, options: FineTuneOptions) -> Layout:
-    """Return the layout of images with numbers in a CSV file: all its columns but the first, unless some are named."""
+def numbers(data: Listing, options: FineTuneOptions, findings: list[str]) -> Layout:
+    """Return the layout of images with numbers in a CSV file: all its other columns, unless some are named."""
     if options.labels is None:
-        raise _no_labels("numbers")
-    labels = Path(options.labels)
-    columns = _columns(options) or read_csv(labels).column_names[1:]
+        raise no_labels("numbers")
+    table = read_table(Path(str(options.labels)), options)
+    items, images, place = image_call(table, data, options, findings)
+    split = split_column(table, [images])
+    columns = _names(options.column) or [name for name in table.columns if name not in (images, *(split or ())[:1])]
+    findings.append(f"numbers: columns {some(columns, 4)}")
+    split_call = _table_split(table, [images, *columns], place.paths, options, findings)
     return Layout(
-        "numbers", image_table(data, labels, options.missing), _split({}, options), Call("label_numbers", (columns,))
+        "numbers", items, split_call, Call("label_numbers", (columns,)), test=test_set_call(data, options, "ImageList")
     )
 
 
-def texts(data: Path, options: FineTuneOptions) -> Layout:
-    """Return the layout of texts: a folder per class, or a CSV file whose column with the longest texts is read."""
-    labels = data if data.is_file() else options.labels
-    if labels is None:
-        folders = _split_folders(data)
-        items = Call(
-            "TextList.from_folder", (str(data),), {"include": sorted(set(folders.values()))} if folders else {}
-        )
-        return Layout("text", items, _split(folders, options, stratify="folder"), Call("label_from_folder"))
-    column = label_column(Path(labels), _first(_columns(options)))
-    tags = {"delimiter": options.delimiter, "classes": "all"} if options.delimiter else {}
-    return Layout(
-        "text", Call("TextList.from_csv", (str(labels),)), _split({}, options, stratify=None if tags else column),
-        Call("label_from_column", (column,), tags), has_tags=bool(tags),
-    )  # fmt: skip
+def texts(data: Listing, options: FineTuneOptions, findings: list[str]) -> Layout:
+    """Return the layout of texts: a folder per class, or a CSV file."""
+    if options.labels is None:
+        return _folders("TextList", "text", data, data.texts, options, findings)
+    table = read_table(Path(str(options.labels)), options)
+    column = options.text_column
+    if column is None:
+        chosen = choose_text_column(table.table, "text_column")
+        column = chosen.name
+        findings.append(f"texts: column {chosen}")
+    label, has_tags, labels = _labels(table, [column], options, findings)
+    split = _table_split(table, [column, labels], [], options, findings, None if has_tags else labels)
+    items = Call("TextList.from_csv", (str(table.path),), {"column": column, **table.format.options})
+    return Layout("text", items, split, label, has_tags, test_set_call(data, options, "TextList"))
 
 
-_BUILDERS: dict[str, Callable[[Path, FineTuneOptions], Layout]] = {
-    "segment": masks, "points": points, "numbers": numbers, "text": texts, "sentiment": texts,
+_BUILDERS: dict[str, Callable[[Listing, FineTuneOptions, list[str]], Layout]] = {
+    "auto": class_folders, "classify": class_folders, "tag": class_folders, "segment": masks, "points": points,
+    "numbers": numbers, "text": texts, "sentiment": texts,
 }  # fmt: skip
 
 
 def proportional_size(data: Path, shorter: int = 180) -> tuple[int, int]:
     """Return (height, width) in pixels with the proportions of the first image, so that images are not distorted."""
-    for path in sorted(data.rglob("*")):
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
-            height, width = original_size(path)
-            scale = shorter / min(height, width)
-            return max(round(height * scale / 4) * 4, 4), max(round(width * scale / 4) * 4, 4)
-    raise DataError(f"No images in {data}.", "images in the folder or below it.", "check the path.")
+    images = list_data(data).images
+    if not images:
+        raise DataError(f"No images in {data}.", "images in the folder or below it.", "check the path.")
+    height, width = original_size(data / images[0])
+    scale = shorter / min(height, width)
+    return max(round(height * scale / 4) * 4, 4), max(round(width * scale / 4) * 4, 4)
 
 
-def _biwi(data: Path, options: FineTuneOptions) -> Layout:
-    people = sorted(path.parent.name for path in data.glob("*/rgb.cal"))
+def _folders(
+    kind: str, task: str, data: Listing, names: Sequence[str], options: FineTuneOptions, findings: list[str]
+) -> Layout:
+    """Return the layout of items in a folder per class, with or without folders for the splits."""
+    split = None if options.group is not None or options.valid is not None else find_split_folders(names)
+    call = Call(f"{kind}.from_folder", (str(data.root),), _included(options))
+    test = test_set_call(data, options, kind)
+    label = Call("label_from_folder")
+    trained = [name for name in names if split is None or split.holds(name, "train")]
+    counts = class_counts(trained)
+    findings.append(f"classes: {some((f'{name} ({count:,})' for name, count in sorted(counts.items())), 8)}")
+    if empty := empty_classes(data, trained):
+        findings.append(f"left out: {some(empty, 4)}, without one item")
+    if split is None:
+        return Layout(task, call, split_call(options, data, stratify="folder"), label, test=test)
+    if kind == "TextList" or (len(split.names) < len({name.split("/")[0] for name in names}) and not split.parent):
+        call = Call(call.name, call.arguments, {"include": sorted(split.names)})
+    held = _held_folders(split, findings)
+    if held is not None:
+        return Layout(task, call, held, label, test=test)
+    root = data.root / split.parent
+    items = Call(f"{kind}.from_folder", (str(root),), {"include": list(split.train)})
+    if test is None and split.test:
+        test = Call("add_test", (Call(f"{kind}.from_folder", (str(root),), {"include": list(split.test)}),))
+    return Layout(task, items, split_call(options, data, stratify="folder"), label, test=test)
+
+
+def _held_folders(split: SplitFolders, findings: list[str]) -> Call | None:
+    """Return the call that splits by folders; None where no folder can validate."""
+    train, valid, test = (_one(names) for names in (split.train, split.valid, split.test))
+    if split.valid:
+        findings.append(f"split: {_shown(split.train)} trains, {_shown(split.valid)} validates")
+        return Call("split_by_folder", (), {"train": train, "valid": valid, **({"test": test} if split.test else {})})
+    if split.test_is_labelled:
+        findings.append(
+            f"split: {_shown(split.train)} trains, {_shown(split.test)} validates, since it has the same classes"
+        )
+        return Call("split_by_folder", (), {"train": train, "valid": test})
+    findings.append(
+        f"split: {_shown(split.train)} trains, a fifth of it validates; {_shown(split.test)} has no labels and is the "
+        "test set"
+    )
+    return None
+
+
+def _shown(names: Sequence[str]) -> str:
+    return " and ".join(f"{name}/" for name in names)
+
+
+def _one(names: Sequence[str]) -> str | list[str] | None:
+    return names[0] if len(names) == 1 else list(names) or None
+
+
+def _table_split(
+    table: LabelTable, taken: Sequence[str], paths: Sequence[str | None], options: FineTuneOptions,
+    findings: list[str], stratify: str | None = None,
+) -> Call:  # fmt: skip
+    """Return the call that splits the rows of a table: by a column or folders of a usual name, else at random."""
+    if options.valid is None and options.group is None:
+        if found := split_column(table, taken):
+            findings.append(f"split: column {found[0]!r}")
+            return Call("split_by_column", (found[0],), found[1])
+        folders = find_split_folders(path for path in paths if path is not None)
+        if folders is not None and folders.valid:
+            held = _held_folders(folders, findings)
+            if held is not None:
+                return held
+    return split_call(options, None, stratify=stratify, columns=table.table.column_names)
+
+
+def _biwi(data: Listing, options: FineTuneOptions) -> Layout:
+    people = sorted(path.parent.name for path in data.root.glob("*/rgb.cal"))
     if len(people) < 2:
         raise DataError(
-            f"Where are the points of {data}?",
+            f"Where are the points of {data.root}?",
             "a CSV file of coordinates, or the folders of the BIWI database with rgb.cal in each.",
-            "pass labels= (--labels).",
+            "pass labels=.",
         )
     # A fifth of the people validate: images of one person look alike.
     chosen = sorted(random.Random(options.seed).sample(people, max(round(len(people) / 5), 1)))
     return Layout(
-        "points", Call("ImageList.from_folder", (str(data),)), Call("split_by_folder", (), {"valid": chosen}),
+        "points", Call("ImageList.from_folder", (str(data.root),)), Call("split_by_folder", (), {"valid": chosen}),
         Call("label_points", (Function("biwi.head_centre"),)),
     )  # fmt: skip
 
 
-def _class_names(codes: Path) -> list[str]:
-    if not codes.is_file():
-        raise DataError(
-            f"No such file: {codes}.",
-            "a text file with the class names, one per line, in the order of the values in the masks.",
-            "pass codes= (--codes).",
-        )
-    return [line.strip() for line in codes.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+def _included(options: FineTuneOptions) -> dict[str, Any]:
+    return {"include": _names(options.include)} if options.include else {}
 
 
-def _mask_path(data: Path, given: str | None, folders: dict[str, str]) -> str:
-    if given is not None:
-        return given if Path(given).is_absolute() or given.startswith(str(data)) else str(data / given)
-    if folders and (data / f"{folders['train']}annot").is_dir():
-        return str(data / "{folder}annot" / "{stem}.png")
-    for name in _MASK_FOLDERS:
-        if (data / name).is_dir():
-            return str(data / name)
-    raise DataError(
-        f"Where are the masks of {data}?",
-        f"a folder such as {', '.join(_MASK_FOLDERS)}, or trainannot beside train.",
-        'pass masks= (--masks), such as "labels/{stem}_P.png".',
-    )
-
-
-def _mask_split(data: Path, folders: dict[str, str], options: FineTuneOptions) -> Call:
-    listed = data / "valid.txt"
-    if listed.is_file() and not folders and not options.group:
-        return Call("split_from_file", (str(listed),))
-    return _split(folders, options)
-
-
-def _split_folders(data: Path) -> dict[str, str]:
-    """Return the folders of the splits, `train/` and `valid/` under their usual names; empty where they are absent."""
-    there = {entry.name for entry in data.iterdir() if entry.is_dir()} if data.is_dir() else set()
-    found = {split: next((name for name in names if name in there), None) for split, names in _SPLIT_FOLDERS.items()}
-    # Without a folder for validation, the test set validates.
-    held = {"valid": found["valid"], "test": found["test"]} if found["valid"] else {"valid": found["test"]}
-    if not found["train"] or not held["valid"]:
-        return {}
-    return {split: name for split, name in {"train": found["train"], **held}.items() if name}
-
-
-def _split(folders: dict[str, str], options: FineTuneOptions, *, stratify: str | None = None) -> Call:
-    """Return the call that splits by folders; at random without them, or whole groups where a pattern names them."""
-    if options.group is not None:
-        return Call("split_by_group", (), {"pattern": options.group, "valid": 0.2, "seed": options.seed})
-    if folders:
-        return Call("split_by_folder", (), dict(folders))
-    return Call(
-        "split_random", (), {"valid": 0.2, "seed": options.seed, **({"stratify": stratify} if stratify else {})}
-    )
-
-
-def _columns(options: FineTuneOptions) -> list[str] | None:
-    if options.column is None:
-        return None
-    return [options.column] if isinstance(options.column, str) else list(options.column)
+def _names(names: str | Sequence[str] | None) -> list[str] | None:
+    return None if names is None else [names] if isinstance(names, str) else list(names)
 
 
 def _first(columns: Sequence[str] | None) -> str | None:
     return columns[0] if columns else None
 
 
-def _no_labels(what: str) -> DataError:
-    return DataError(
-        f"For {what}, labels= is missing.", f"a CSV file of {what}.", "pass labels='labels.csv' (--labels labels.csv)."
-    )
+def no_labels(what: str) -> DataError:
+    return DataError(f"For {what}, labels= is missing.", f"a CSV file of {what}.", "pass labels='labels.csv'.")

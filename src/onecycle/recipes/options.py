@@ -23,6 +23,8 @@ Sizes = int | Sequence[Size] | None
 Epochs = int | Sequence[int] | None
 Columns = str | Sequence[str] | None
 BatchSize = int | Literal["auto"] | None
+Colours = str | Path | Sequence[tuple[int, int, int]] | None
+Held = str | Path | float | None
 
 
 @document_fields
@@ -46,7 +48,40 @@ class FineTuneOptions(TrainOptions):
     )
     column: Columns = option(
         None,
-        "Column of the CSV file with the labels; for points and numbers, several. Default: found by its name.",
+        "Column of the CSV file with the labels; for points and numbers, several. Default: found by names and values.",
+        panel="Data",
+    )
+    image_column: str | None = option(
+        None, "Column of the CSV file that names the images. Default: the one whose values name most.", panel="Data"
+    )
+    text_column: str | None = option(
+        None, "Column of the CSV file with the texts. Default: the one with the most words in a row.", panel="Data"
+    )
+    suffix: str | None = option(
+        None, "What the CSV file leaves out of the images' names, such as .jpg. Default: found in the folder.",
+        panel="Data",
+    )  # fmt: skip
+    separator: str | None = option(
+        None, "Text between the fields of the CSV file. Default: found in the file.", panel="Data"
+    )
+    encoding: str | None = option(None, "Character encoding of the CSV file. Default: detected.", panel="Data")
+    header: bool = option(
+        True,
+        "Take the first line of the CSV file for the columns' names; without, they are column_1, column_2, ...",
+        panel="Data",
+    )
+    include: Columns = option(
+        None, "Folders in the data folder that are searched. Default: all but test sets.", panel="Data"
+    )
+    valid: Held = option(
+        None,
+        "What validates: a folder in the data, a file that names the items, a column of the CSV file, or a fraction. "
+        "Default: a folder or column of a usual name, else a random fifth.",
+        panel="Data",
+    )
+    test: str | Path | None = option(
+        None,
+        "A test set: a folder, or a CSV file that names its items. Default: a folder of a usual name.",
         panel="Data",
     )
     delimiter: str | None = option(
@@ -65,6 +100,11 @@ class FineTuneOptions(TrainOptions):
     ignore: str | None = option(
         None, "Class of the masks whose pixels do not count. Default: a class called void, if any.", panel="Data"
     )
+    colours: Colours = option(
+        None,
+        "For colour-coded masks: red, green and blue of each class, as 0,0,0;128,64,0 or in a text file, a line each.",
+        panel="Data",
+    )
     group: str | None = option(
         None,
         "Regular expression, such as '(.+)_[0-9]+'. Items for which it finds the same text are never divided between "
@@ -72,7 +112,9 @@ class FineTuneOptions(TrainOptions):
         panel="Data",
     )
     missing: Missing = option(
-        "raise", "For rows of the CSV file whose image does not exist: raise stops, drop leaves them out.", panel="Data"
+        "raise",
+        "For rows of the CSV file without an image or without a label: raise stops, drop leaves them out.",
+        panel="Data",
     )
     seed: int = option(42, "Seed of the split and of everything else that is random.", panel="Data")
     backbone: str | None = option(

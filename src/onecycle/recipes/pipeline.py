@@ -78,6 +78,7 @@ class Pipeline:
         train: The call that trains it.
         precision: The call that sets the precision of the learner, or None.
         finish: Calls on the learner after training.
+        findings: What was found in the files, and from what evidence; comments above the code.
     """
 
     items: Call
@@ -87,6 +88,7 @@ class Pipeline:
     train: Call
     precision: Call | None = None
     finish: tuple[Call, ...] = ()
+    findings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         learner = Call(self.learner.name, (Variable("bunch"), *self.learner.arguments), self.learner.options)
@@ -99,7 +101,7 @@ class Pipeline:
             {each.code.partition("[")[0] for each in _given(self.learner) if not each.code.startswith("oc.")}
         )
         note = [f"# {', '.join(names)}: the objects that were passed."] if names else []
-        return "\n".join([*note, *lines])
+        return "\n".join([*(f"# {found}" for found in self.findings), *note, *lines])
 
     def find_items(self) -> Any:
         """Return the inputs: a list of images or texts."""

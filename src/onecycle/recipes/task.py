@@ -97,18 +97,23 @@ def build_pipeline(data: str | Path, options: FineTuneOptions | None = None) -> 
     precision = options.precision or defaults.precision
     return Pipeline(
         items=layout.items,
-        labelled=(layout.split, layout.label),
+        labelled=(layout.split, layout.label, *([layout.test] if layout.test else [])),
         loaders=(_input_call(layout, options, defaults, sizes), _loader_call(options, defaults)),
         learner=_learner_call(layout, options, defaults),
         train=_training_call(options, defaults, sizes),
         precision=None if precision == "fp32" else Call(f"to_{precision}"),
         finish=(Call("tune_threshold"),) if layout.has_tags else (),
+        findings=layout.findings,
     )
 
 
 def prepare(pipeline: Pipeline) -> Learner:
-    """Run the calls up to the learner."""
-    learner: Learner = pipeline.make_learner(pipeline.label(pipeline.find_items()))
+    """Run the calls up to the learner, and print what was found and what is left out."""
+    items = pipeline.find_items()
+    labelled = pipeline.label(items)
+    for line in [*items.left_out().splitlines(), *repr(labelled).splitlines()]:
+        print(f"# {line}")
+    learner: Learner = pipeline.make_learner(labelled)
     return learner
 
 
@@ -181,7 +186,7 @@ def _input_call(layout: Layout, options: FineTuneOptions, defaults: TaskDefaults
 
 def _tokens(size: Size) -> int:
     if isinstance(size, tuple):
-        raise DataError(f"sizes={size!r} for texts.", "numbers of tokens.", "pass sizes=128 (--sizes 128).")
+        raise DataError(f"sizes={size!r} for texts.", "numbers of tokens.", "pass sizes=128.")
     return size
 
 

@@ -73,10 +73,11 @@ def image_names(root: Path, include: Sequence[str] | None = None) -> list[str]:
     their content. Hidden files and what onecycle wrote are left out.
     """
     listed = list_files(root, [], [""] if include is None else list(include))
-    return sorted(name for name, entry in listed if _looks_like_an_image(entry))
+    return sorted(name for name, entry in listed if looks_like_an_image(entry))
 
 
-def _looks_like_an_image(entry: os.DirEntry[str]) -> bool:
+def looks_like_an_image(entry: os.DirEntry[str]) -> bool:
+    """Return whether a file is an image by its suffix, or where that says nothing by its content."""
     suffix = os.path.splitext(entry.name)[1].lower()
     if suffix in IMAGE_SUFFIXES:
         return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from onecycle.vision.masks import MAX_CLASSES, Mask
 
 # How many masks are read before training: enough to find unknown values and to weight the classes.
 SAMPLE = 200
+_FIELD = re.compile(r"\{(stem|name|folder|parent)\}")
 
 
 def mask_labeller(masks: str | Path | Callable[[Path], str | Path]) -> Labeller:
@@ -45,7 +47,8 @@ def _mask_finder(masks: str | Path | Callable[[Path], str | Path]) -> Callable[[
     if callable(masks):
         return masks
     template = str(masks)
-    if "{" in template:
+    if "{" in template and not Path(template).is_dir():
+        _check_template(template)
         return lambda image: _fill_template(template, image)
     return _folder_finder(Path(masks))
 
@@ -64,14 +67,20 @@ def _find_mask(find: Callable[[Path], str | Path], image: Path) -> str:
 
 
 def _fill_template(template: str, image: Path) -> str:
-    try:
-        return template.format(stem=image.stem, name=image.name, folder=image.parent.name, parent=image.parent)
-    except (KeyError, IndexError, ValueError) as error:
-        raise DataError(
-            f"masks={template!r} cannot be filled in: {error}.",
-            "{stem}, {name}, {folder} or {parent} in the path.",
-            'pass a path such as "labels/{stem}_P.png".',
-        ) from error
+    parts = {"stem": image.stem, "name": image.name, "folder": image.parent.name, "parent": str(image.parent)}
+    return _FIELD.sub(lambda field: parts[field[1]], template)
+
+
+def _check_template(template: str) -> None:
+    """Refuse fields that are none; a folder may have braces in its name."""
+    for folder in [Path(template), *Path(template).parents][::-1]:
+        unknown = re.search(r"\{.*\}", _FIELD.sub("", folder.name))
+        if unknown and not folder.is_dir():
+            raise DataError(
+                f"masks={template!r} cannot be filled in: {unknown[0]}.",
+                "{stem}, {name}, {folder} or {parent} in the path.",
+                "pass a path such as masks='labels/{stem}_P.png'.",
+            )
 
 
 def _folder_finder(folder: Path) -> Callable[[Path], str]:
@@ -87,6 +96,9 @@ def _folder_finder(folder: Path) -> Callable[[Path], str]:
         longer_name = files[bisect_left(stems, f"{image.stem}_") : bisect_left(stems, f"{image.stem}`")]  # "`" is "_"+1
         matches = [path for path in same_name if path != image] or longer_name
         matches = matches if len(matches) == 1 else [path for path in matches if _is_image(path)]
+        if len(matches) > 1:  # the same name in several folders: the one with the image's own folders above it
+            alike = [_shared_folders(path, image) for path in matches]
+            matches = [path for path, count in zip(matches, alike, strict=True) if count == max(alike)]
         if len(matches) != 1:
             names = some((path.relative_to(folder) for path in matches), 3)
             why = f"{len(matches)} files match: {names}" if matches else "no file is named after it"
@@ -98,6 +110,17 @@ def _folder_finder(folder: Path) -> Callable[[Path], str]:
         return str(matches[0])
 
     return find
+
+
+def _shared_folders(one: Path, other: Path) -> int:
+    """Return how many folders right above two files have the same names.
+
+    Example:
+        >>> _shared_folders(Path("images/a/0.png"), Path("masks/a/0.png"))
+        1
+    """
+    pairs = zip(one.parent.parts[::-1], other.parent.parts[::-1], strict=False)
+    return next((count for count, (a, b) in enumerate(pairs) if a != b), min(len(one.parts), len(other.parts)) - 1)
 
 
 def _is_image(path: Path) -> bool:

@@ -1,0 +1,87 @@
+"""A folder per class: which they are, and what only looks like one."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from onecycle.data.own_output import is_own_output
+from onecycle.errors import DataError, some
+from onecycle.recipes.listing import Listing, folder_of
+from onecycle.recipes.split_folders import find_split_folders, role_of
+
+# Folders of these names say nothing about what they hold.
+GENERIC = frozenset({
+    "image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "jpegimages", "jpeg", "jpg", "png",
+    "mask", "masks", "label", "labels", "annotation", "annotations", "segmentationclass", "data", "dataset",
+})  # fmt: skip
+
+
+def class_counts(names: Iterable[str]) -> Counter[str]:
+    """Return how many files are directly in a folder of each name, those at the top left out."""
+    return Counter(PurePosixPath(folder).name for folder in map(folder_of, names) if folder)
+
+
+def empty_classes(data: Listing, names: Iterable[str]) -> list[str]:
+    """Return the folders beside those of the classes that have no item."""
+    held = set(map(folder_of, names))
+    above = {folder.rpartition("/")[0] for folder in held if folder}
+    empty = []
+    for parent in sorted(above):
+        for entry in sorted(os.scandir(data.root / parent), key=lambda one: one.name):
+            name = f"{parent}/{entry.name}" if parent else entry.name
+            inside = any(folder == name or folder.startswith(f"{name}/") for folder in held)
+            if entry.is_dir() and not inside and not entry.name.startswith(".") and not _is_ours(entry.path):
+                empty.append(name)
+    return empty
+
+
+def _is_ours(folder: str) -> bool:
+    return is_own_output(folder) or any(is_own_output(entry) for entry in Path(folder).iterdir() if entry.is_dir())
+
+
+def why_no_classes(data: Listing) -> DataError | None:
+    """Return the error for a folder whose folders are no classes; None where they are."""
+    split = find_split_folders(data.images)
+    names = [name for name in data.images if split is None or split.holds(name, "train")]
+    counts = class_counts(names)
+    why = _why(data, counts, names)
+    if why is None:
+        return None
+    return DataError(
+        f"What is to be learned from {data.root}? {why}",
+        "a folder per class, a CSV file of labels, masks, or texts.",
+        "pass labels='labels.csv', task='segment' for masks, or task='classify' where the folders are classes all the "
+        "same.",
+    )
+
+
+def _why(data: Listing, counts: Counter[str], names: list[str]) -> str | None:
+    shown = some((f"{name} ({count:,} images)" for name, count in counts.items()), 4)
+    if not data.images:
+        kinds = sorted({PurePosixPath(name).suffix or "no suffix" for name in data.files})
+        return f"It has no images, and {f'files such as {some(kinds)}' if kinds else 'no files at all'}."
+    if len(counts) < 2:
+        return f"Its {len(names):,} images are in one folder{f', {shown}' if counts else ''}."
+    if all(role_of(name) for name in counts):
+        return f"Its folders are named after splits, not after classes: {shown}."
+    if all(role_of(name) or name.casefold() in GENERIC for name in counts):
+        return f"The names of its folders are of no classes: {shown}."
+    if len(counts) > len(names) / 2:
+        return f"It has {len(counts):,} folders for {len(names):,} images."
+    return _same_names(counts, names)
+
+
+def _same_names(counts: Counter[str], names: list[str]) -> str | None:
+    """Return why two folders are images and their masks: half of their files have the same names."""
+    stems: dict[str, set[str]] = {}
+    for name in names:
+        stems.setdefault(PurePosixPath(folder_of(name)).name, set()).add(PurePosixPath(name).stem)
+    generic = [name for name in counts if name.casefold() in GENERIC or "mask" in name.casefold()]
+    for one in generic:
+        for other in counts:
+            if other != one and len(stems[one] & stems[other]) > len(stems[one]) / 2:
+                return f"{one}/ and {other}/ have files of the same names, as images and their masks have."
+    return None

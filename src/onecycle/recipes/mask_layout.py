@@ -1,0 +1,135 @@
+"""Images with masks: where the masks are, and what their classes are called."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from onecycle.data.candidates import Candidate, choose
+from onecycle.errors import DataError
+from onecycle.recipes.data_kinds import MASK_FOLDERS
+from onecycle.recipes.listing import Listing, existing_path, folder_of
+from onecycle.recipes.options import FineTuneOptions
+from onecycle.recipes.pipeline import Call
+from onecycle.recipes.split_calls import split_call
+from onecycle.recipes.split_folders import SplitFolders, find_split_folders
+
+# Classes that usually do not count.
+_VOID = ("void", "unlabelled", "unlabeled", "ignore", "background (ignored)")
+_IMAGE_FOLDERS = ("images", "image", "jpegimages", "imgs", "photos")
+
+
+def mask_calls(data: Listing, options: FineTuneOptions, findings: list[str]) -> tuple[Call, Call, Call]:
+    """Return the calls that find the images, split them and label them with masks.
+
+    Raises:
+        DataError: The masks or the names of their classes are not found.
+    """
+    codes = existing_path(options.codes, data.root) if options.codes is not None else data.root / "codes.txt"
+    names = _class_names(codes)
+    void = next((name for name in names if name.lower() in _VOID), None)
+    ignore: str | int | None = void if options.ignore is None else options.ignore
+    if isinstance(ignore, str) and ignore not in names and ignore.isdecimal():
+        ignore = int(ignore)
+    folders = find_split_folders(name for name in data.images if not _in_masks(name))
+    masks = _mask_path(data, options, folders, findings)
+    label: dict[str, Any] = {"classes": str(codes)}
+    label |= {"ignore": ignore} if ignore is not None else {}
+    label |= {"colours": _colours(options, data)} if options.colours is not None else {}
+    return _items(data, options, folders, masks), _split(data, folders, options), Call("label_masks", (masks,), label)
+
+
+def _in_masks(name: str) -> bool:
+    parts = PurePosixPath(folder_of(name)).parts
+    return any(part.casefold() in MASK_FOLDERS or part.endswith("annot") for part in parts)
+
+
+def _items(data: Listing, options: FineTuneOptions, folders: SplitFolders | None, masks: str) -> Call:
+    if options.include:
+        include = [options.include] if isinstance(options.include, str) else list(options.include)
+        return Call("ImageList.from_folder", (str(data.root),), {"include": include})
+    if folders is not None:
+        return Call("ImageList.from_folder", (str(data.root / folders.parent),), {"include": sorted(folders.names)})
+    tops = {name.split("/")[0] for name in data.images}
+    images = next((top for top in sorted(tops) if top.casefold() in _IMAGE_FOLDERS), None)
+    if images is None:
+        images = next((top for top in tops if not _in_masks(f"{top}/")), "") if len(tops) == 2 else ""
+    return Call("ImageList.from_folder", (str(data.root / images),))
+
+
+def _split(data: Listing, folders: SplitFolders | None, options: FineTuneOptions) -> Call:
+    listed = data.root / "valid.txt"
+    if options.valid is None and options.group is None:
+        if folders is not None:
+            valid, test = (folders.valid, folders.test) if folders.valid else (folders.test, ())
+            named = {"train": folders.train, "valid": valid, **({"test": test} if test else {})}
+            return Call(
+                "split_by_folder", (), {role: one[0] if len(one) == 1 else list(one) for role, one in named.items()}
+            )
+        if listed.is_file():
+            return Call("split_from_file", (str(listed),))
+    return split_call(options, data)
+
+
+def _class_names(codes: Path) -> list[str]:
+    if not codes.is_file():
+        raise DataError(
+            f"No such file: {codes}.",
+            "a text file with the class names, one per line, in the order of the values in the masks.",
+            "pass codes=.",
+        )
+    return [line.strip() for line in codes.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+
+
+def _mask_path(data: Listing, options: FineTuneOptions, folders: SplitFolders | None, findings: list[str]) -> str:
+    if options.masks is not None:
+        return _given(options.masks, data.root)
+    if folders is not None and (data.root / folders.parent / f"{folders.train[0]}annot").is_dir():
+        findings.append(f"masks: {folders.train[0]}annot/ beside {folders.train[0]}/")
+        return f"{data.root / folders.parent}/{{folder}}annot/{{stem}}.png"
+    tops = {name.split("/")[0] for name in data.images if "/" in name and name.split("/")[0].casefold() in MASK_FOLDERS}
+    if not tops:
+        raise DataError(
+            f"Where are the masks of {data.root}?",
+            f"a folder such as {', '.join(MASK_FOLDERS[:4])}, or trainannot beside train.",
+            "pass masks=, such as masks='labels/{stem}_P.png'.",
+        )
+    stems = Counter(PurePosixPath(name).stem for name in data.images if not _in_masks(name))
+    candidates = []
+    for top in sorted(tops):
+        held = [PurePosixPath(name).stem for name in data.images if name.startswith(f"{top}/")]
+        count = sum(stem in stems or stem.rpartition("_")[0] in stems for stem in held)
+        candidates.append(Candidate(top, count, f"{count:,} files named after images"))
+    if not any(one.score for one in candidates):
+        return str(data.root / candidates[0].name)
+    question = f"Which folder of {data.root} has the masks?"
+    chosen = choose(question, candidates, expected="one folder of masks.", option="masks")
+    findings.append(f"masks: {chosen.name}/, {chosen.evidence}")
+    return str(data.root / chosen.name)
+
+
+def _given(masks: str, root: Path) -> str:
+    """Return the path of masks that the user gave, relative to the data or to where one stands."""
+    fixed = masks.partition("{")[0].rpartition("/")[0] if "{" in masks else masks
+    if Path(masks).is_absolute() or not fixed:
+        return masks if Path(masks).is_absolute() else f"{root}/{masks}"
+    found = existing_path(fixed, root)
+    if found == Path(fixed) and found.exists():
+        return masks
+    return f"{root}/{masks}"
+
+
+def _colours(options: FineTuneOptions, data: Listing) -> list[tuple[int, ...]]:
+    if not isinstance(options.colours, str | Path):
+        return [tuple(colour) for colour in options.colours or ()]
+    path = existing_path(options.colours, data.root)
+    try:
+        lines = [line.replace(",", " ").split() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+        return [(int(line[0]), int(line[1]), int(line[2])) for line in lines if line]
+    except (OSError, ValueError, IndexError) as error:
+        raise DataError(
+            f"colours={str(options.colours)!r} cannot be read: {error}.",
+            "a text file with red, green and blue of each class, a line each.",
+            "pass colours='0,0,0;128,64,0', a colour for each class.",
+        ) from error

@@ -1,0 +1,59 @@
+"""The calls that split the items, and that add a test set, as the user says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from onecycle.errors import DataError, some
+from onecycle.recipes.listing import Listing, existing_path
+from onecycle.recipes.options import FineTuneOptions
+from onecycle.recipes.pipeline import Call
+
+
+def split_call(
+    options: FineTuneOptions,
+    data: Listing | None,
+    *,
+    stratify: str | None = None,
+    columns: Sequence[str] = (),
+) -> Call:
+    """Return the call that splits: as `valid=` says, in whole groups, or at random.
+
+    Raises:
+        DataError: `valid=` names more than one thing, or none.
+    """
+    if options.group is not None:
+        return Call("split_by_group", (), {"pattern": options.group, "valid": 0.2, "seed": options.seed})
+    valid = options.valid
+    if isinstance(valid, int | float) or valid is None:
+        more = {"stratify": stratify} if stratify else {}
+        return Call("split_random", (), {"valid": 0.2 if valid is None else valid, "seed": options.seed, **more})
+    name = str(valid)
+    ways: list[Call] = []
+    if name in columns:
+        ways.append(Call("split_by_column", (name,)))
+    folders = {part for file in data.files for part in file.split("/")[:-1]} if data is not None else set()
+    if name.strip("/") in folders:
+        ways.append(Call("split_by_folder", (), {"valid": name.strip("/")}))
+    file = existing_path(name, data.root) if data is not None else Path(name)
+    if file.is_file():
+        ways.append(Call("split_from_file", (str(file),)))
+    if len(ways) != 1:
+        what = "is more than one thing: " + some(ways) if ways else "is no folder in the data, no file and no column"
+        raise DataError(
+            f"valid={name!r} {what}.", "a folder in the data, a file that names items, a column, or a fraction.",
+            "rename one of them." if ways else "check the name, or pass valid=0.2.",
+        )  # fmt: skip
+    return ways[0]
+
+
+def test_set_call(data: Listing, options: FineTuneOptions, kind: str) -> Call | None:
+    """Return the call that adds the test set that the user names."""
+    if options.test is None:
+        return None
+    path = existing_path(options.test, data.root)
+    if not path.exists():
+        raise DataError(f"No such file or folder: {path}.", "a test set.", "check test=.")
+    maker = "from_folder" if path.is_dir() else "from_csv"
+    return Call("add_test", (Call(f"{kind}.{maker}", (str(path),)),))

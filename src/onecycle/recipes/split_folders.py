@@ -1,0 +1,93 @@
+"""Which folders are for training, validation and test?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from onecycle.recipes.listing import folder_of
+
+ROLES = {
+    "train": ("train", "training", "trn"),
+    "valid": ("valid", "validation", "val", "dev"),
+    "test": ("test", "testing", "tst"),
+}
+
+
+@dataclass(frozen=True)
+class SplitFolders:
+    """Folders of the splits, which lie side by side.
+
+    Attributes:
+        parent: The folder that they are in, "" for the data folder.
+        train: Their names.
+        valid: Their names, none where no folder is for validation.
+        test: Their names, none where no folder is for testing.
+        test_is_labelled: Whether the classes of training are folders of the test set, too.
+    """
+
+    parent: str
+    train: tuple[str, ...]
+    valid: tuple[str, ...]
+    test: tuple[str, ...]
+    test_is_labelled: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*self.train, *self.valid, *self.test)
+
+    def holds(self, name: str, split: str) -> bool:
+        """Return whether a file lies in a folder of a split."""
+        parts = name.removeprefix(f"{self.parent}/" if self.parent else "").split("/")
+        return len(parts) > 1 and parts[0] in getattr(self, split)
+
+
+def role_of(name: str) -> str | None:
+    """Return the split that a folder of this name is for: "train", "valid", "test" or None.
+
+    Example:
+        >>> role_of("Train"), role_of("test-jpg"), role_of("contest")
+        ('train', 'test', None)
+    """
+    words = re.findall(r"[a-z]+", name.casefold())
+    return next((role for role, names in ROLES.items() if any(word in names for word in words)), None)
+
+
+def find_split_folders(files: Iterable[str]) -> SplitFolders | None:
+    """Return the folders of the splits: a training folder beside one for validation or test; None where there is none.
+
+    Names such as train-jpg count where all folders beside them have such names.
+    """
+    held: dict[str, dict[str, list[str]]] = {}
+    for name in files:
+        parts = name.split("/")
+        for depth in range(len(parts) - 1):
+            held.setdefault("/".join(parts[:depth]), {}).setdefault(parts[depth], []).append(name)
+    for parent in sorted(held, key=lambda path: (path.count("/") + bool(path), path)):
+        children = held[parent]
+        found = {role: tuple(name for name in sorted(children) if name.casefold() in ROLES[role]) for role in ROLES}
+        if not _is_split(found) and all(map(role_of, children)):
+            found = {role: tuple(name for name in sorted(children) if role_of(name) == role) for role in ROLES}
+        if _is_split(found):
+            train, test = (_classes(parent, found[role], children) for role in ("train", "test"))
+            valid = _classes(parent, found["valid"], children)
+            usable = found["valid"] if not train or train & valid else ()
+            return SplitFolders(parent, found["train"], usable, found["test"], bool(train & test))
+    return None
+
+
+def in_test_folder(name: str) -> bool:
+    """Return whether a folder on a file's path is for testing."""
+    return any(role_of(part) == "test" for part in PurePosixPath(folder_of(name)).parts)
+
+
+def _is_split(found: dict[str, tuple[str, ...]]) -> bool:
+    return bool(found["train"]) and bool(found["valid"] or found["test"])
+
+
+def _classes(parent: str, names: Sequence[str], children: dict[str, list[str]]) -> set[str]:
+    """Return the names of the folders that files of a split are directly in, without the split's own."""
+    files = [file for name in names for file in children[name]]
+    return {PurePosixPath(folder_of(file)).name for file in files} - set(names)

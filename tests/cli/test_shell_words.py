@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import pytest
+
+from onecycle.cli.shell_words import in_shell_words, shell_advice
+from onecycle.errors import DataError
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("pass missing='drop' to leave them out.", "pass --missing drop to leave them out."),
+        ("check masks=.", "check --masks."),
+        ("pass sizes=128.", "pass --sizes 128."),
+        ("pass header=False: then", "pass --no-header: then"),
+        ("pass on_bad_item='skip'.", "pass --on-bad-item skip."),
+        ("pass delimiter=' '.", "pass --delimiter ' '."),
+        ("masks='labels/{stem}_P.png'.", "--masks 'labels/{stem}_P.png'."),
+        ("task='classify' or task='tag'.", "--task classify or --task tag."),
+        ("write cache=None", "write cache=None"),
+        ("sizes=(24, 32) for texts", "sizes=(24, 32) for texts"),
+    ],
+)
+def test_options_are_written_as_one_types_them(text: str, words: str) -> None:
+    assert in_shell_words(text) == words
+
+
+def test_an_error_may_have_advice_of_its_own_for_the_shell() -> None:
+    error = DataError("suffix='.jpg'.", "another.", "call f(x).", shell_fix="pass --suffix .png.")
+    assert shell_advice(error) == "--suffix .jpg.\nExpected another.\nFix: pass --suffix .png."
+    assert str(error) == "suffix='.jpg'.\nExpected another.\nFix: call f(x)."

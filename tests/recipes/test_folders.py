@@ -1,0 +1,474 @@
+"""Folders as people have them: what is found, what is refused, and that following the advice leads to a right model."""
+
+from __future__ import annotations
+
+import shutil
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from folders import kind, labels, masks, pictures, table
+
+from onecycle.errors import DataError
+from task_data import pipeline_for
+
+
+def labelled(data: Path, **options: Any) -> Any:
+    """The items of a recipe, split and labelled by the code that it prints."""
+    pipeline = pipeline_for(data, **options)
+    return pipeline.label(pipeline.find_items())
+
+
+def truth(data: Path, **options: Any) -> dict[str, str]:
+    """The label of each training and validation item, by its path relative to the data."""
+    found = labelled(data, **options)
+    items: dict[str, str] = {}
+    for rows in (found.train, found.valid):
+        for name, label in zip(rows.located(), rows.table["#label"].to_pylist(), strict=True):
+            items[Path(name).resolve().relative_to(data.resolve()).as_posix()] = label
+    return items
+
+
+def found_in(data: Path, **options: Any) -> str:
+    return "\n".join(pipeline_for(data, **options).findings)
+
+
+class TestImagesOfATable:
+    def test_train_and_test_that_share_names_train_on_train(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "test/{i}.png", of=lambda number: kind(number + 1))
+        pictures(tmp_path, "train/{i}.png")
+        labels(tmp_path, "{i}")
+        assert truth(tmp_path, labels="labels.csv") == {f"train/{i}.png": kind(i) for i in range(12)}
+        assert "images: column 'image' of labels.csv, 12 of 12 rows in train" in found_in(tmp_path, labels="labels.csv")
+
+    def test_images_that_are_in_a_test_folder_alone_are_refused_and_each_fix_works(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "Test/{i}.png")
+        labels(tmp_path)
+        message = r"12 rows of .*labels\.csv name images that are in test folders alone[^$]*Fix: pass include='Test' if"
+        with pytest.raises(DataError, match=message):
+            pipeline_for(tmp_path, labels="labels.csv")
+        assert len(truth(tmp_path, labels="labels.csv", include="Test")) == 12
+        pictures(tmp_path, "more/{i}.png", count=6)
+        with pytest.raises(DataError, match=r"6 rows of .*in test folders alone"):
+            pipeline_for(tmp_path, labels="labels.csv")
+        assert set(truth(tmp_path, labels="labels.csv", missing="drop")) == {f"more/{i}.png" for i in range(6)}
+
+    def test_any_suffix_and_no_annotation_file(self, tmp_path: Path) -> None:
+        for number in range(12):
+            pictures(tmp_path, f"photos/{{i:04d}}.{'JPG' if number % 3 else 'png'}", number + 1)
+            if number:
+                (tmp_path / f"photos/{number - 1:04d}.{'png' if number % 3 else 'JPG'}").unlink(missing_ok=True)
+        shutil.rmtree(tmp_path / "photos")
+        for number in range(12):
+            pictures(tmp_path, f"all/{{i:04d}}.{'JPG' if number % 3 else 'png'}", 12)
+            name = f"{number:04d}.{'JPG' if number % 3 else 'png'}"
+            (tmp_path / "photos").mkdir(exist_ok=True)
+            shutil.move(tmp_path / "all" / name, tmp_path / "photos" / name)
+            (tmp_path / f"{number:04d}.xml").write_text("<annotation/>")
+        shutil.rmtree(tmp_path / "all")
+        labels(tmp_path, "{i:04d}")
+        assert {Path(name).stem for name in truth(tmp_path, labels="labels.csv")} == {f"{i:04d}" for i in range(12)}
+
+    @pytest.mark.parametrize(
+        ("files", "names"),
+        [
+            ("images/{kind}s/{i}.png", "{i}.png"),
+            ("images/{kind}s/{i}.png", "{kind}s/{i}.png"),
+            ("images/{kind}s/{i}.png", "{kind}S\\{i}.PNG"),
+            ("images/{kind}s/{i}.png", "/home/her/photos/{kind}s/{i}.png"),
+            ("images/{kind}s/{i}.png", "C:\\photos\\{kind}s\\{i}.png"),
+            ("{kind}/{i}.png", "./{kind}/{i}.png"),
+            ("photo_{i}", "photo_{i}"),
+            ("a/b/c/Photo{i}.JPEG", "photo{i}.jpeg"),
+            (unicodedata.normalize("NFD", "é{i}.png"), unicodedata.normalize("NFC", "é{i}.png")),
+            ("x/scan.{i}.v2.png", "scan.{i}.v2"),
+        ],
+    )
+    def test_names_are_found_however_they_are_written(self, tmp_path: Path, files: str, names: str) -> None:
+        pictures(tmp_path, files)
+        labels(tmp_path, names)
+        assert truth(tmp_path, labels="labels.csv") == {files.format(i=i, kind=kind(i)): kind(i) for i in range(12)}
+
+    def test_two_folders_with_the_same_names_are_refused_and_each_fix_works(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "full/{i}.png")
+        pictures(tmp_path, "thumbs/{i}.png")
+        labels(tmp_path)
+        message = (
+            r"Where are the images of .*labels\.csv\? full has 12 of its 12, and thumbs has 12 of the same names\.\n"
+            r"Expected one folder with the images\.\nFix: pass include='full' or include='thumbs'\."
+        )
+        with pytest.raises(DataError, match=message):
+            pipeline_for(tmp_path, labels="labels.csv")
+        for folder in ("full", "thumbs"):
+            assert set(truth(tmp_path, labels="labels.csv", include=folder)) == {f"{folder}/{i}.png" for i in range(12)}
+
+    def test_the_data_folder_itself_may_be_one_of_the_two(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "{i}.png")
+        pictures(tmp_path, "small/{i}.png")
+        labels(tmp_path)
+        with pytest.raises(
+            DataError, match=r"Fix: pass include='small' or include='\.'|include='\.' or include='small'"
+        ):
+            pipeline_for(tmp_path, labels="labels.csv")
+        assert set(truth(tmp_path, labels="labels.csv", include=".")) == {f"{i}.png" for i in range(12)}
+
+    def test_a_few_of_the_same_names_elsewhere_do_not_matter(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "images/{i}.png")
+        pictures(tmp_path, "examples/{i}.png", 2)
+        labels(tmp_path)
+        assert set(truth(tmp_path, labels="labels.csv")) == {f"images/{i}.png" for i in range(12)}
+
+    def test_a_name_that_is_there_twice_names_both_places(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "images/{kind}/{i}.png")
+        pictures(tmp_path, "images/dog/{i}.png", 1)
+        labels(tmp_path)
+        with pytest.raises(DataError, match=r"such as '0\.png': cat/0\.png, dog/0\.png"):
+            labelled(tmp_path, labels="labels.csv")
+
+    def test_our_own_pictures_are_no_data(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "{kind}/{i}.png")
+        pictures(tmp_path, "runs/one/{i}.png")
+        (tmp_path / "runs/one/model.onecycle").touch()
+        labels(tmp_path)
+        assert len(truth(tmp_path, labels="labels.csv")) == 12
+        assert labelled(tmp_path, task="classify").target.classes == ("cat", "dog")
+
+
+class TestColumns:
+    def test_the_index_of_pandas_is_never_the_image(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "{i}.png")
+        rows = [[row, f"{row * 5 % 12}.png", kind(row * 5 % 12)] for row in range(12)]
+        for header in ("", "Unnamed: 0"):
+            table(tmp_path / "labels.csv", [header, "image", "label"], rows)
+            assert truth(tmp_path, labels="labels.csv") == {f"{i}.png": kind(i) for i in range(12)}
+
+    def test_the_image_may_be_named_by_a_later_column(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "{i}.png")
+        table(tmp_path / "a.csv", ["id", "label", "file"], [[100 + i, kind(i), f"{i}.png"] for i in range(12)])
+        assert truth(tmp_path, labels="a.csv") == {f"{i}.png": kind(i) for i in range(12)}
+        assert 'column="file"' in str(pipeline_for(tmp_path, labels="a.csv"))
+
+    def test_two_columns_of_images_are_refused_and_each_fix_works(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "{i}.png")
+        rows = [[f"{i}.png", f"{11 - i}.png", kind(i)] for i in range(12)]
+        table(tmp_path / "a.csv", ["left", "right", "label"], rows)
+        message = (
+            r"Which column of .*a\.csv names the images\?[^$]*Fix: pass image_column='left' or image_column='right'"
+        )
+        with pytest.raises(DataError, match=message):
+            pipeline_for(tmp_path, labels="a.csv")
+        for column, shift in (("left", 0), ("right", 1)):
+            found = truth(tmp_path, labels="a.csv", image_column=column)
+            assert found == {f"{i}.png": kind(i + shift) for i in range(12)}
+
+    def test_two_columns_of_labels_are_refused_and_each_fix_works(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "{i}.png")
+        rows = [[f"{i}.png", kind(i), "ab"[i // 6]] for i in range(12)]
+        table(tmp_path / "a.csv", ["image", "label", "class"], rows)
+        message = (
+            r"Which column of .* holds the labels\? 'label'[^$]*'class'[^$]*Fix: pass column='label' or column='class'"
+        )
+        with pytest.raises(DataError, match=message):
+            pipeline_for(tmp_path, labels="a.csv")
+        assert labelled(tmp_path, labels="a.csv", column="class").target.classes == ("a", "b")
+        assert labelled(tmp_path, labels="a.csv", column="label").target.classes == ("cat", "dog")
+
+    def test_of_two_columns_that_say_the_same_the_words_are_taken(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "{i}.png")
+        table(tmp_path / "a.csv", ["image", "label", "class"], [[f"{i}.png", i % 2, kind(i)] for i in range(12)])
+        assert labelled(tmp_path, labels="a.csv").target.classes == ("cat", "dog")
+        assert "labels: column 'class' (column 'label' says the same)" in found_in(tmp_path, labels="a.csv")
+
+    def test_no_header_is_told_and_the_fix_works(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "{i}.png")
+        table(tmp_path / "a.csv", [], [[f"{i}.png", kind(i)] for i in range(12)])
+        with pytest.raises(
+            DataError, match=r"seems to have no header: its first line has '(cat|0\.png)'[^$]*header=False"
+        ):
+            pipeline_for(tmp_path, labels="a.csv")
+        assert truth(tmp_path, labels="a.csv", header=False) == {f"{i}.png": kind(i) for i in range(12)}
+
+    @pytest.mark.parametrize(
+        ("delimiter", "encoding"), [(";", "utf-8"), ("\t", "utf-8"), (",", "latin-1"), (";", "utf-16")]
+    )
+    def test_other_separators_and_encodings(self, tmp_path: Path, delimiter: str, encoding: str) -> None:
+        pictures(tmp_path, "{i}.png")
+        rows = [[f"{i}.png", ("Kater", "Hündin")[i % 2]] for i in range(12)]
+        table(tmp_path / "a.csv", ["image", "label"], rows, delimiter, encoding)
+        assert labelled(tmp_path, labels="a.csv").target.classes == ("Hündin", "Kater")
+        given = labelled(tmp_path, labels="a.csv", separator=delimiter, encoding=encoding)
+        assert given.target.classes == ("Hündin", "Kater")
+        assert "a.csv: fields separated by" in found_in(tmp_path, labels="a.csv")
+
+    def test_a_column_that_says_what_validates(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "{i}.png")
+        rows = [[f"{i}.png", kind(i), ("train", "train", "val")[i // 4]] for i in range(12)]
+        table(tmp_path / "a.csv", ["image", "label", "split"], rows)
+        found = labelled(tmp_path, labels="a.csv")
+        assert sorted(found.valid.names()) == ["10.png", "11.png", "8.png", "9.png"]
+        assert "split: column 'split'" in found_in(tmp_path, labels="a.csv")
+
+
+class TestKindsOfLabels:
+    def label(self, folder: Path, values: list[str], **options: Any) -> Any:
+        pictures(folder, "{i}.png", len(values))
+        table(folder / "a.csv", ["image", "label"], [[f"{i}.png", value] for i, value in enumerate(values)])
+        return labelled(folder, labels="a.csv", **options)
+
+    def test_labels_of_two_words_are_asked_about_and_each_fix_works(self, tmp_path: Path) -> None:
+        values = [f"{colour} {thing}" for thing in ("apple", "pear", "pepper") for colour in ("red", "green", "blue")]
+        message = (
+            r"The labels of column 'label', such as 'red apple', are as likely one class each \(9\) as several tags "
+            r"separated by ' ' \(6\)\.[^$]*Fix: pass task='classify' or task='tag'\."
+        )
+        with pytest.raises(DataError, match=message):
+            self.label(tmp_path, values * 3)
+        assert len(self.label(tmp_path, values * 3, task="classify").target.classes) == 9
+        assert len(self.label(tmp_path, values * 3, task="tag").target.classes) == 6
+
+    @pytest.mark.parametrize(
+        "values",
+        [
+            ["hot dog", "dog", "cat"],
+            ["New York", "New Jersey", "Boston"],
+            ["North America", "South America", "South Africa"],
+            ["tabby, tabby cat", "tiger, Panthera tigris", "lynx, catamount"],
+            ["sea lion", "sea otter", "sea horse", "lion"],
+        ],
+        ids=lambda values: values[0],
+    )
+    def test_names_of_several_words_stay_classes(self, tmp_path: Path, values: list[str]) -> None:
+        assert self.label(tmp_path, values * 6).target.classes == tuple(sorted(values))
+
+    @pytest.mark.parametrize(
+        ("values", "tags"),
+        [
+            (["a b", "b c", "a c", "a", "b", "c"], 3),
+            (["palm tree, sea", "sea, sand", "palm tree, sand", "sea"], 3),
+            (["['a', 'b']", "['b']", "['a']", "[]"], 2),
+            (["a|b", "b|a", "a", "b|c", "c"], 3),
+            (["cat ; dog", "dog", "cat", "dog;cat"], 2),
+        ],
+        ids=["blanks", "commas", "lists", "bars", "semicolons"],
+    )
+    def test_tags_are_tags(self, tmp_path: Path, values: list[str], tags: int) -> None:
+        assert len(self.label(tmp_path, values * 4).target.classes) == tags
+
+    def test_blanks_and_missing_labels(self, tmp_path: Path) -> None:
+        values = ["cat", "dog", "cat ", " dog", " cat", "dog "] * 3 + ["NaN", ""]
+        with pytest.raises(
+            DataError, match=r"2 of 20 rows have no label in column 'label': 18\.png, 19\.png\.[^$]*'drop'"
+        ):
+            self.label(tmp_path, values)
+        found = self.label(tmp_path, values, missing="drop")
+        assert found.target.classes == ("cat", "dog")
+        assert len(found.train) + len(found.valid) == 18
+
+    @pytest.mark.parametrize("values", [[f"{20 + i * 1.37}" for i in range(30)], [str(20 + 3 * i) for i in range(30)]])
+    def test_numbers_are_told_and_each_fix_works(self, tmp_path: Path, values: list[str]) -> None:
+        message = (
+            r"The labels of column 'label' look like numbers: 30 different[^$]*Fix: pass task='numbers' to predict"
+        )
+        with pytest.raises(DataError, match=message):
+            self.label(tmp_path, values)
+        assert self.label(tmp_path, values, task="numbers").target.kind == "numbers"
+        with pytest.raises(DataError, match=r"^The validation set is empty"):
+            self.label(tmp_path, values, task="classify")
+
+    def test_a_few_whole_numbers_are_classes(self, tmp_path: Path) -> None:
+        assert self.label(tmp_path, ["0", "1", "2"] * 6).target.classes == ("0", "1", "2")
+
+
+class TestWhatIsInTheFolder:
+    def test_a_table_that_names_the_images_is_found(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "images/{i}.png")
+        labels(tmp_path)
+        table(tmp_path / "sample_submission.csv", ["image", "label"], [[f"t{i}.png", "cat"] for i in range(4)])
+        pictures(tmp_path, "test/t{i}.png", 4)
+        assert truth(tmp_path) == {f"images/{i}.png": kind(i) for i in range(12)}
+        assert "labels: labels.csv, where 12 of 12 rows name an image" in found_in(tmp_path)
+
+    def test_folders_and_a_table_are_asked_about_and_each_fix_works(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "{kind}/{i}.png")
+        table(tmp_path / "a.csv", ["image", "label"], [[f"{i}.png", "xy"[i // 6]] for i in range(12)])
+        with pytest.raises(
+            DataError, match=r"Fix: pass labels='a\.csv' for the table, or task='classify' for the folders"
+        ):
+            pipeline_for(tmp_path)
+        assert labelled(tmp_path, labels="a.csv").target.classes == ("x", "y")
+        assert labelled(tmp_path, task="classify").target.classes == ("cat", "dog")
+
+    @pytest.mark.parametrize(
+        ("patterns", "why"),
+        [
+            (["images/{i}.png", "masks/{i}.png"], r"codes"),
+            (["train-jpg/{i}.png", "test-jpg/{i}.png"], r"Its 12 images are in one folder"),
+            (["train_a/{i}.png", "train_b/{i}.png"], r"named after splits, not after classes"),
+            (["images/{i}.png"], r"Its 12 images are in one folder"),
+            (["{i}.png"], r"Its 12 images are in one folder"),
+            (["img/{i}.png", "pictures/x{i}.png"], r"The names of its folders are of no classes"),
+            (["patient{i}/{i}.png"], r"It has 12 folders for 12 images"),
+            (["photos/{i}.png", "my_masks/{i}.png"], r"have files of the same names, as images and their masks"),
+        ],
+        ids=lambda value: value[0] if isinstance(value, list) else "",
+    )
+    def test_nothing_is_learned_from_folders_that_are_no_classes(
+        self, tmp_path: Path, patterns: list[str], why: str
+    ) -> None:
+        for pattern in patterns:
+            pictures(tmp_path, pattern)
+        with pytest.raises(DataError, match=why):
+            pipeline_for(tmp_path)
+
+    def test_no_images_at_all(self, tmp_path: Path) -> None:
+        (tmp_path / "notes.docx").touch()
+        with pytest.raises(
+            DataError, match=r"What is to be learned from .*\? It has no images, and files such as \.docx\."
+        ):
+            pipeline_for(tmp_path)
+
+    @pytest.mark.parametrize(
+        ("make", "name"),
+        [
+            (lambda root: (root / "train.parquet").touch(), "Parquet or Arrow"),
+            (lambda root: (root / "shard-0000.tar").touch(), "WebDataset"),
+            (lambda root: (root / "a.json").write_text('{"images": [], "annotations": []}'), "COCO"),
+            (lambda root: [pictures(root, "images/{i}.png"),
+                           [table(root / f"labels/{i}.txt", [], [["0 0.5 0.5 1 1"]]) for i in range(12)]], "YOLO"),
+            (lambda root: [pictures(root, "JPEGImages/{i}.png"),
+                           [table(root / f"Annotations/{i}.xml", [], [["<a/>"]]) for i in range(12)]], "Pascal VOC"),
+        ],
+        ids=["parquet", "tar", "coco", "yolo", "voc"],
+    )  # fmt: skip
+    def test_formats_that_are_known_and_not_read_are_named(
+        self, tmp_path: Path, make: Callable[[Path], Any], name: str
+    ) -> None:
+        make(tmp_path)
+        with pytest.raises(DataError, match=f"has labels in the format of {name}"):
+            pipeline_for(tmp_path)
+
+
+class TestFoldersPerClass:
+    def test_a_test_folder_without_labels_is_the_test_set(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "Train/{kind}/{i}.png")
+        pictures(tmp_path, "Test/{i}.png", 4)
+        found = labelled(tmp_path)
+        assert (len(found.train) + len(found.valid), len(found.test)) == (12, 4)
+        assert found.target.classes == ("cat", "dog")
+        assert "Test/ has no labels and is the test set" in found_in(tmp_path)
+
+    def test_a_test_folder_with_the_same_classes_validates_and_that_is_told(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "TRAIN/{kind}/{i}.png")
+        pictures(tmp_path, "TEST/{kind}/{i}.png", 4)
+        found = labelled(tmp_path)
+        assert (len(found.train), len(found.valid)) == (12, 4)
+        assert "TEST/ validates, since it has the same classes" in found_in(tmp_path)
+
+    def test_names_with_a_word_more(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "data/seg_train/{kind}/{i}.png")
+        pictures(tmp_path, "data/seg_val/{kind}/{i}.png", 4)
+        pictures(tmp_path, "data/seg_test/{i}.png", 4)
+        found = labelled(tmp_path)
+        assert (len(found.train), len(found.valid), len(found.test)) == (12, 4, 4)
+
+    def test_a_class_called_train_is_a_class(self, tmp_path: Path) -> None:
+        for name in ("train", "car"):
+            pictures(tmp_path, f"{name}/{{i}}.png")
+        assert labelled(tmp_path).target.classes == ("car", "train")
+
+    def test_a_class_without_an_image_is_named(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "{kind}/{i}.png")
+        (tmp_path / "owl").mkdir()
+        assert "classes: cat (6), dog (6)\nleft out: owl, without one item" in found_in(tmp_path)
+
+
+class TestWhatTheUserSays:
+    def test_valid_is_a_folder_a_file_a_column_or_a_fraction(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "{kind}/{i}.png")
+        pictures(tmp_path, "held/{kind}/{i}.png", 4)
+        (tmp_path / "names.txt").write_text("cat/0.png\ndog/1.png\n")
+        rows = [[f"{kind(i)}/{i}.png", kind(i), int(i > 8)] for i in range(12)]
+        table(tmp_path / "a.csv", ["image", "label", "mine"], rows)
+        assert len(labelled(tmp_path, task="classify", valid="held").valid) == 4
+        assert len(labelled(tmp_path, task="classify", valid="names.txt", include=["cat", "dog"]).valid) == 2
+        assert len(labelled(tmp_path, labels="a.csv", column="label", valid="mine", include=["cat", "dog"]).valid) == 3
+        assert len(labelled(tmp_path, task="classify", valid=0.5, include=["cat", "dog"]).valid) == 6
+        with pytest.raises(DataError, match=r"valid='hold' is no folder in the data, no file and no column\."):
+            pipeline_for(tmp_path, task="classify", valid="hold")
+
+    def test_test_is_a_folder(self, tmp_path: Path) -> None:
+        pictures(tmp_path / "data", "{kind}/{i}.png")
+        pictures(tmp_path / "other", "{i}.png", 4)
+        assert len(labelled(tmp_path / "data", test=tmp_path / "other").test) == 4
+        with pytest.raises(DataError, match=r"^No such file or folder: none\."):
+            pipeline_for(tmp_path / "data", test="none")
+
+    def test_a_path_is_of_the_data_or_of_where_one_stands_and_not_of_both(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        data, here = tmp_path / "data", tmp_path / "here"
+        here.mkdir()
+        pictures(data, "{i}.png")
+        monkeypatch.chdir(here)
+        labels(data)
+        assert len(truth(data, labels="labels.csv")) == 12
+        shutil.move(data / "labels.csv", here)
+        assert len(truth(data, labels="labels.csv")) == 12
+        labels(data)
+        with pytest.raises(
+            DataError, match=r"^labels\.csv is there twice: .*\nExpected one [^$]*Fix: write it in full"
+        ):
+            pipeline_for(data, labels="labels.csv")
+        assert len(truth(data, labels=data / "labels.csv")) == 12
+
+    def test_include_names_the_folders(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "{kind}/{i}.png")
+        pictures(tmp_path, "junk/{i}.png")
+        assert labelled(tmp_path, include=["cat", "dog"]).target.classes == ("cat", "dog")
+        with pytest.raises(
+            DataError, match=r"include= names folders that are not in .*: cats\.[^$]*Did you mean 'cat'"
+        ):
+            pipeline_for(tmp_path, include="cats")
+
+
+class TestMasks:
+    def test_braces_in_the_names_of_folders(self, tmp_path: Path) -> None:
+        data = tmp_path / "set {v1}"
+        pictures(data, "images/{i}.png")
+        masks(data, "labels/{i}.png")
+        (data / "codes.txt").write_text("left\nright\n")
+        assert labelled(data).target.classes == ("left", "right")
+        assert labelled(data, masks="labels/{stem}.png").target.classes == ("left", "right")
+
+    def test_the_same_names_in_several_folders(self, tmp_path: Path) -> None:
+        for folder in "ab":
+            pictures(tmp_path, f"images/{folder}/{{i}}.png", 6)
+            masks(tmp_path, f"masks/{folder}/{{i}}.png", 6)
+        (tmp_path / "codes.txt").write_text("left\nright\n")
+        for name, mask in truth(tmp_path).items():
+            assert mask.endswith(name.removeprefix("images"))
+
+    def test_two_folders_of_masks_are_refused_and_each_fix_works(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "images/{i}.png")
+        for folder in ("labels", "masks"):
+            masks(tmp_path, f"{folder}/{{i}}.png")
+        (tmp_path / "codes.txt").write_text("left\nright\n")
+        with pytest.raises(
+            DataError, match=r"Which folder of .* has the masks\?[^$]*Fix: pass masks='labels' or masks='masks'"
+        ):
+            pipeline_for(tmp_path)
+        for folder in ("labels", "masks"):
+            assert all(f"/{folder}/" in mask for mask in truth(tmp_path, masks=folder).values())
+
+    def test_class_names_beside_the_masks_or_where_one_stands(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        data = pictures(tmp_path / "data", "images/{i}.png")
+        masks(data, "labels/{i}.png")
+        (data / "names.txt").write_text("left\nright\n")
+        assert labelled(data, codes="names.txt").target.classes == ("left", "right")
+        shutil.move(data / "names.txt", tmp_path)
+        monkeypatch.chdir(tmp_path)
+        assert labelled(data, codes="names.txt").target.classes == ("left", "right")
