@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
 
 import onecycle as oc
 
@@ -13,7 +17,8 @@ def test_to_the_screen(shell: Any, bundle: Path, tagged: Path) -> None:
     assert done.code == 0
     model = oc.load_model(bundle)
     label, probabilities = model.predict(item)
-    assert done.out == f"{item}\t{model.target.caption(label)}\t{max(probabilities.values()):.3f}\n"
+    tags = ", ".join(f"{tag} {probabilities[tag]:.3f}" for tag in label) or "–"
+    assert done.out == f"{item}\t{tags}\n"
 
 
 def test_a_folder_into_a_csv_file(shell: Any, bundle: Path, tagged: Path, tmp_path: Path) -> None:
@@ -52,3 +57,66 @@ def test_a_file_that_is_no_bundle(shell: Any, tagged: Path) -> None:
     done = shell("predict", item, item)
     assert done.code == 2
     assert "bundle" in done.err
+
+
+def test_the_folder_of_a_run(shell: Any, bundle: Path, tagged: Path, tmp_path: Path) -> None:
+    (tmp_path / "runs/tags").mkdir(parents=True)
+    (tmp_path / "runs/tags/run.json").write_text("{}")
+    item = tagged / "images" / "tile_0.png"
+    unfinished = shell("predict", "runs/tags", item)
+    assert unfinished.code == 2
+    assert "The run in runs/tags has no model.onecycle yet." in unfinished.err
+    (tmp_path / "runs/tags/model.onecycle").write_bytes(bundle.read_bytes())
+    assert shell("predict", "runs/tags", item).out == shell("predict", bundle, item).out
+
+
+def test_folders_keep_images_of_the_same_name_apart(shell: Any, bundle: Path, tagged: Path, tmp_path: Path) -> None:
+    for folder in "ab":
+        (tmp_path / "items" / folder).mkdir(parents=True)
+        (tmp_path / "items" / folder / "0.png").write_bytes((tagged / "images" / "tile_0.png").read_bytes())
+    assert shell("predict", bundle, "items", "--out", "new/folder/x.csv").code == 0
+    with (tmp_path / "new/folder/x.csv").open(newline="") as file:
+        assert [row["image_name"] for row in csv.DictReader(file)] == ["a/0", "b/0"]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json", "jsonl", "parquet"])
+def test_a_table_gets_one_answer_a_row_in_any_format(
+    shell: Any, bundle: Path, tagged: Path, tmp_path: Path, suffix: str
+) -> None:
+    names = ["tile_3.png", "tile_1.png", "none.png", "tile_3.png"]
+    (tagged / "items.csv").write_text("id,file\n" + "".join(f"{row},{name}\n" for row, name in enumerate(names)))
+    done = shell("predict", bundle, tagged / "items.csv", "--out", f"x.{suffix}")
+    (tagged / "items.csv").unlink()
+    assert done.code == 2
+    assert "none.png" in done.err
+    path = tmp_path / f"x.{suffix}"
+    if suffix == "csv":
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert [row["tags"] == "" for row in rows] == [False, False, True, False]
+    elif suffix == "parquet":
+        rows = pq.read_table(path).to_pylist()
+    else:
+        text = path.read_text()
+        rows = json.loads(text) if suffix == "json" else [json.loads(line) for line in text.splitlines()]
+        model = oc.load_model(bundle)
+        expected = model.predict(tagged / "images" / "tile_1.png").probabilities["red"]
+        assert rows[1]["p(red)"] == pytest.approx(expected, abs=1e-6)
+        assert rows[2]["p(red)"] is None
+    assert [row["file"] for row in rows] == names
+    assert rows[0] == rows[3]
+
+
+def test_nothing_is_overwritten_unless_asked(shell: Any, bundle: Path, tagged: Path, tmp_path: Path) -> None:
+    item = tagged / "images" / "tile_0.png"
+    (tmp_path / "x.csv").write_text("mine")
+    refused = shell("predict", bundle, item, "--out", "x.csv")
+    assert (refused.code, (tmp_path / "x.csv").read_text()) == (2, "mine")
+    assert (
+        refused.err == "x.csv exists.\nExpected a new file or folder.\nFix: pass another --out, or add --overwrite.\n"
+    )
+    assert shell("predict", bundle, item, "--out", "x.csv", "--overwrite").code == 0
+    unknown = shell("predict", bundle, item, "--out", "x.xlsx")
+    assert "--out x.xlsx has the suffix '.xlsx'.\nExpected one of: .csv, .json, .jsonl, .parquet.\nFix: " in unknown.err
+    (tmp_path / "y.csv").mkdir()
+    assert "y.csv is a folder." in shell("predict", bundle, item, "--out", "y.csv").err

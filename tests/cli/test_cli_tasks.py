@@ -26,7 +26,7 @@ def test_masks(layout: str, request: pytest.FixtureRequest, shell: Any, tmp_path
     image = next((data / ("images" if layout == "camvid" else "val")).iterdir())
     for extra in ([], ["--tiles", "--scale", "0.9"]):
         assert (
-            shell("predict", "out/model.onecycle", image, "--out", "masks", *extra).out == "1 masks written to masks/\n"
+            shell("predict", "out", image, "--out", "masks", "--overwrite", *extra).out == "1 masks written to masks/\n"
         )
         mask = Image.open(tmp_path / "masks" / f"{image.stem}.png")
         assert mask.size == (60, 45)
@@ -79,13 +79,16 @@ def test_texts(reviews: Path, shell: Any, tmp_path: Path) -> None:
     ):
         assert (tmp_path / "run" / name).stat().st_size > 0
     files = sorted(reviews.glob("test/pos/*.txt"))
-    printed = shell("predict", "run/model.onecycle", "What a film!", files[0], reviews / "test" / "neg").out
+    printed = shell("predict", "run/model.onecycle", "What a film! 8.5/10", files[0], reviews / "test" / "neg").out
     rows = [line.split("\t") for line in printed.splitlines()]
-    assert [row[0] for row in rows[:2]] == ["What a film!", str(files[0])]
+    assert [row[0] for row in rows[:2]] == ["What a film! 8.5/10", str(files[0])]
     assert len(rows) == 2 + 4
     assert all(row[1] in ("neg", "pos") and 0.5 <= float(row[2]) <= 1 for row in rows)
-    wrong = shell("predict", "run/model.onecycle", "What a film!", " ", "--out", "predictions.csv")
+    long = "A review of many letters, 8.5/10. " * 20
+    wrong = shell("predict", "run/model.onecycle", long, " ", "--out", "predictions.csv")
     assert wrong.code == 2
+    with (tmp_path / "predictions.csv").open(newline="") as file:
+        assert [row["text"] for row in csv.DictReader(file)] == [long, " "]
     assert "1 predictions written to predictions.csv" in wrong.out
     assert "The text ' ' is empty" in wrong.err
     assert "reads texts, max length 48, " in shell("info", "run/model.onecycle").out

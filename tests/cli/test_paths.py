@@ -6,41 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from onecycle.cli.paths import check_writable, expand_inputs
+from onecycle.cli.paths import check_writable
 from onecycle.errors import DataError
-
-
-class Files:
-    """A modality whose items are the files of a folder."""
-
-    def __init__(self, reads_text_directly: bool) -> None:
-        self.reads_text_directly = reads_text_directly
-
-    def find_items(self, folder: Path) -> list[str]:
-        return sorted(path.name for path in folder.iterdir())
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    for name in ("b.txt", "a.txt"):
-        (tmp_path / "items" / name).parent.mkdir(exist_ok=True)
-        (tmp_path / "items" / name).touch()
-    return tmp_path / "items"
-
-
-class TestInputs:
-    @pytest.mark.parametrize("direct", [True, False])
-    def test_folders_are_replaced_by_their_items(self, folder: Path, direct: bool) -> None:
-        found = expand_inputs([str(folder), str(folder / "b.txt")], Files(direct))
-        assert found == [folder / "a.txt", folder / "b.txt", folder / "b.txt"]
-
-    def test_what_is_no_file_is_a_text_where_the_modality_reads_texts(self) -> None:
-        long = "Größe " * 1000  # no file system has names as long
-        for text in ("What a film!", long, "a\0b", ""):
-            assert expand_inputs([text], Files(True)) == [text]
-
-    def test_what_is_no_file_is_a_missing_file_elsewhere(self) -> None:
-        assert expand_inputs(["none.jpg"], Files(False)) == [Path("none.jpg")]
 
 
 class TestWritable:

@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from onecycle.cli.bulk import Engine, predict_with_ray
-from onecycle.cli.paths import check_writable, expand_inputs
+from onecycle.cli.inputs import Input, TableOptions, find_inputs
+from onecycle.cli.outputs import check_out, print_predictions, write_masks, write_predictions
+from onecycle.cli.paths import check_writable
+from onecycle.cli.shell_words import shell_advice
 from onecycle.imports import without_collecting
-
-if TYPE_CHECKING:
-    from onecycle.inference.predictions import Predictions
-    from onecycle.ship.model import Model
 
 
 def predict(
-    bundle: Annotated[Path, typer.Argument(metavar="MODEL", help="Model that train or Learner.export wrote.")],
+    bundle: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="Model that train or Learner.export wrote, or the folder of a run.")
+    ],
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="INPUT", help="Files, or folders of them. For texts also the texts themselves."),
+        typer.Argument(
+            metavar="INPUT",
+            help="Files, folders of them, or a CSV file with an item in each row. For texts also the texts themselves.",
+        ),
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="CSV file for the predictions, or for masks a folder of PNG files. Default: print them."),
+        typer.Option(
+            help="File for the predictions: .csv, .json, .jsonl or .parquet; for masks a folder of PNG files. Default: "
+            "print them."
+        ),
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is at --out.")] = False,
+    column: Annotated[
+        str | None, typer.Option(help="Column of a CSV file with the items. Default: found by its values.")
+    ] = None,
+    separator: Annotated[str | None, typer.Option(help="Text between fields of a CSV file. Default: found.")] = None,
+    encoding: Annotated[str | None, typer.Option(help="Character encoding of a CSV file. Default: detected.")] = None,
     tiles: Annotated[
         bool, typer.Option("--tiles", help="For masks of large images: predict tile by tile, each at the model's size.")
     ] = False,
@@ -45,28 +58,32 @@ def predict(
     if out is not None:
         check_writable(out.parent)
     model = load_model(bundle)
-    items = expand_inputs(inputs, model.modality)
-    predictions, errors = predict_files(model, items, tile_scale=scale if tiles else None)
+    if out is not None:
+        check_out(out, model.target.kind, overwrite=overwrite)
+    items, header = find_inputs(inputs, model.modality, TableOptions(column, separator, encoding))
+    numbers = [str(number) for number in range(len(items))]
+    predictions, errors = predict_files(
+        model, [each.item for each in items], names=numbers, tile_scale=scale if tiles else None
+    )
+    read = [int(number) for number in predictions.table["item"].to_pylist()]
     if out is None:
-        _print(predictions, model)
+        print_predictions(predictions, [items[number].name for number in read])
+    elif model.target.kind == "mask":
+        write_masks(predictions, out, [items[number].name for number in read])
     else:
-        _write(predictions, model, out)
+        names = _names(items)
+        write_predictions(predictions, out, names, header, read)
+        typer.echo(f"{len(predictions):,} predictions written to {out}")
     for error in errors:
-        typer.echo(f"{error}\n", err=True)
+        typer.echo(f"{shell_advice(error)}\n", err=True)
     if errors:
         raise typer.Exit(2)
 
 
-def _print(predictions: Predictions, model: Model) -> None:
-    for row in predictions.table.to_pylist():
-        confidence = f"\t{row['confidence']:.3f}" if "confidence" in row else ""
-        typer.echo(f"{row['item']}\t{model.target.caption(row['prediction'])}{confidence}")
+def _names(items: list[Input]) -> list[str]:
+    """Return what items are called in a table: files by short names, texts and the rows of a table as they are."""
+    from onecycle.inference.item_names import short_names
 
-
-def _write(predictions: Predictions, model: Model, out: Path) -> None:
-    if model.target.kind == "mask":
-        written = predictions.save_masks(out)
-        typer.echo(f"{len(written):,} masks written to {out}/")
-    else:
-        predictions.to_csv(out, label=None if model.target.kind == "multi_category" else "label")
-        typer.echo(f"{len(predictions):,} predictions written to {out}")
+    files = [number for number, each in enumerate(items) if each.is_file]
+    short = dict(zip(files, short_names([items[number].name for number in files]), strict=True))
+    return [short.get(number, each.name) for number, each in enumerate(items)]

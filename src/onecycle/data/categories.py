@@ -222,12 +222,16 @@ class MultiCategory(ClassTarget):
         return list(decoded)
 
     def cells(self, label: Sequence[str]) -> dict[str, Any]:
-        """The tags, separated by spaces."""
-        return {"tags": " ".join(label)}
+        """The tags, separated by spaces; by semicolons where a tag has a space in it."""
+        return {"tags": self._separator.join(label)}
 
     def caption(self, label: Sequence[str]) -> str:
-        """The tags, separated by spaces; a dash for none."""
-        return " ".join(label) or "–"
+        """The tags as in a table; a dash for none."""
+        return self._separator.join(label) or "–"
+
+    @property
+    def _separator(self) -> str:
+        return ";" if any(" " in name for name in self.classes) else " "
 
     def to_config(self) -> dict[str, Any]:
         """The tags and the threshold; weights are only needed in training."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from onecycle.data.target import Target
 from onecycle.errors import DataError, some
+from onecycle.inference.item_names import short_names
 
 SHOWN_CLASSES = 3
 
@@ -80,26 +81,36 @@ class Predictions:
         return torch.from_numpy(np.stack(columns, axis=1).astype(np.float32))
 
     def to_csv(
-        self, path: str | Path, *, name: str = "image_name", label: str | None = None, suffix: bool = False
+        self,
+        path: str | Path,
+        *,
+        name: str = "image_name",
+        label: str | None = None,
+        suffix: bool = False,
+        names: Sequence[str] | None = None,
     ) -> None:
         """Write a row an item, as competitions ask for: its name and the prediction (tags separated by spaces).
 
+        A name is the file's, without its folders where they are not needed to tell items apart.
+
         Args:
-            path: The file.
+            path: The file; missing folders above it are made.
             name: Header of the first column.
             label: Header of the second, where there are two; None takes "label" or "tags".
             suffix: Keep the file's suffix in its name.
+            names: What to write in the first column; None writes short names of the items.
         """
         rows = [self.target.cells(prediction) for prediction in self.table["prediction"].to_pylist()]
         headers = list(rows[0] if rows else self._cells_of_zeros() if self.target.classes else ["label"])
         if label is not None and len(headers) == 1:
             headers = [label]
+        written = short_names(self.table["item"].to_pylist(), suffix=suffix) if names is None else names
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         with open(path, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow([name, *headers])
-            for item, row in zip(self.table["item"].to_pylist(), rows, strict=True):
-                pure = PurePosixPath(item)
-                writer.writerow([pure.name if suffix else pure.stem, *row.values()])
+            for item, row in zip(written, rows, strict=True):
+                writer.writerow([item, *row.values()])
 
     def _cells_of_zeros(self) -> dict[str, Any]:
         """Return the cells of any prediction, for the headers of a table without rows."""
@@ -108,6 +119,8 @@ class Predictions:
     def save_masks(self, folder: str | Path) -> list[Path]:
         """Write each mask as a PNG whose values are those of the training masks, named after its image.
 
+        Images of the same name in several folders keep these.
+
         Raises:
             DataError: These are not masks.
         """
@@ -115,8 +128,10 @@ class Predictions:
             raise DataError(f"The predictions are {self.target.kind}.", "masks.", "use to_csv().")
         Path(folder).mkdir(parents=True, exist_ok=True)
         paths = []
-        for item, png in zip(self.table["item"].to_pylist(), self.table["prediction"].to_pylist(), strict=True):
-            paths.append(Path(folder) / f"{PurePosixPath(item).stem}.png")
+        names = short_names(self.table["item"].to_pylist())
+        for name, png in zip(names, self.table["prediction"].to_pylist(), strict=True):
+            paths.append(Path(folder) / f"{name.lstrip('/')}.png")
+            paths[-1].parent.mkdir(parents=True, exist_ok=True)
             paths[-1].write_bytes(png)
         return paths
 

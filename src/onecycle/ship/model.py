@@ -14,13 +14,16 @@ from onecycle.data.batch import Batch
 from onecycle.data.modality import Modality
 from onecycle.data.seeding import seeded
 from onecycle.data.target import Target
-from onecycle.errors import DataError
+from onecycle.errors import BundleError, DataError
 from onecycle.imports import without_collecting
 from onecycle.inference.fuse_batchnorm import fuse_batchnorm
 from onecycle.inference.precision import supported
 from onecycle.inference.predictions import Predictions, concatenate, predictions_table
 from onecycle.inference.predictor import Predictor, geometries_of
 from onecycle.ship.rebuild import read_model, rebuild, refused_as_bundle
+
+# In the folder of a run.
+MODEL_NAME, RUN_NAME = "model.onecycle", "run.json"
 
 
 class Model(Predictor):
@@ -43,7 +46,7 @@ def load_model(path: str | Path, *, device: str | torch.device | None = None, fu
     """Load what `Learner.export` wrote.
 
     Args:
-        path: The bundle, a file or a folder.
+        path: The bundle, a file or a folder; or the folder of a run that `onecycle train` wrote.
         device: Where to run; None takes the best there is.
         fuse: Fuse batch norms into the convolutions before them: less time for each image, and predictions that differ
             from the learner's in the last digits (by up to 1e-4 of the largest output). Without it they are the same.
@@ -51,6 +54,7 @@ def load_model(path: str | Path, *, device: str | torch.device | None = None, fu
         BundleError: It is damaged, edited, of a newer schema, names parts that are not registered, or is no description
             of a model that fits the weights.
     """
+    path = find_bundle(path)
     tensors, config = read_model(path)
     with (
         refused_as_bundle(path, config),
@@ -65,6 +69,28 @@ def load_model(path: str | Path, *, device: str | torch.device | None = None, fu
     return loaded
 
 
+def find_bundle(path: str | Path) -> Path:
+    """Return the bundle at a path, or the one in the folder of a run.
+
+    Raises:
+        BundleError: It is no path, or the run has no model yet.
+    """
+    if not isinstance(path, str | Path) or not str(path).strip():
+        raise BundleError(
+            f"load_model() was given {path!r} ({type(path).__name__}).", "the path of a model.",
+            "pass what export() returned, such as 'photos.onecycle'.",
+        )  # fmt: skip
+    folder = Path(path)
+    if (folder / MODEL_NAME).exists():
+        return folder / MODEL_NAME
+    if (folder / RUN_NAME).is_file():
+        raise BundleError(
+            f"The run in {folder} has no {MODEL_NAME} yet.", "a run that came to its end.",
+            f"wait for it, or write the model of its best epoch: onecycle report {folder}.",
+        )  # fmt: skip
+    return folder
+
+
 def _fused(model: nn.Module, modality: Modality, target: Target) -> nn.Module:
     """Return the model with its batch norms fused, where its inputs have one shape, so that it can be tried."""
     shape = modality.item_shape(training=False)
@@ -75,51 +101,58 @@ def _fused(model: nn.Module, modality: Modality, target: Target) -> nn.Module:
 
 
 def predict_files(
-    model: Predictor, paths: Sequence[str | Path], *, batch_size: int = 32, tile_scale: float | None = None
+    model: Predictor,
+    paths: Sequence[str | Path],
+    *,
+    names: Sequence[str] | None = None,
+    batch_size: int = 32,
+    tile_scale: float | None = None,
 ) -> tuple[Predictions, list[DataError]]:
     """Predict files, leaving out those that cannot be read; return the predictions and the errors.
 
     Args:
         model: The model.
         paths: The files; for texts, a `str` is a text itself.
+        names: What each is called in the predictions; None takes the paths.
         batch_size: Files at a time.
         tile_scale: For masks: predict in tiles, of images shrunk by this; see `predict_tiled`.
     """
+    named = list(zip(map(str, paths) if names is None else names, paths, strict=True))
     if tile_scale is not None:
-        return _predict_tiled_files(model, paths, tile_scale)
+        return _predict_tiled_files(model, named, tile_scale)
     errors: list[DataError] = []
     parts: list[Predictions] = []
-    for start in range(0, len(paths), batch_size):
-        names, samples = [], []
-        for path in paths[start : start + batch_size]:
+    for start in range(0, len(named), batch_size):
+        read, samples = [], []
+        for name, path in named[start : start + batch_size]:
             try:
                 samples.append(model.read(path))
-                names.append(str(path))
+                read.append(name)
             except DataError as error:
                 errors.append(error)
         if samples:
             batch = model.collate(samples)
             parts.append(
-                predictions_table(names, model.predict_batch(batch), model.target, geometries=geometries_of(batch))
+                predictions_table(read, model.predict_batch(batch), model.target, geometries=geometries_of(batch))
             )
     return concatenate(parts, model.target), errors
 
 
 def _predict_tiled_files(
-    model: Predictor, paths: Sequence[str | Path], scale: float
+    model: Predictor, named: Sequence[tuple[str, str | Path]], scale: float
 ) -> tuple[Predictions, list[DataError]]:
     from onecycle.vision.tiles import predict_tiled
 
     errors: list[DataError] = []
     rows: list[pa.Table] = []
-    for path in paths:
+    for name, path in named:
         try:
             prediction = predict_tiled(model, path, scale=scale)
         except DataError as error:
             errors.append(error)
             continue
         shares = torch.tensor([list(prediction.probabilities.values())])[..., None, None]
-        rows.append(pa.table({"item": [str(path)], **model.target.columns(shares, [prediction.label])}))
+        rows.append(pa.table({"item": [name], **model.target.columns(shares, [prediction.label])}))
     table = Predictions(pa.concat_tables(rows), model.target) if rows else concatenate([], model.target)
     return table, errors
 

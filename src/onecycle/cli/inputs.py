@@ -1,0 +1,122 @@
+"""What `predict` is to predict: files, folders, texts, or the rows of a table."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from onecycle.errors import DataError
+
+TABLES = (".csv", ".tsv")
+# What looks like the name of a file rather than like a text, where there are no blanks in it.
+_SUFFIXES = (".txt", ".text", ".md", ".html", ".json", ".jsonl", ".parquet", ".pdf", ".docx", *TABLES)
+
+
+@dataclass(frozen=True)
+class Input:
+    """One thing to predict.
+
+    Attributes:
+        name: What it is called in the output: a path, a text as it was given, or the value in a table.
+        item: What the model reads: a path, or a text.
+        is_file: Whether it was given as a file, or found in a folder, so that its name may be shortened.
+    """
+
+    name: str
+    item: str | Path
+    is_file: bool = False
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """How a table of inputs is read, where that is not found in it."""
+
+    column: str | None = None
+    separator: str | None = None
+    encoding: str | None = None
+
+
+def find_inputs(given: list[str], modality: Any, table: TableOptions) -> tuple[list[Input], str]:
+    """Return the items that are meant, and what a column of their names is called.
+
+    Args:
+        given: As typed on the command line.
+        modality: Finds its items in folders; `reads_text_directly` says whether an input may be a text itself.
+        table: How a table is read.
+    Raises:
+        DataError: An input looks like a path, and nothing is there.
+    """
+    texts = modality.reads_text_directly
+    inputs: list[Input] = []
+    header = "image_name"
+    for text in given:
+        path = Path(text)
+        if text and _exists(path, Path.is_dir):  # an empty text is not the current folder
+            inputs += [Input(str(path / name), path / name, True) for name in modality.find_items(path)]
+        elif path.suffix.lower() in TABLES and _exists(path, Path.is_file):
+            rows, header = _table_inputs(path, table, texts=texts)
+            inputs += rows
+        elif texts and not _exists(path, Path.is_file):
+            _check_text(text)
+            inputs.append(Input(text, text))
+            header = "text"
+        else:
+            inputs.append(Input(text, path, True))
+    return inputs, header
+
+
+def _table_inputs(path: Path, options: TableOptions, *, texts: bool) -> tuple[list[Input], str]:
+    """Return an input for each row of a table, and the column that they are in."""
+    from onecycle.recipes.image_places import find_place
+    from onecycle.recipes.label_tables import image_column, read_table
+    from onecycle.recipes.listing import list_data
+    from onecycle.recipes.options import FineTuneOptions
+    from onecycle.text.text_columns import choose_text_column
+    from onecycle.vision.image_index import ImageIndex
+
+    read = read_table(path, FineTuneOptions(separator=options.separator, encoding=options.encoding))
+    if texts:
+        column = options.column or choose_text_column(read.table).name
+        values = [str(value or "") for value in _column(read.table, column).to_pylist()]
+        return [Input(value, value) for value in values], column
+    folder = list_data(path.parent)
+    index = ImageIndex(folder.images)
+    column = image_column(read, index, options.column).name
+    names = [str(value or "") for value in read.table[column].to_pylist()]
+    places = find_place(names, index, str(path)).paths
+    found = zip(names, places, strict=True)
+    return [Input(name, folder.root / (place or name)) for name, place in found], column
+
+
+def _column(table: Any, name: str) -> Any:
+    from onecycle.data.tables import missing_column
+
+    if name not in table.column_names:
+        raise missing_column(name, table.column_names)
+    return table[name]
+
+
+def _check_text(text: str) -> None:
+    """Refuse a path that is mistyped, which would be taken for a text.
+
+    Raises:
+        DataError: It has no blanks, and looks like a path.
+    """
+    if not text or any(letter.isspace() for letter in text) or len(text) > 255:
+        return
+    first = text.replace("\\", "/").split("/")[0]
+    below = "/" in text.strip("/") and (first in ("", ".", "..", "~") or os.path.isdir(first))
+    if below or text.startswith(("/", "./", "../", "~")) or text.lower().endswith(_SUFFIXES):
+        raise DataError(
+            f"No such file: {text}.", "a file, a folder, or a text.",
+            f"check the path; a text that looks like one is predicted with a blank before it: ' {text}'.",
+        )  # fmt: skip
+
+
+def _exists(path: Path, kind: Any) -> bool:
+    try:
+        return bool(kind(path))
+    except (OSError, ValueError):  # a text that is too long for a path, or that no path may contain
+        return False
