@@ -95,7 +95,9 @@ def test_one_hot_columns_hold_only_flags(table: Callable[..., SplitImages]) -> N
 
 
 def test_classes_may_be_given_in_any_order(split: SplitImages) -> None:
-    assert split.label_from_folder(classes=["red", "green", "blue", "grey"]).target.classes[3] == "grey"
+    assert split.label_from_folder(classes=["red", "green", "blue"]).target.classes == ("red", "green", "blue")
+    with pytest.warns(UserWarning, match=r"^No training item has the label grey: nothing is learned of that\.$"):
+        assert split.label_from_folder(classes=["red", "green", "blue", "grey"]).target.classes[3] == "grey"
 
 
 def test_classes_that_lack_a_training_label_are_refused(split: SplitImages) -> None:
@@ -110,12 +112,25 @@ def test_a_label_that_only_validation_has_is_an_error_that_lists_it(table: Calla
     split = table(label=["a", "b", "a", "b", "c"])
     message = (
         r"The validation set has labels that the training set does not have: c \(1\); first in red/red_4.jpg.\n"
-        r"Expected the training classes: a, b.\nFix: split with stratify=, pass classes=\"all\""
+        r"Expected the training classes: a, b.\nFix: move some of these items to the training set, or split at random "
+        r"with stratify=; with classes='all' the validation items count, although nothing is learned of those"
     )
     with pytest.raises(DataError, match=message):
         split.label_from_column("label")
-    with pytest.warns(UserWarning, match="Classes with a single item: c"):
+    with (
+        pytest.warns(UserWarning, match=r"^No training item has the label c: nothing is learned of that\.$"),
+        pytest.warns(UserWarning, match="Classes with a single item: c"),
+    ):
         assert split.label_from_column("label", classes="all").target.classes == ("a", "b", "c")
+
+
+def test_one_class_in_training_is_an_error_also_with_all_classes(table: Callable[..., SplitImages]) -> None:
+    """Seen: following the advice, a model of one class with a perfect score."""
+    split = table(label=["a", "a", "a", "b"])
+    with pytest.raises(DataError, match=r"The validation set has labels that the training set does not|same label: a"):
+        split.label_from_column("label")
+    with pytest.raises(DataError, match=r"^All training items have the same label: a\."):
+        split.label_from_column("label", classes="all")
 
 
 def test_one_class_only_is_an_error(tmp_path: Path) -> None:

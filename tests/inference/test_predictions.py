@@ -89,3 +89,17 @@ def test_a_table_without_rows_is_written_with_its_headers(tmp_path: Path) -> Non
     for target, headers in ((TAGS, "image_name,tags"), (Boxes(), "image_name,label")):
         concatenate([], target).to_csv(tmp_path / "empty.csv")
         assert (tmp_path / "empty.csv").read_text() == f"{headers}\n"
+
+
+def test_the_worst_mistakes_are_mistakes(tmp_path: Path) -> None:
+    """Seen: right answers among them, where there are fewer mistakes than pictures."""
+    classes = Category(("a", "b"))
+    probabilities = torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7]])
+    losses = torch.tensor([0.1, 0.9, 0.4])
+    found = predictions_table(["1", "2", "3"], probabilities, classes, labels=["a", "b", "b"], losses=losses)
+    assert found.worst(mistakes=True)["item"].to_pylist() == ["2"]
+    assert found.worst()["item"].to_pylist() == ["2", "3", "1"]
+    labels = [["road", "cloud"], [], ["water"]]
+    tags = torch.tensor([[0.9, 0.8, 0.1], [0.2, 0.3, 0.4], [0.1, 0.2, 0.3]])
+    several = predictions_table(["1", "2", "3"], tags, TAGS, labels=labels, losses=losses)
+    assert several.worst(mistakes=True)["item"].to_pylist() == ["3"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -165,3 +165,36 @@ def test_every_named_metric_is_between_0_and_1(target: Target, name: str) -> Non
 def test_an_epoch_without_batches_is_nan(name: str) -> None:
     (metric,) = resolve_metrics(name, CLASSES)
     assert metric.meter(CLASSES).compute().isnan()
+
+
+class TestAbsentClasses:
+    """Seen: a class without an item counted as an area of 0."""
+
+    TAGS: ClassVar[MultiCategory] = MultiCategory(("a", "b", "c"))
+    PREDICTED = torch.tensor([[0.9, 0.2, 0.1], [0.4, 0.3, 0.2], [0.6, 0.8, 0.3], [0.1, 0.7, 0.4]])
+
+    def test_auroc_is_the_mean_over_the_others(self) -> None:
+        targets = torch.tensor([[1.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 1, 0]])
+        told = r"^auroc is the mean over 2 of 3 classes: all items that are measured have, or all lack, c\.$"
+        with pytest.warns(UserWarning, match=told):
+            # Of the four pairs of a, three are in the right order; of b all four.
+            assert value(metrics.auroc(), self.TAGS, self.PREDICTED, targets) == pytest.approx((3 / 4 + 1) / 2)
+
+    def test_a_class_that_all_items_have_has_no_auroc_and_an_average_precision_of_1(self) -> None:
+        targets = torch.tensor([[1.0, 0, 1], [1, 0, 1], [0, 1, 1], [0, 1, 1]])
+        with pytest.warns(UserWarning, match=r"2 of 3 classes"):
+            assert value(metrics.auroc(), self.TAGS, self.PREDICTED, targets) == pytest.approx((3 / 4 + 1) / 2)
+        # Of a, the two are first and third: 1/2 at precision 1, 1/2 at precision 2/3.
+        expected = ((1 / 2 + 1 / 3) + 1 + 1) / 3
+        assert value(metrics.average_precision(), self.TAGS, self.PREDICTED, targets) == pytest.approx(expected)
+
+    def test_classes(self) -> None:
+        predicted = self.PREDICTED / self.PREDICTED.sum(dim=1, keepdim=True)
+        with pytest.warns(UserWarning, match=r"2 of 3 classes"):
+            found = value(metrics.auroc(), CLASSES, predicted, torch.tensor([0, 0, 1, 1]))
+        assert found == 1.0, "both are told apart"
+
+    def test_without_any_the_area_is_nan(self) -> None:
+        with pytest.warns(UserWarning, match=r"0 of 3 classes"):
+            found = value(metrics.auroc(), self.TAGS, self.PREDICTED, torch.zeros(4, 3))
+        assert np.isnan(found)

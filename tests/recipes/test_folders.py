@@ -472,3 +472,13 @@ class TestMasks:
         shutil.move(data / "names.txt", tmp_path)
         monkeypatch.chdir(tmp_path)
         assert labelled(data, codes="names.txt").target.classes == ("left", "right")
+
+    def test_binary_masks_find_the_foreground(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "images/{i}.png")
+        masks(tmp_path, "masks/{i}.png", values=(0, 255))
+        (tmp_path / "codes.txt").write_text("background\nforeground\n")
+        found = labelled(tmp_path, task="segment")
+        assert (found.target.classes, found.target.values) == (("background", "foreground"), (0, 255))
+        assert "values in the masks, in their order: 0 background, 255 foreground" in found_in(tmp_path)
+        with pytest.raises(DataError, match=r"hold the class 'background' alone"):
+            labelled(tmp_path, task="segment", ignore="255")

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
+import onecycle as oc
 from onecycle.errors import ModelError
 from onecycle.recipes.options import FineTuneOptions
 from onecycle.train.foreign_names import PLACES
@@ -57,7 +59,7 @@ def test_all_unknown_names_are_reported_together() -> None:
         ("arch", "use backbone= instead of arch=."),
         ("learning_rate", "use lr= instead of learning_rate=."),
         ("fp16", "use precision= instead of fp16=."),
-        ("valid_pct", "pass valid= to split_random()."),
+        ("valid_pct", "use valid= instead of valid_pct=."),
         ("colum", "check the spelling of colum= (did you mean column=?)."),
     ],
 )
@@ -71,3 +73,14 @@ def test_a_recipe_has_options_of_all_calls(name: str, fix: str) -> None:
 def test_what_is_for_the_learner_is_one_of_its_options() -> None:
     known = {field.name for field in dataclasses.fields(TrainOptions)}
     assert {ours for ours, place in PLACES.values() if place == "Learner()"} <= known
+
+
+@pytest.mark.parametrize("make", [oc.vision_learner, oc.unet_learner, oc.text_learner, oc.language_model_learner])
+def test_a_typo_is_told_by_the_function_that_was_called(make: Any) -> None:
+    """Seen: Learner() has no option pretraind=, remove it."""
+    with pytest.raises(ModelError) as caught:
+        make(None, pretraind=False)
+    assert caught.value.what == f"{make.__name__}() has no option pretraind=."
+    assert "pretrained=" in caught.value.fix
+    with pytest.raises(ModelError, match=r"did you mean metrics=\?"):
+        make(None, metricks=["accuracy"])

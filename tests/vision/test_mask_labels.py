@@ -141,15 +141,22 @@ def test_in_a_folder_two_masks_for_one_image_are_refused(camvid: Path) -> None:
     )
 
 
-def test_in_a_folder_masks_of_other_splits_are_ambiguous(tmp_path: Path) -> None:
+def test_in_a_folder_masks_of_the_same_name_are_told_by_their_folders(tmp_path: Path) -> None:
     """images/train/1.png and images/valid/1.png: the name alone does not determine the mask."""
     for number, side in enumerate(("train", "valid")):
         for folder, image in (("images", picture(blocks(number))), ("masks", Image.fromarray(blocks(number)))):
             (tmp_path / folder / side).mkdir(parents=True)
             image.save(tmp_path / folder / side / "1.png")
     both = oc.ImageList.from_folder(tmp_path / "images").split_by_folder()
-    with pytest.raises(DataError, match=r"2 files match: train/1.png, valid/1.png"):
+    stage = both.label_masks(tmp_path / "masks", classes=NAMES)
+    assert stage.train.table[LABEL].to_pylist() == [f"{tmp_path}/masks/train/1.png"]
+    assert stage.valid.table[LABEL].to_pylist() == [f"{tmp_path}/masks/valid/1.png"]
+    (tmp_path / "masks/valid").rename(tmp_path / "masks/one")
+    (tmp_path / "masks/train").rename(tmp_path / "masks/two")
+    with pytest.raises(DataError, match=r"2 files match: one/1.png, two/1.png"):
         both.label_masks(tmp_path / "masks", classes=NAMES)
+    (tmp_path / "masks/one").rename(tmp_path / "masks/valid")
+    (tmp_path / "masks/two").rename(tmp_path / "masks/train")
     stage = both.label_masks(f"{tmp_path}/masks/{{folder}}/{{name}}", classes=NAMES)
     assert stage.train.table[LABEL].to_pylist() == [f"{tmp_path}/masks/train/1.png"]
 
@@ -186,12 +193,12 @@ def test_missing_masks_are_counted_and_named(camvid: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(("template", "why"), [("labels/{stm}.png", "'stm'"), ("labels/{}.png", "Replacement index 0")])
+@pytest.mark.parametrize(("template", "why"), [("labels/{stm}.png", r"\{stm\}"), ("labels/{}.png", r"\{\}")])
 def test_templates_with_unknown_parts_are_refused(template: str, why: str, camvid: Path) -> None:
     message = (
         rf"^masks='{re.escape(template)}' cannot be filled in: {why}.*\n"
         r"Expected \{stem\}, \{name\}, \{folder\} or \{parent\} in the path.\n"
-        r'Fix: pass a path such as "labels/\{stem\}_P.png".$'
+        r"Fix: pass a path such as masks='labels/\{stem\}_P.png'.$"
     )
     with pytest.raises(DataError, match=message):
         split(camvid).label_masks(template, classes=NAMES)
@@ -489,3 +496,47 @@ def test_a_class_four_times_as_rare_has_twice_the_weight_and_an_absent_one_a_fin
     assert balanced_weights(np.array([400, 100])) == pytest.approx((2 / 3, 4 / 3))
     assert all(math.isfinite(weight) for weight in balanced_weights(np.array([0, 0])))
     assert balanced_weights(np.array([100, 0]))[1] > 1
+
+
+class TestOtherValues:
+    """Masks of 0 and 255. Seen: the advice was to ignore 255, and led to a perfect score for a model of one class."""
+
+    @pytest.fixture
+    def binary(self, tmp_path: Path) -> Path:
+        for number in range(6):
+            mask = np.zeros((16, 16), np.uint8)
+            mask[:, 4 + number :] = 255
+            for folder, image in (("images", Image.new("RGB", (16, 16))), ("masks", Image.fromarray(mask))):
+                (tmp_path / folder).mkdir(exist_ok=True)
+                image.save(tmp_path / folder / f"{number}.png")
+        return tmp_path
+
+    def labelled(self, root: Path, classes: list[str], **options: Any) -> Any:
+        items = oc.ImageList.from_folder(root / "images").split_by_index([4, 5])
+        return items.label_masks(root / "masks", classes=classes, **options)
+
+    def test_the_advice_is_to_say_the_values_and_it_works(self, binary: Path) -> None:
+        fix = r"Fix: pass values=\[0, 255\], which stand for background, thing in this order\.$"
+        with pytest.raises(DataError, match=fix):
+            self.labelled(binary, ["background", "thing"])
+        target = self.labelled(binary, ["background", "thing"], values=[0, 255]).target
+        assert (target.classes, target.values) == (("background", "thing"), (0, 255))
+        assert target.encode(np.array([[0, 255]], np.uint8)).tolist() == [[0, 1]]
+
+    def test_to_ignore_all_but_one_class_is_an_error(self, binary: Path) -> None:
+        message = (
+            r"^The training masks hold the class 'background' alone, besides what is ignored\.\n"
+            r"Expected pixels of two or more of the classes: background, thing\.\n"
+            r"Fix: check classes=, ignore= and values=, or which masks are read\.$"
+        )
+        with pytest.raises(DataError, match=message):
+            self.labelled(binary, ["background", "thing"], ignore=255)
+
+    def test_a_class_that_no_mask_holds_is_told(self, binary: Path) -> None:
+        with pytest.warns(UserWarning, match=r"^None of the training masks that were checked holds more: nothing is l"):
+            self.labelled(binary, ["background", "thing", "more"], values=[0, 255, 7])
+
+    @pytest.mark.parametrize("values", [[0], [0, 0], [0, 256]])
+    def test_values_that_cannot_be_are_refused(self, binary: Path, values: list[int]) -> None:
+        with pytest.raises(DataError, match=r"^values=.* for 2 classes\.\nExpected a different value from 0 to 255"):
+            self.labelled(binary, ["background", "thing"], values=values)

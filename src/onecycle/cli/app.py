@@ -47,6 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
         arguments: None takes those of this process.
     """
     given = sys.argv[1:] if arguments is None else arguments
+    _printed.clear()
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _print_warning  # type: ignore[assignment]
@@ -72,13 +73,18 @@ def _told_by_main_process(error: Exception) -> bool:
     return rank() > 0 and bool(error.__dict__.get("in_all_processes"))
 
 
+_printed: set[str] = set()
+
+
 def _print_warning(message: Warning | str, *_: Any) -> None:
-    """Print a warning as one line, without the place in the source code.
+    """Print a warning as one line, without the place in the source code, and the same one once.
 
     Of several processes each skips items of its own; everything else the main process says for all.
     """
-    if rank() == 0 or isinstance(message, SkippedItemWarning):
-        typer.echo(f"Note: {in_shell_words(str(message))}", err=True)
+    note = f"Note: {in_shell_words(str(message))}"
+    if note not in _printed and (rank() == 0 or isinstance(message, SkippedItemWarning)):
+        _printed.add(note)
+        typer.echo(note, err=True)
 
 
 def _print_error(message: str, debug: bool) -> None:

@@ -86,7 +86,7 @@ class RunFolder:
         was = {"DATA": stored["data"], **stored["options"]}
         now = {"DATA": str(data.resolve()), **{name: _plain(value) for name, value in passed.items()}}
         if other := [
-            f"{name} is {value}, and was {was.get(name)}" for name, value in now.items() if value != was[name]
+            f"{name} is {value}, and was {was.get(name)}" for name, value in now.items() if value != was.get(name)
         ]:
             raise DataError(
                 f"The run in {self.path} was started in another way: {'; '.join(other)}.",

@@ -128,6 +128,7 @@ class SplitList(ABC, Generic[LabelledT]):
             target = labellers.target_for(train, both)
             labellers.check_seen(target, valid, self.valid, "validation")
             labellers.warn_if_single(target, train, valid)
+            labellers.warn_of_unlearned(target, train)
             labellers.warn_of_capitals(target)
         return self._label(labeller, target, train, valid)
 

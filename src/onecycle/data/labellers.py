@@ -210,11 +210,11 @@ def target_for(labels: Labels, classes: Classes) -> Target:
             "every label among the classes.",
             "add them to classes=, or leave it out.",
         )
-    if len(ordered) < (1 if several else 2):
+    if len(seen) < (1 if several else 2):
         raise DataError(
-            f"All training items have the same label: {some(ordered) or 'none'}.",
+            f"All training items have the same label: {some(seen) or 'none'}.",
             "two classes or more." if not several else "at least one tag.",
-            "check how the items are labelled.",
+            "check how the items are labelled, and how they are split.",
         )
     return MultiCategory(ordered) if several else Category(ordered)
 
@@ -256,7 +256,9 @@ def check_seen(target: Target, labels: Labels, rows: Rows, split: str) -> None:
             f"{some(f'{name} ({unseen[name]})' for name in in_natural_order(set(unseen)))}; "
             f"first in {first}.",
             f"the training classes: {some(target.classes, 12)}.",
-            'split with stratify=, pass classes="all", or move these items to the training set.',
+            f"move some of these items to the training set, or split at random with stratify=; with classes='all' the "
+            f"{split} items count, although nothing is learned of those classes.",
+            shell_fix="move some of these items to the training set, or hold back another set with --valid.",
         )
 
 
@@ -289,6 +291,16 @@ def warn_if_single(target: Target, *labels: Labels) -> None:
             f"Classes with a single item: {some(single)}. They can hardly be learned, and cannot be validated.",
             stacklevel=4,
         )
+
+
+def warn_of_unlearned(target: Target, train: Labels) -> None:
+    if isinstance(target, Category | MultiCategory):
+        seen = train.counts()
+        if absent := [name for name in target.classes if not seen.get(name)]:
+            warnings.warn(
+                f"No training item has the label {some(absent)}: nothing is learned of that.",
+                stacklevel=4,
+            )
 
 
 def warn_of_capitals(target: Target) -> None:

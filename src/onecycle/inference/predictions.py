@@ -13,6 +13,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from onecycle.data.categories import ClassTarget
 from onecycle.data.target import Target
 from onecycle.errors import DataError, some
 from onecycle.inference.item_names import short_names
@@ -135,11 +136,25 @@ class Predictions:
             paths[-1].write_bytes(png)
         return paths
 
-    def worst(self, count: int = 12) -> pa.Table:
-        """Return the items with the highest loss, worst first."""
+    def worst(self, count: int = 12, *, mistakes: bool = False) -> pa.Table:
+        """Return the items with the highest loss, worst first.
+
+        Args:
+            count: How many, at most.
+            mistakes: Of classes and tags, only those that were not predicted as they are labelled.
+        """
         if "loss" not in self.table.column_names:
             raise DataError("These items have no labels.", "labelled items.", "use the validation items.")
-        return self.table.sort_by([("loss", "descending")]).slice(0, count)
+        table = self.table
+        if mistakes and isinstance(self.target, ClassTarget):
+            pairs = zip(table["label"].to_pylist(), table["prediction"].to_pylist(), strict=True)
+            table = table.filter(pa.array([_as_set(label) != _as_set(found) for label, found in pairs], pa.bool_()))
+        return table.sort_by([("loss", "descending")]).slice(0, count)
+
+
+def _as_set(label: Any) -> Any:
+    """Return tags without their order."""
+    return set(label) if isinstance(label, list) else label
 
 
 def predictions_table(

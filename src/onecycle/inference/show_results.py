@@ -42,3 +42,12 @@ def show_results(predictor: Predictor, batch: Batch) -> Picture:
     target.legend(figure)
     figure.fit_rows()
     return figure
+
+
+def no_mistakes(count: int) -> Picture:
+    """Return a picture that says that there is nothing to show."""
+    from onecycle.figure import grid
+
+    figure, axes = grid(1, 1, width=5, height=1)
+    next(axes).set_title(f"No mistakes: all {count:,} items are predicted as they are labelled.", fontsize=9)
+    return figure

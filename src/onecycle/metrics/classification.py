@@ -5,14 +5,17 @@ torchmetrics takes two seconds and more to import (transformers and torchvision 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from onecycle.data.categories import MultiCategory
 from onecycle.data.target import Target
+from onecycle.errors import some
 from onecycle.metrics.meters import CountMeter, StoredValues, as_float64, count_true, fraction, sum_and_count
 from onecycle.metrics.metric import Meter, Metric, fits
 from onecycle.registry import register
@@ -114,7 +117,7 @@ def f2(*, threshold: float | None = None) -> Metric:
 @register("metric", "auroc")
 @fits("category", "multi_category")
 def auroc() -> Metric:
-    """Area under the ROC curve, the mean over classes.
+    """Area under the ROC curve, the mean over the classes that some items have and others lack.
 
     Example:
         >>> meter = auroc().meter(MultiCategory(("cloudy",)))
@@ -128,7 +131,7 @@ def auroc() -> Metric:
 @register("metric", "average_precision")
 @fits("category", "multi_category")
 def average_precision() -> Metric:
-    """Area under the precision-recall curve, the mean over classes."""
+    """Area under the precision-recall curve, the mean over the classes that some items have."""
     return _area("average_precision")
 
 
@@ -139,18 +142,33 @@ def _area(name: str) -> Metric:
         def area(predictions: Tensor, targets: Tensor) -> Tensor:
             from torchmetrics import functional
 
-            compute, predictions, targets = getattr(functional, name), predictions.double(), targets.long()
-            if not isinstance(target, MultiCategory):
-                value = compute(predictions, targets, task="multiclass", num_classes=target.outputs)
-            elif target.outputs == 1:
-                value = compute(predictions.flatten(), targets.flatten(), task="binary")
+            true = targets.long() if isinstance(target, MultiCategory) else one_hot(targets.long(), target.outputs)
+            counts = true.sum(dim=0)
+            # An area is of pairs of an item that has a class and one that lacks it: without them there is none.
+            present = (counts > 0) & ((counts < len(true)) | (name != "auroc"))
+            if not present.all():
+                _tell_absent(name, [target.classes[int(place)] for place in (~present).nonzero()], target.outputs)
+            if not present.any():
+                return torch.tensor(torch.nan, dtype=torch.float64)
+            held, scores = true[:, present], predictions.double()[:, present]
+            compute = getattr(functional, name)
+            if held.shape[1] == 1:
+                value = compute(scores.flatten(), held.flatten(), task="binary")
             else:
-                value = compute(predictions, targets, task="multilabel", num_labels=target.outputs)
+                value = compute(scores, held, task="multilabel", num_labels=held.shape[1])
             return torch.as_tensor(value, dtype=torch.float64)
 
         return StoredValues(area)
 
     return Metric(name, meter)
+
+
+def _tell_absent(name: str, absent: Sequence[str], classes: int) -> None:
+    warnings.warn(
+        f"{name} is the mean over {classes - len(absent)} of {classes} classes: all items that are measured have, or "
+        f"all lack, {some(absent)}.",
+        stacklevel=2,
+    )
 
 
 def _right(target: Target) -> Callable[[Tensor, Tensor], Tensor]:
@@ -166,10 +184,10 @@ def _decisions(target: Target, threshold: float | None) -> Callable[[Tensor, Ten
         limit = target.threshold if threshold is None else threshold
         return lambda p, t: (p > limit, t > 0)
 
-    def one_hot(classes: Tensor) -> Tensor:
+    def is_class(classes: Tensor) -> Tensor:
         return classes[:, None] == torch.arange(target.outputs, device=classes.device)
 
-    return lambda p, t: (one_hot(p.argmax(dim=1)), one_hot(t))
+    return lambda p, t: (is_class(p.argmax(dim=1)), is_class(t))
 
 
 def _confusions(predicted: Tensor, true: Tensor, over: int) -> Tensor:

@@ -14,9 +14,11 @@ from onecycle.recipes.options import FineTuneOptions
 from onecycle.recipes.pipeline import Call
 from onecycle.recipes.split_calls import split_call
 from onecycle.recipes.split_folders import SplitFolders, find_split_folders
+from onecycle.vision.mask_labels import spread, values_in
 
 # Classes that usually do not count.
 _VOID = ("void", "unlabelled", "unlabeled", "ignore", "background (ignored)")
+SPARSE = 8  # of the masks that are checked before training, so many are looked at here
 _IMAGE_FOLDERS = ("images", "image", "jpegimages", "imgs", "photos")
 
 
@@ -36,7 +38,12 @@ def mask_calls(data: Listing, options: FineTuneOptions, findings: list[str]) -> 
     masks = _mask_path(data, options, folders, findings)
     label: dict[str, Any] = {"classes": str(codes)}
     label |= {"ignore": ignore} if ignore is not None else {}
-    label |= {"colours": _colours(options, data)} if options.colours is not None else {}
+    if options.colours is not None:
+        label |= {"colours": _colours(options, data)}
+    elif ignore is None and (values := _other_values(data, names)):
+        label |= {"values": values}
+        meanings = ", ".join(f"{value} {name}" for value, name in zip(values, names, strict=True))
+        findings.append(f"values in the masks, in their order: {meanings}")
     return _items(data, options, folders, masks), _split(data, folders, options), Call("label_masks", (masks,), label)
 
 
@@ -70,6 +77,13 @@ def _split(data: Listing, folders: SplitFolders | None, options: FineTuneOptions
         if listed.is_file():
             return Call("split_from_file", (str(listed),))
     return split_call(options, data)
+
+
+def _other_values(data: Listing, names: list[str]) -> list[int] | None:
+    """Return the values of the classes where they are not 0, 1, 2, ..., and as many as there are classes."""
+    masks = [str(data.root / name) for name in data.images if _in_masks(name)]
+    values = list(values_in(spread(masks)[::SPARSE])) if masks else []
+    return values if len(values) == len(names) and values != list(range(len(names))) else None
 
 
 def _class_names(codes: Path) -> list[str]:

@@ -16,7 +16,7 @@ from onecycle.text.token_losses import RegularisedTokenLoss, TokenLoss
 from onecycle.text.tokenizer_matching import get_tokenizer, load_matching_encoder
 from onecycle.train.layer_groups import GroupedModel, seeded_model
 from onecycle.train.learner import Learner
-from onecycle.train.options import takes_train_options
+from onecycle.train.options import check_keywords, takes_train_options
 
 
 class LanguageModelLearner(Learner):
@@ -74,6 +74,7 @@ def language_model_learner(
         >>> len(learner.generate("a", words=2, seed=0).split())
         3
     """
+    check_keywords(language_model_learner, options)
     check_bunch(bunch, "language_model_learner")
     _check_labels(bunch, encoder)
     tokenizer = get_tokenizer(bunch)

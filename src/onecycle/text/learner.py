@@ -21,7 +21,7 @@ from onecycle.text.tokenizer import Tokenizer
 from onecycle.text.tokenizer_matching import get_tokenizer, load_matching_encoder, retokenize
 from onecycle.train.layer_groups import GroupedModel, seeded_model
 from onecycle.train.learner import Learner
-from onecycle.train.options import takes_train_options
+from onecycle.train.options import check_keywords, takes_train_options
 
 CLASSIFIER_HIDDEN = 50
 
@@ -62,6 +62,7 @@ def text_learner(
         >>> text_learner(bunch, progress=False).model.config["pooling"]
         'mean'
     """
+    check_keywords(text_learner, options)
     check_bunch(bunch, "text_learner")
     _check_labels(bunch)
     original = bunch

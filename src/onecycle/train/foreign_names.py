@@ -103,4 +103,6 @@ def _fix(name: str, known: Collection[str]) -> str:
     if ours:
         return f"pass {ours if '(' in ours else f'{ours}='} to {place}"
     near = difflib.get_close_matches(name, known, n=1)
+    if not near and (meant := difflib.get_close_matches(name, PLACES, n=1, cutoff=0.8)):
+        return f"check the spelling of {name}= (did you mean {meant[0]}=?): {_fix(meant[0], known)}"
     return f"check the spelling of {name}= (did you mean {near[0]}=?)" if near else f"remove {name}="

@@ -274,13 +274,16 @@ class Learner(DeprecatedNames):
         return threshold.tune_threshold(self.state, self.predict_all("valid"), metric)
 
     def show_results(self, count: int = 12, *, worst: bool = False) -> Picture:
-        """Draw validation items with their label and prediction; `worst` draws those with the highest loss."""
+        """Draw validation items with their label and prediction; `worst` draws the mistakes with the highest loss."""
         dataset = self.data.valid.dataset
         rows = show_results.spread_rows(len(dataset), count)
         if worst:
             rows_of = {dataset.name(row): row for row in range(len(dataset))}
             # Not shared out: pictures may be asked for in one process alone.
-            rows = [rows_of[name] for name in self._predict("valid", [None]).worst(count)["item"].to_pylist()]
+            table = self._predict("valid", [None]).worst(count, mistakes=True)
+            rows = [rows_of[name] for name in table["item"].to_pylist()]
+            if not rows:
+                return show_results.no_mistakes(len(dataset))
         return show_results.show_results(self.predictor(), self.data.read(dataset, rows))
 
     # --- keeping what was learned ---

@@ -8,6 +8,7 @@ not import `annotations` from `__future__` either: the types of the options that
 
 import dataclasses
 import functools
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
@@ -187,6 +188,18 @@ class TrainOptions:
         if unknown := [name for name in keywords if name not in known]:
             raise unknown_options(caller, unknown, known)
         return cls(**keywords)
+
+
+def check_keywords(function: Callable[..., Any], keywords: Iterable[str]) -> None:
+    """Refuse options that neither `function`, which lists all of its options in its signature, nor a learner has.
+
+    Raises:
+        ModelError: It names the function that was called, and the option that was meant.
+    """
+    known = [*inspect.signature(function).parameters][1:]  # the first is the data
+    formerly = {field.metadata["formerly"] for field in dataclasses.fields(TrainOptions)}
+    if unknown := [name for name in keywords if name not in known and name not in formerly]:
+        raise unknown_options(function.__name__, unknown, known)
 
 
 def takes_train_options(function: FunctionT) -> FunctionT:

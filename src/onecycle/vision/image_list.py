@@ -32,6 +32,7 @@ from onecycle.vision.mask_labels import (
     count_class_pixels,
     mask_labeller,
     mask_target,
+    warn_of_absent,
 )
 from onecycle.vision.point_labels import check_points, labelled_paths, point_names, points_labeller
 from onecycle.vision.points import points_target
@@ -56,6 +57,7 @@ class SplitImages(SplitList[LabelledImages]):
         classes: Sequence[str] | str | Path,
         ignore: str | int | Sequence[str | int] | None = None,
         colours: Sequence[Colour] | None = None,
+        values: Sequence[int] | None = None,
         class_weights: Literal["balanced"] | Sequence[float] | None = "balanced",
     ) -> LabelledImages:
         """Label with masks: images of the same size whose values are the classes of the pixels.
@@ -67,6 +69,7 @@ class SplitImages(SplitList[LabelledImages]):
             classes: Names in the order of the masks' values, or a text file with one name a line (`codes.txt`).
             ignore: Classes, by name or value, whose pixels count neither in the loss nor in metrics, such as "Void".
             colours: (red, green, blue) of each class for colour-coded masks; None uses the values in the files.
+            values: The value of each class in the files, such as [0, 255]; None counts from 0.
             class_weights: "balanced" weights classes by the inverse square root of their share of the pixels, counted
                 in up to 200 training masks; None weights all classes equally; or one weight for each class.
         Raises:
@@ -74,10 +77,11 @@ class SplitImages(SplitList[LabelledImages]):
                 are in shards.
         """
         _check_files(self.train, "label_masks")
-        target = mask_target(classes, ignore, colours)
+        target = mask_target(classes, ignore, colours, values)
         labeller = mask_labeller(masks)
         train, valid = labeller(self.train), labeller(self.valid)
         counts = count_class_pixels(target, train)
+        warn_of_absent(target, counts)
         count_class_pixels(target, valid)  # to find masks that cannot be used before training
         if isinstance(class_weights, str) and class_weights == "balanced":
             target = replace(target, class_weights=balanced_weights(counts))

@@ -15,7 +15,7 @@ from onecycle.data.target import Target
 from onecycle.errors import ModelError
 from onecycle.train.layer_groups import FineTuning, GroupedModel, seeded_model
 from onecycle.train.learner import Learner
-from onecycle.train.options import takes_train_options
+from onecycle.train.options import check_keywords, takes_train_options
 from onecycle.vision.heatmaps import HeatmapModel
 from onecycle.vision.model import ImageModel
 from onecycle.vision.normalize import IMAGENET_MEAN, IMAGENET_STD
@@ -66,6 +66,7 @@ def vision_learner(
         >>> learner.model.config["outputs"]
         4
     """
+    check_keywords(vision_learner, options)
     check_bunch(bunch, "vision_learner")
     if bunch.target.kind == "mask":
         raise ModelError(
@@ -134,6 +135,7 @@ def unet_learner(
     Raises:
         ModelError: The labels are not masks, or backbone and decoder do not fit each other.
     """
+    check_keywords(unet_learner, options)
     check_bunch(bunch, "unet_learner")
     if bunch.target.kind != "mask":
         raise ModelError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from onecycle.data.labellers import Labeller
 from onecycle.data.rows import Rows
 from onecycle.errors import DataError, some, suggest
 from onecycle.vision.decode import is_image
-from onecycle.vision.mask_files import Colour
+from onecycle.vision.mask_files import Colour, read_mask_values
 from onecycle.vision.masks import MAX_CLASSES, Mask
 
 # How many masks are read before training: enough to find unknown values and to weight the classes.
@@ -147,22 +148,25 @@ def mask_target(
     classes: Sequence[str] | str | Path,
     ignore: str | int | Sequence[str | int] | None,
     colours: Sequence[Colour] | None,
+    values: Sequence[int] | None = None,
 ) -> Mask:
-    """Return the target for masks whose values are positions in `classes`.
+    """Return the target for masks whose values are positions in `classes`, or `values`.
 
     Args:
         classes: Names, or a text file with one name a line.
+        values: The value of each class in the mask files; None counts from 0.
         ignore: Classes, by name or value, that do not count.
         colours: The colour of each class, for colour-coded masks.
     Raises:
         DataError: `ignore` names no class, there are too few or too many classes, or colours do not fit.
     """
     names = list(classes) if not isinstance(classes, str | Path) else _read_lines(Path(classes))
-    ignored = _ignored_values(ignore, names)
-    values = tuple(value for value in range(len(names)) if value not in ignored)
-    if len(values) < 2 or len(names) > MAX_CLASSES or len(set(names)) < len(names):
+    known = _values_of(names, values)
+    ignored = _ignored_values(ignore, names, known)
+    kept = [(name, value) for name, value in zip(names, known, strict=True) if value not in ignored]
+    if len(kept) < 2 or len(names) > MAX_CLASSES or len(set(names)) < len(names):
         raise DataError(
-            f"There are {len(values)} classes to predict, and {len(set(names))} different names of {len(names)}.",
+            f"There are {len(kept)} classes to predict, and {len(set(names))} different names of {len(names)}.",
             f"2 to {MAX_CLASSES} classes with different names.",
             "check classes= and ignore=.",
         )
@@ -171,10 +175,29 @@ def mask_target(
             f"{len(colours)} colours for {len(names)} classes.", "one colour for each class.", "check colours=."
         )
     table = None if colours is None else _colour_table(colours)
-    return Mask(tuple(names[value] for value in values), values, ignored, table)
+    return Mask(tuple(name for name, _ in kept), tuple(value for _, value in kept), ignored, table)
 
 
-def _ignored_values(ignore: str | int | Sequence[str | int] | None, names: Sequence[str]) -> tuple[int, ...]:
+def _values_of(names: Sequence[str], values: Sequence[int] | None) -> tuple[int, ...]:
+    """Return the value of each class in mask files.
+
+    Raises:
+        DataError: They are not different whole numbers from 0 to 255, one for each class.
+    """
+    if values is None:
+        return tuple(range(len(names)))
+    known = tuple(int(value) for value in values)
+    if len(known) != len(names) or len(set(known)) < len(known) or not all(0 <= value <= 255 for value in known):
+        raise DataError(
+            f"values={values!r} for {len(names)} classes.", "a different value from 0 to 255 for each class.",
+            f"pass values={list(range(len(names)))}, with the values in the masks.",
+        )  # fmt: skip
+    return known
+
+
+def _ignored_values(
+    ignore: str | int | Sequence[str | int] | None, names: Sequence[str], known: Sequence[int]
+) -> tuple[int, ...]:
     entries = [] if ignore is None else [ignore] if isinstance(ignore, str | int) else list(ignore)
     unknown = [entry for entry in entries if isinstance(entry, str) and entry not in names]
     if unknown:
@@ -182,7 +205,7 @@ def _ignored_values(ignore: str | int | Sequence[str | int] | None, names: Seque
             f"ignore= names {some(unknown)}.", f"names of classes: {some(names, 20)}.",
             "check ignore=." + suggest(unknown[0], names),
         )  # fmt: skip
-    values = tuple(names.index(entry) if isinstance(entry, str) else int(entry) for entry in entries)
+    values = tuple(known[names.index(entry)] if isinstance(entry, str) else int(entry) for entry in entries)
     if not all(0 <= value <= 255 for value in values):
         raise DataError(f"ignore={ignore!r}.", "values from 0 to 255, or names of classes.", "check ignore=.")
     return values
@@ -207,7 +230,7 @@ def count_class_pixels(target: Mask, paths: Sequence[str]) -> NDArray[np.int64]:
     Raises:
         DataError: A mask cannot be read, or contains values that are not classes; it names the first, and how many.
     """
-    chosen = [paths[int(i)] for i in np.linspace(0, len(paths) - 1, min(SAMPLE, len(paths)))]
+    chosen = spread(paths)
 
     def count(path: str) -> NDArray[np.int64] | DataError:
         try:
@@ -220,9 +243,67 @@ def count_class_pixels(target: Mask, paths: Sequence[str]) -> NDArray[np.int64]:
     errors = [result for result in results if isinstance(result, DataError)]
     if errors:
         more = f" {len(errors) - 1:,} more of the {len(chosen):,} masks that were checked have errors."
-        raise DataError(errors[0].what + (more if len(errors) > 1 else ""), errors[0].expected, errors[0].fix)
+        what = errors[0].what + (more if len(errors) > 1 else "")
+        fix = _fix_of_values(target, values_in(chosen)) if target.colours is None else None
+        raise DataError(what, errors[0].expected, fix or errors[0].fix)
     counts: NDArray[np.int64] = np.sum([one for one in results if not isinstance(one, DataError)], axis=0)
     return counts
+
+
+def spread(paths: Sequence[str]) -> list[str]:
+    """Return an evenly spread sample of masks."""
+    return [paths[int(i)] for i in np.linspace(0, len(paths) - 1, min(SAMPLE, len(paths)))]
+
+
+def values_in(paths: Sequence[str]) -> tuple[int, ...]:
+    """Return the values that masks hold, without those that cannot be read; none where they are in colour."""
+
+    def read(path: str) -> NDArray[np.uint8]:
+        try:
+            return np.unique(read_mask_values(path))
+        except DataError:
+            return np.empty(0, np.uint8)
+
+    with ThreadPoolExecutor() as pool:
+        return tuple(np.unique(np.concatenate([np.empty(0, np.uint8), *pool.map(read, paths)])).tolist())
+
+
+def _fix_of_values(target: Mask, found: Sequence[int]) -> str | None:
+    """Return the advice for masks whose values are not those of the classes, None where that is not the error.
+
+    To ignore what is unknown is no advice where a single class would be left.
+    """
+    unknown = [value for value in found if value not in (*target.values, *target.ignored)]
+    if not unknown:
+        return None
+    counted = list(found)
+    if len(counted) == len(target.classes) and not target.ignored:
+        return f"pass values={counted}, which stand for {some(target.classes, 4)} in this order."
+    if sum(value in target.values for value in found) > 1:
+        return f"add the missing names to classes=, or pass ignore={unknown[0]} where such pixels do not count."
+    return "add the missing names to classes=, one for each value, or pass values= with the value of each class."
+
+
+def warn_of_absent(target: Mask, counts: NDArray[np.int64]) -> None:
+    """Warn of classes that no mask holds.
+
+    Raises:
+        DataError: The masks hold one class alone, so that nothing can be learned from them.
+    """
+    held = [name for name, count in zip(target.classes, counts, strict=True) if count]
+    absent = [name for name in target.classes if name not in held]
+    if len(held) < 2:
+        raise DataError(
+            f"The training masks hold {f'the class {held[0]!r} alone' if held else 'no class at all'}, besides what is "
+            "ignored.",
+            f"pixels of two or more of the classes: {some(target.classes, 12)}.",
+            "check classes=, ignore= and values=, or which masks are read.",
+        )
+    if absent:
+        warnings.warn(
+            f"None of the training masks that were checked holds {some(absent)}: nothing is learned of that.",
+            stacklevel=3,
+        )
 
 
 def balanced_weights(counts: NDArray[np.int64]) -> tuple[float, ...]:
