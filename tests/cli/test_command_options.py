@@ -38,7 +38,8 @@ class TestHelp:
         assert "--epochs" not in text
         assert {field.name for field in DATA_FIELDS} == {
             "task", "labels", "column", "image_column", "text_column", "suffix", "separator", "encoding", "header",
-            "include", "valid", "test", "delimiter", "masks", "codes", "ignore", "colours", "group", "missing", "seed",
+            "include", "valid", "test", "delimiter", "masks", "codes", "ignore", "colours", "values", "group",
+            "missing", "seed",
         }  # fmt: skip
 
     def test_defaults_and_forms_of_values_are_shown(self, shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,6 +99,7 @@ class TestValues:
             (["--valid", "valid.txt"], {"valid": "valid.txt"}),
             (["--test", "a/test"], {"test": Path("a/test")}),
             (["--colours", "0,0,0;1,2,3"], {"colours": [(0, 0, 0), (1, 2, 3)]}),
+            (["--values", "0,255"], {"values": [0, 255]}),
             (["--colours", "colours.txt"], {"colours": "colours.txt"}),
             (["--image-column", "a", "--text-column", "b"], {"image_column": "a", "text_column": "b"}),
             (["--separator", ";", "--encoding", "cp1252"], {"separator": ";", "encoding": "cp1252"}),

@@ -17,6 +17,7 @@ from onecycle.errors import DataError
         ("pass delimiter=' '.", "pass --delimiter ' '."),
         ("masks='labels/{stem}_P.png'.", "--masks 'labels/{stem}_P.png'."),
         ("task='classify' or task='tag'.", "--task classify or --task tag."),
+        ("pass values=[0, 255].", "pass --values 0,255."),
         ("write cache=None", "write cache=None"),
         ("sizes=(24, 32) for texts", "sizes=(24, 32) for texts"),
     ],

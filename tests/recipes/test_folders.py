@@ -349,8 +349,45 @@ class TestWhatIsInTheFolder:
         with pytest.raises(DataError, match=f"has labels in the format of {name}"):
             pipeline_for(tmp_path)
 
+    def test_numbers_of_which_nobody_says_what_they_are(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "images/{i}.png")
+        rows = [[f"{i}.png", 3 + i % 5, 4 + i % 3, 8, 9 + i % 2] for i in range(12)]
+        table(tmp_path / "a.csv", ["", "0", "1", "2", "3"], rows)
+        with pytest.raises(DataError, match=r"All 4 columns of .* are numbers: 0, 1, 2, 3\.[^$]*task='points'"):
+            pipeline_for(tmp_path)
+        assert len(labelled(tmp_path, task="points", labels="a.csv").target.classes) == 2
+        assert labelled(tmp_path, task="numbers", labels="a.csv", column=["0", "1"]).target.classes == ("0", "1")
+        assert labelled(tmp_path, labels="a.csv", column="1").target.classes == ("4", "5", "6")
+
+    def test_columns_of_flags_are_tags(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "images/{i}.png")
+        table(tmp_path / "a.csv", ["image", "red", "big"], [[f"{i}.png", i % 2, int(i > 5)] for i in range(12)])
+        found = labelled(tmp_path)
+        assert (found.target.kind, found.target.classes) == ("multi_category", ("red", "big"))
+        assert "a tag for each of the columns red, big, which hold 0 and 1" in found_in(tmp_path)
+
+    def test_one_table_without_images_is_of_texts(self, tmp_path: Path) -> None:
+        rows = [[f"https://example.org/{i}", f"I {('love', 'hate')[i % 2]} this film", kind(i)] for i in range(12)]
+        for name in ("train.csv", "test.csv", "sample_submission.csv"):
+            table(tmp_path / name, ["url", "text", "label"], rows)
+        for task in ("auto", "text"):
+            assert labelled(tmp_path, task=task).target.classes == ("cat", "dog")
+        assert "texts: column 'text'" in found_in(tmp_path)
+
+    def test_labels_of_which_none_recurs_are_told(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "{i}.png")
+        table(tmp_path / "a.csv", ["image", "label"], [[f"{i}.png", f"photo number {i}"] for i in range(12)])
+        with pytest.raises(DataError, match=r"has 12 different labels in 12 rows[^$]*Fix: pass column= for another"):
+            pipeline_for(tmp_path)
+
 
 class TestFoldersPerClass:
+    def test_a_validation_folder_without_labels_is_the_test_set(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "train/{kind}/{i}.png")
+        pictures(tmp_path, "val/{i}.png", 4)
+        found = labelled(tmp_path)
+        assert (len(found.train) + len(found.valid), len(found.test)) == (12, 4)
+
     def test_a_test_folder_without_labels_is_the_test_set(self, tmp_path: Path) -> None:
         pictures(tmp_path, "Train/{kind}/{i}.png")
         pictures(tmp_path, "Test/{i}.png", 4)
@@ -472,6 +509,15 @@ class TestMasks:
         shutil.move(data / "names.txt", tmp_path)
         monkeypatch.chdir(tmp_path)
         assert labelled(data, codes="names.txt").target.classes == ("left", "right")
+
+    def test_classes_of_other_values_beside_a_void_one(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "images/{i}.png")
+        for value in (0, 128):
+            masks(tmp_path, "masks/{i}.png", 12 if not value else 6, values=(value, 255))
+        (tmp_path / "codes.txt").write_text("a\nb\nvoid\n")
+        target = labelled(tmp_path).target
+        assert (target.values, target.ignored) == ((0, 128), (255,))
+        assert labelled(tmp_path, values=[0, 128, 255]).target == target
 
     def test_binary_masks_find_the_foreground(self, tmp_path: Path) -> None:
         pictures(tmp_path, "images/{i}.png")

@@ -516,7 +516,7 @@ class TestOtherValues:
         return items.label_masks(root / "masks", classes=classes, **options)
 
     def test_the_advice_is_to_say_the_values_and_it_works(self, binary: Path) -> None:
-        fix = r"Fix: pass values=\[0, 255\], which stand for background, thing in this order\.$"
+        fix = r"Fix: pass values=\[0, 255\] for background, thing, in this order\.$"
         with pytest.raises(DataError, match=fix):
             self.labelled(binary, ["background", "thing"])
         target = self.labelled(binary, ["background", "thing"], values=[0, 255]).target

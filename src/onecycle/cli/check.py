@@ -19,6 +19,8 @@ def check(data: Data, **options: Any) -> None:
     with without_collecting():
         from onecycle.recipes.task import build_pipeline
     pipeline = build_pipeline(data, chosen)
+    for found in pipeline.findings:
+        typer.echo(f"# {found}")
     items = pipeline.find_items()
     typer.echo(repr(items))
     labelled = pipeline.label(items)

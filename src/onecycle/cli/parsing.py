@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from onecycle.errors import DataError
-from onecycle.recipes.options import BatchSize, Colours, Columns, Epochs, Held, Size, Sizes
+from onecycle.recipes.options import BatchSize, Colours, Columns, Epochs, Held, Size, Sizes, Values
 from onecycle.train.options import LearningRate
 
 
@@ -67,6 +67,12 @@ def parse_held(flag: str, text: str) -> Any:
         return text
 
 
+def parse_values(flag: str, text: str) -> list[int]:
+    """Read "0,255" as a list of numbers."""
+    numbers = parse_numbers(flag, text)
+    return numbers if isinstance(numbers, list) else [numbers]
+
+
 def parse_colours(flag: str, text: str) -> Any:
     """Read "0,0,0;128,64,0" as colours, and anything else as the name of a file."""
     try:
@@ -101,6 +107,7 @@ VALUE_TYPES: dict[Any, ValueType] = {
     Sizes: ValueType("N|HxW,...", parse_sizes),
     Columns: ValueType("NAME,...", parse_columns),
     Held: ValueType("FOLDER|FILE|COLUMN", parse_held),
+    Values: ValueType("N,...", parse_values),
     Colours: ValueType("R,G,B;...|FILE", parse_colours),
     BatchSize: ValueType("N|auto", parse_batch_size),
     LearningRate: ValueType("RATE|auto", parse_learning_rate),

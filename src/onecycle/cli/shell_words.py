@@ -9,8 +9,8 @@ from functools import cache
 from onecycle.cli.command_options import can_be_turned_off, flag_of, shell_fields
 from onecycle.errors import OnecycleError
 
-# An option and its value, if there is one: missing='drop', suffix=, sizes=128.
-_OPTION = re.compile(r"""\b([a-z_]+)=('[^']*'|"[^"]*"|[\w.+-]*\w)?(?![(\[])""")
+# An option and its value, if there is one: missing='drop', suffix=, sizes=128, values=[0, 255].
+_OPTION = re.compile(r"""\b([a-z_]+)=('[^']*'|"[^"]*"|\[[\d, ]*\]|[\w.+-]*\w)?(?![(\[])""")
 # Arguments of the data block that have another name in the recipes.
 QUOTES = "'\""
 _OTHER_NAMES = {"classes": "codes", "folder": "include"}
@@ -36,7 +36,8 @@ def in_shell_words(text: str) -> str:
             return found[0]
         if value is None or value in ("True", "False"):
             return _flags()[name]
-        return f"{_flags()[name]} {shlex.quote(value.strip(QUOTES))}"
+        plain = value[1:-1].replace(" ", "") if value.startswith("[") else value.strip(QUOTES)
+        return f"{_flags()[name]} {shlex.quote(plain)}"
 
     return _OPTION.sub(in_shell, text)
 

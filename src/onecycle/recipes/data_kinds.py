@@ -12,7 +12,7 @@ from onecycle.recipes.class_folders import class_counts, why_no_classes
 from onecycle.recipes.label_tables import image_column, read_table
 from onecycle.recipes.listing import Listing, folder_of
 from onecycle.recipes.options import FineTuneOptions
-from onecycle.recipes.split_folders import in_test_folder
+from onecycle.recipes.split_folders import in_test_folder, role_of
 from onecycle.vision.image_index import ImageIndex
 
 MASK_FOLDERS = ("labels", "masks", "annotations", "segmentationclass", "mask", "groundtruth", "gt")
@@ -34,6 +34,8 @@ def find_task(data: Listing, options: FineTuneOptions) -> tuple[str, str | None,
         return "segment", None, masks
     if len(data.texts) > len(data.images):
         return "text", None, f"{len(data.texts):,} text files in {len(class_counts(data.texts)):,} folders"
+    if not data.images and (name := only_table(data)):
+        return "text", name, f"{name}, beside which there are no images"
     tables = find_tables(data, options)
     why_not = why_no_classes(data)
     if tables and why_not is None:
@@ -53,6 +55,13 @@ def find_task(data: Listing, options: FineTuneOptions) -> tuple[str, str | None,
     if why_not is not None:
         raise why_not
     return "classify", None, "a folder per class"
+
+
+def only_table(data: Listing) -> str | None:
+    """Return the one table at the top of the folder that is not for testing; None where there is none, or several."""
+    names = [name for name in data.with_suffix(*TABLES) if "/" not in name]
+    names = [name for name in names if role_of(PurePosixPath(name).stem) != "test" and "submission" not in name.lower()]
+    return names[0] if len(names) == 1 else None
 
 
 def find_tables(data: Listing, options: FineTuneOptions) -> list[Candidate]:

@@ -14,6 +14,7 @@ DELIMITERS = (",", ";", "|", " ")
 # words of a name such as "polar bear" do not.
 TAGS, NAMES, NAMES_BY_WORD = 0.75, 0.7, 0.6
 MOST_WHOLE_NUMBERS = 20
+FEW_ROWS = 10  # of fewer rows, nothing is said
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ def find_kind(counts: Mapping[str, int], column: str, delimiter: str | None, tas
         return LabelKind(chosen, True, f"tags separated by {chosen!r}")
     if found is None or (found.recurring <= NAMES and found.recurring_words <= NAMES_BY_WORD):
         _check_no_numbers(counts, column)
+        _check_recurring(counts, column)
         return LabelKind(None, False, f"{len(counts):,} classes in {rows:,} rows{found.as_names if found else ''}")
     if found.recurring < TAGS or found.by_position:
         example = next(name for name in counts if found.delimiter in name)
@@ -135,4 +137,15 @@ def _check_no_numbers(counts: Mapping[str, int], column: str) -> None:
         f"{some(list(counts), 3)}.",
         "classes, or a word that numbers are to be predicted.",
         "pass task='numbers' to predict numbers, or task='classify' to take each for a class.",
+    )
+
+
+def _check_recurring(counts: Mapping[str, int], column: str) -> None:
+    rows = sum(counts.values())
+    if rows < FEW_ROWS or len(counts) <= rows / 2:
+        return
+    raise DataError(
+        f"Column {column!r} has {len(counts):,} different labels in {rows:,} rows, such as {some(list(counts), 3)}.",
+        "labels that recur, so that something can be learned and validated.",
+        "pass column= for another column, or task='classify' if these are the classes all the same.",
     )

@@ -186,6 +186,30 @@ def label_column(table: LabelTable, given: str | None, taken: Sequence[str]) -> 
     return choose(question, candidates, expected=f"one of: {some(columns, 20)}.", option="column")
 
 
+def columns_of_flags(table: LabelTable, images: str, task: str) -> list[str]:
+    """Return the columns that hold 0 and 1, where no column looks like labels and all are such; else none.
+
+    Raises:
+        DataError: All columns are numbers, which may be points, numbers or classes.
+    """
+    split = split_column(table, [images])
+    columns = [name for name in table.columns if name not in (images, *(split or ())[:1])]
+    if len(columns) < 2 or any(name.strip().lower() in LABEL_COLUMNS for name in columns):
+        return []
+    counts = [table.counts(name) for name in columns]
+    if any(numbers_in(one) is None for one in counts):
+        return []
+    if all({float(value) for value in one} <= {0.0, 1.0} for one in counts):
+        return columns
+    if task != "auto":
+        return []
+    raise DataError(
+        f"All {len(columns)} columns of {table.path} beside the image are numbers: {some(columns, 6)}.",
+        "a column of labels, or a word of what the numbers are.",
+        "pass task='points' for x, y, x, y, ... in pixels, task='numbers' to predict each, or column= for labels.",
+    )
+
+
 def _as_labels(table: LabelTable, name: str) -> Candidate:
     counts = table.counts(name)
     rows, different = sum(counts.values()), len(counts)

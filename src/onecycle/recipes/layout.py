@@ -10,9 +10,16 @@ from typing import Any
 
 from onecycle.errors import DataError, some
 from onecycle.recipes.class_folders import class_counts, empty_classes
-from onecycle.recipes.data_kinds import find_task
+from onecycle.recipes.data_kinds import find_task, only_table
 from onecycle.recipes.label_kinds import find_kind
-from onecycle.recipes.label_tables import LabelTable, image_call, label_column, read_table, split_column
+from onecycle.recipes.label_tables import (
+    LabelTable,
+    columns_of_flags,
+    image_call,
+    label_column,
+    read_table,
+    split_column,
+)
 from onecycle.recipes.listing import Listing, existing_path, list_data
 from onecycle.recipes.mask_layout import mask_calls
 from onecycle.recipes.options import FineTuneOptions
@@ -65,9 +72,8 @@ def find_layout(data: Path, options: FineTuneOptions) -> Layout:
         task, table, evidence = find_task(listing, options)
         findings.append(f"task: {'classify' if task == 'table' else task}, from {evidence}")
         if table is not None:
-            findings.pop()
-            findings.append(f"labels: {evidence}")
-            task, options = "auto", replace(options, labels=data / table)
+            findings[-1] = f"labels: {evidence}"
+            task, options = "text" if task == "text" else "auto", replace(options, labels=data / table)
     layout = _BUILDERS[task](listing, options, findings)
     return replace(layout, findings=tuple(findings))
 
@@ -103,11 +109,14 @@ def class_table(data: Listing, options: FineTuneOptions, findings: list[str]) ->
     """Return the layout of images with classes or tags in a CSV file."""
     table = read_table(Path(str(options.labels)), options)
     items, images, place = image_call(table, data, options, findings)
+    test = test_set_call(data, options, "ImageList")
+    if options.column is None and (flags := columns_of_flags(table, images, options.task)):
+        findings.append(f"labels: a tag for each of the columns {some(flags, 6)}, which hold 0 and 1")
+        split = _table_split(table, [images, *flags], place.paths, data, options, findings)
+        return Layout("tag", items, split, Call("label_from_columns", (flags,)), has_tags=True, test=test)
     label, has_tags, column = _labels(table, [images], options, findings)
-    split = _table_split(table, [images, column], place.paths, options, findings, None if has_tags else column)
-    return Layout(
-        "tag" if has_tags else "classify", items, split, label, has_tags, test_set_call(data, options, "ImageList")
-    )
+    split = _table_split(table, [images, column], place.paths, data, options, findings, None if has_tags else column)
+    return Layout("tag" if has_tags else "classify", items, split, label, has_tags, test)
 
 
 def _labels(
@@ -146,7 +155,7 @@ def points(data: Listing, options: FineTuneOptions, findings: list[str]) -> Layo
     columns = _names(options.column) or [name for name in table.columns if name != images]
     every = columns == table.table.column_names[1:]
     findings.append(f"points: columns {some(columns, 4)}")
-    split = _table_split(table, [images, *columns], place.paths, options, findings)
+    split = _table_split(table, [images, *columns], place.paths, data, options, findings)
     label = Call("label_points", ("all" if every else columns,))
     return Layout("points", items, split, label, test=test_set_call(data, options, "ImageList"))
 
@@ -160,14 +169,16 @@ def numbers(data: Listing, options: FineTuneOptions, findings: list[str]) -> Lay
     split = split_column(table, [images])
     columns = _names(options.column) or [name for name in table.columns if name not in (images, *(split or ())[:1])]
     findings.append(f"numbers: columns {some(columns, 4)}")
-    split_call = _table_split(table, [images, *columns], place.paths, options, findings)
-    return Layout(
-        "numbers", items, split_call, Call("label_numbers", (columns,)), test=test_set_call(data, options, "ImageList")
-    )
+    held = _table_split(table, [images, *columns], place.paths, data, options, findings)
+    test = test_set_call(data, options, "ImageList")
+    return Layout("numbers", items, held, Call("label_numbers", (columns,)), test=test)
 
 
 def texts(data: Listing, options: FineTuneOptions, findings: list[str]) -> Layout:
     """Return the layout of texts: a folder per class, or a CSV file."""
+    if options.labels is None and not data.texts and (name := only_table(data)):
+        findings.append(f"texts: {name}, since there are no text files")
+        options = replace(options, labels=data.root / name)
     if options.labels is None:
         return _folders("TextList", "text", data, data.texts, options, findings)
     table = read_table(Path(str(options.labels)), options)
@@ -177,7 +188,7 @@ def texts(data: Listing, options: FineTuneOptions, findings: list[str]) -> Layou
         column = chosen.name
         findings.append(f"texts: column {chosen}")
     label, has_tags, labels = _labels(table, [column], options, findings)
-    split = _table_split(table, [column, labels], [], options, findings, None if has_tags else labels)
+    split = _table_split(table, [column, labels], [], data, options, findings, None if has_tags else labels)
     items = Call("TextList.from_csv", (str(table.path),), {"column": column, **table.format.options})
     return Layout("text", items, split, label, has_tags, test_set_call(data, options, "TextList"))
 
@@ -252,7 +263,7 @@ def _one(names: Sequence[str]) -> str | list[str] | None:
 
 
 def _table_split(
-    table: LabelTable, taken: Sequence[str], paths: Sequence[str | None], options: FineTuneOptions,
+    table: LabelTable, taken: Sequence[str], paths: Sequence[str | None], data: Listing, options: FineTuneOptions,
     findings: list[str], stratify: str | None = None,
 ) -> Call:  # fmt: skip
     """Return the call that splits the rows of a table: by a column or folders of a usual name, else at random."""
@@ -265,7 +276,7 @@ def _table_split(
             held = _held_folders(folders, findings)
             if held is not None:
                 return held
-    return split_call(options, None, stratify=stratify, columns=table.table.column_names)
+    return split_call(options, data, stratify=stratify, columns=table.table.column_names)
 
 
 def _biwi(data: Listing, options: FineTuneOptions) -> Layout:

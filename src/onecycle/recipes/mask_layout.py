@@ -40,7 +40,9 @@ def mask_calls(data: Listing, options: FineTuneOptions, findings: list[str]) -> 
     label |= {"ignore": ignore} if ignore is not None else {}
     if options.colours is not None:
         label |= {"colours": _colours(options, data)}
-    elif ignore is None and (values := _other_values(data, names)):
+    elif options.values is not None:
+        label |= {"values": list(options.values)}
+    elif not isinstance(ignore, int) and (values := _other_values(data, names)):
         label |= {"values": values}
         meanings = ", ".join(f"{value} {name}" for value, name in zip(values, names, strict=True))
         findings.append(f"values in the masks, in their order: {meanings}")

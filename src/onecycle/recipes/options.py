@@ -24,6 +24,7 @@ Epochs = int | Sequence[int] | None
 Columns = str | Sequence[str] | None
 BatchSize = int | Literal["auto"] | None
 Colours = str | Path | Sequence[tuple[int, int, int]] | None
+Values = Sequence[int] | None
 Held = str | Path | float | None
 
 
@@ -105,6 +106,10 @@ class FineTuneOptions(TrainOptions):
         "For colour-coded masks: red, green and blue of each class, as 0,0,0;128,64,0 or in a text file, a line each.",
         panel="Data",
     )
+    values: Values = option(
+        None, "Value of each class in the masks, such as 0,255. Default: 0, 1, 2, ..., or as many others as there are.",
+        panel="Data",
+    )  # fmt: skip
     group: str | None = option(
         None,
         "Regular expression, such as '(.+)_[0-9]+'. Items for which it finds the same text are never divided between "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from onecycle.errors import DataError, some
 from onecycle.recipes.listing import Listing, existing_path
@@ -13,7 +12,7 @@ from onecycle.recipes.pipeline import Call
 
 def split_call(
     options: FineTuneOptions,
-    data: Listing | None,
+    data: Listing,
     *,
     stratify: str | None = None,
     columns: Sequence[str] = (),
@@ -33,10 +32,10 @@ def split_call(
     ways: list[Call] = []
     if name in columns:
         ways.append(Call("split_by_column", (name,)))
-    folders = {part for file in data.files for part in file.split("/")[:-1]} if data is not None else set()
+    folders = {part for file in data.files for part in file.split("/")[:-1]}
     if name.strip("/") in folders:
         ways.append(Call("split_by_folder", (), {"valid": name.strip("/")}))
-    file = existing_path(name, data.root) if data is not None else Path(name)
+    file = existing_path(name, data.root)
     if file.is_file():
         ways.append(Call("split_from_file", (str(file),)))
     if len(ways) != 1:

@@ -72,9 +72,10 @@ def find_split_folders(files: Iterable[str]) -> SplitFolders | None:
             found = {role: tuple(name for name in sorted(children) if role_of(name) == role) for role in ROLES}
         if _is_split(found):
             train, test = (_classes(parent, found[role], children) for role in ("train", "test"))
-            valid = _classes(parent, found["valid"], children)
-            usable = found["valid"] if not train or train & valid else ()
-            return SplitFolders(parent, found["train"], usable, found["test"], bool(train & test))
+            if train and found["valid"] and not train & _classes(parent, found["valid"], children):
+                # Without labels, a folder for validation is no better than one for testing.
+                found = {"train": found["train"], "valid": (), "test": (*found["valid"], *found["test"])}
+            return SplitFolders(parent, found["train"], found["valid"], found["test"], bool(train & test))
     return None
 
 

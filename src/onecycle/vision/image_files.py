@@ -124,10 +124,17 @@ def _reason_not_an_image(path: str) -> str | None:
 
 
 def item_names(column: pa.ChunkedArray, suffix: str) -> pa.ChunkedArray:
-    """Return a column's values with `suffix` added, as text; a column of text is not copied without a suffix."""
+    """Return a column's values with `suffix` added where they lack it, as text.
+
+    A column of text is not copied without a suffix.
+    """
     if column.type == pa.string() and not suffix and not column.null_count:
         return column
-    named = [pa.array([f"{name}{suffix}" for name in names], pa.string()) for names in slices(column)]
+
+    def whole(name: Any) -> str:
+        return str(name) if suffix and str(name).endswith(suffix) else f"{name}{suffix}"
+
+    named = [pa.array(map(whole, names), pa.string()) for names in slices(column)]
     return pa.chunked_array(named, pa.string())
 
 

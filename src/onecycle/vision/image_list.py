@@ -328,7 +328,7 @@ def _image_column(rows: pa.Table, root: Path, suffix: str, search: bool) -> str:
             exists = find_existing(root, names)
         else:
             exists = np.array([bool(found) for found in index.find_all(names.to_pylist())])
-        if name == columns[0] and exists.mean() > 0.5:
+        if name == rows.column_names[0] and exists.mean() > 0.5:
             return name
         candidates.append(Candidate(name, exists.mean(), f"{exists.sum():,} of {len(exists):,} rows name an image"))
     if not any(one.score for one in candidates):
@@ -336,6 +336,6 @@ def _image_column(rows: pa.Table, root: Path, suffix: str, search: bool) -> str:
     chosen = choose(
         f"Which column names the images in {root}?", candidates, expected="one column of names.", option="column"
     )
-    if chosen.name != columns[0]:
+    if chosen.name != rows.column_names[0]:
         print(f"Images: column {chosen}.")
     return chosen.name

@@ -278,7 +278,7 @@ def _fix_of_values(target: Mask, found: Sequence[int]) -> str | None:
         return None
     counted = list(found)
     if len(counted) == len(target.classes) and not target.ignored:
-        return f"pass values={counted}, which stand for {some(target.classes, 4)} in this order."
+        return f"pass values={counted} for {some(target.classes, 4)}, in this order."
     if sum(value in target.values for value in found) > 1:
         return f"add the missing names to classes=, or pass ignore={unknown[0]} where such pixels do not count."
     return "add the missing names to classes=, one for each value, or pass values= with the value of each class."
