@@ -55,6 +55,17 @@ class TestImagesOfATable:
             pipeline_for(tmp_path, labels="labels.csv")
         assert set(truth(tmp_path, labels="labels.csv", missing="drop")) == {f"more/{i}.png" for i in range(6)}
 
+    def test_rows_of_a_test_folder_beside_others_are_never_trained_on(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "train/{i}.png", 8)
+        pictures(tmp_path, "test/x{i}.png", 4)
+        rows = [[f"train/{i}.png", kind(i)] for i in range(8)] + [[f"test/x{i}.png", kind(i)] for i in range(4)]
+        for strip in ("", "/"):
+            table(tmp_path / "a.csv", ["image", "label"], [[strip + name, label] for name, label in rows])
+            with pytest.raises(DataError, match=r"^4 rows of .*a\.csv name images that are in test folders alone"):
+                pipeline_for(tmp_path, labels="a.csv")
+            assert set(truth(tmp_path, labels="a.csv", missing="drop")) == {f"train/{i}.png" for i in range(8)}
+            assert len(truth(tmp_path, labels="a.csv", include=["train", "test"])) == 12
+
     def test_any_suffix_and_no_annotation_file(self, tmp_path: Path) -> None:
         for number in range(12):
             pictures(tmp_path, f"photos/{{i:04d}}.{'JPG' if number % 3 else 'png'}", number + 1)
@@ -306,6 +317,7 @@ class TestWhatIsInTheFolder:
             (["images/{i}.png", "masks/{i}.png"], r"codes"),
             (["train-jpg/{i}.png", "test-jpg/{i}.png"], r"Its 12 images are in one folder"),
             (["train_a/{i}.png", "train_b/{i}.png"], r"named after splits, not after classes"),
+            (["{kind}/train/{i}.png", "{kind}/val/{i}.png"], r"named after splits, not after classes: train \(12"),
             (["images/{i}.png"], r"Its 12 images are in one folder"),
             (["{i}.png"], r"Its 12 images are in one folder"),
             (["img/{i}.png", "pictures/x{i}.png"], r"The names of its folders are of no classes"),
@@ -509,6 +521,27 @@ class TestMasks:
         shutil.move(data / "names.txt", tmp_path)
         monkeypatch.chdir(tmp_path)
         assert labelled(data, codes="names.txt").target.classes == ("left", "right")
+
+    @pytest.mark.parametrize("ending", ["", "_mask"])
+    def test_masks_beside_the_images_of_each_split(self, tmp_path: Path, ending: str) -> None:
+        for split in ("train", "val"):
+            pictures(tmp_path, f"{split}/images/{{i}}.png")
+            masks(tmp_path, f"{split}/masks/{{i}}{ending}.png")
+        (tmp_path / "codes.txt").write_text("left\nright\n")
+        for name, mask in truth(tmp_path).items():
+            expected = tmp_path / name.replace("/images/", "/masks/").replace(".png", f"{ending}.png")
+            assert Path(mask).resolve() == expected
+
+    def test_masks_among_the_images_are_told_and_the_fix_works(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "{i}.png", 6)
+        masks(tmp_path, "{i}_mask.png", 6)
+        (tmp_path / "codes.txt").write_text("left\nright\n")
+        with pytest.raises(DataError, match=r"are among its images, such as 0_mask\.png\.[^$]*Fix: move them into"):
+            pipeline_for(tmp_path)
+        for path in sorted(tmp_path.glob("*.png")):
+            (tmp_path / ("masks" if "mask" in path.name else "images")).mkdir(exist_ok=True)
+            shutil.move(path, tmp_path / ("masks" if "mask" in path.name else "images"))
+        assert len(truth(tmp_path)) == 6
 
     def test_classes_of_other_values_beside_a_void_one(self, tmp_path: Path) -> None:
         pictures(tmp_path, "images/{i}.png")

@@ -59,11 +59,21 @@ def find_place(names: Sequence[str], index: ImageIndex, table: str) -> Place:
             raise _two_places(table, len(names), (ranked[0][0], len(best)), (other[0], len(rival)))
     paths: list[str | None] = [best.get(row) for row in range(len(names))]
     evidence = f"{len(best):,} of {len(names):,} rows"
-    for folder in reversed(_folders_above(f"{ranked[0][0]}/" if ranked[0][0] else "")):
+    for folder in [*_folders_above(f"{ranked[0][0]}/" if ranked[0][0] else "")][::-1]:
         rests = {_rest(folder, name, path) for name, path in zip(names, paths, strict=True) if path}
         if len(rests) == 1 and (suffix := rests.pop()) is not None:
             return Place(folder, suffix, True, paths, evidence)
-    return Place(ranked[0][0], "", False, paths, evidence)
+    above = reversed(_folders_above(f"{ranked[0][0]}/" if ranked[0][0] else ""))
+    folder = next((one for one in above if _finds(index, one, names, paths)), "")
+    return Place(folder, "", False, paths, evidence)
+
+
+def _finds(index: ImageIndex, folder: str, names: Sequence[str], paths: Sequence[str | None]) -> bool:
+    """Return whether a search below a folder finds each name where it is: a name may begin with the folder itself."""
+    begin = f"{folder}/" if folder else ""
+    found = ImageIndex(path[len(begin) :] for path in index.paths if path.startswith(begin)).find_all(names)
+    pairs = zip(found, paths, strict=True)
+    return all(path is None or inside == [path[len(begin) :]] for inside, path in pairs)
 
 
 def _folders_above(path: str) -> list[str]:

@@ -139,12 +139,23 @@ def image_call(
     call |= {"column": chosen.name} if chosen.name != table.table.column_names[0] else {}
     call |= {"suffix": suffix} if suffix and (place.literal or given) else {}
     call |= {} if place.literal else {"search": True}
+    call |= {"include": inside} if (inside := _without_tests(place, data, usable)) else {}
     call |= table.format.options | ({"missing": "drop"} if options.missing == "drop" else {})
     where = place.folder or "the data folder"
     findings.append(f"images: column {chosen.name!r} of {table.path.name}, {place.evidence} in {where}")
     if table.format.options:
         findings.append(f"{table.path.name}: {table.format}")
     return Call("ImageList.from_csv", (str(table.path),), call), chosen.name, place
+
+
+def _without_tests(place: Place, data: Listing, usable: Sequence[str]) -> list[str]:
+    """Return the folders below that of the images which are used, where there are others, for testing; else none."""
+    begin = f"{place.folder}/" if place.folder else ""
+    if not {name for name in data.images if name.startswith(begin)} - set(usable):
+        return []
+    return sorted(
+        {path.removeprefix(begin).split("/")[0] for path in place.paths if path and "/" in path[len(begin) :]}
+    )
 
 
 def _only_test(table: LabelTable, tests: ImageIndex, names: Sequence[str]) -> DataError:

@@ -9,7 +9,7 @@ from typing import Any
 from onecycle.data.candidates import Candidate, choose
 from onecycle.errors import DataError
 from onecycle.recipes.data_kinds import MASK_FOLDERS
-from onecycle.recipes.listing import Listing, existing_path, folder_of
+from onecycle.recipes.listing import Listing, count_folders, existing_path, folder_of
 from onecycle.recipes.options import FineTuneOptions
 from onecycle.recipes.pipeline import Call
 from onecycle.recipes.split_calls import split_call
@@ -19,6 +19,7 @@ from onecycle.vision.mask_labels import spread, values_in
 # Classes that usually do not count.
 _VOID = ("void", "unlabelled", "unlabeled", "ignore", "background (ignored)")
 SPARSE = 8  # of the masks that are checked before training, so many are looked at here
+_ENDINGS = ("_mask", "_P", "_label", "_labels", "_gt", "_seg")  # of the masks' names
 _IMAGE_FOLDERS = ("images", "image", "jpegimages", "imgs", "photos")
 
 
@@ -58,6 +59,9 @@ def _items(data: Listing, options: FineTuneOptions, folders: SplitFolders | None
     if options.include:
         include = [options.include] if isinstance(options.include, str) else list(options.include)
         return Call("ImageList.from_folder", (str(data.root),), {"include": include})
+    beside = [folder for folder in count_folders(data.images) if not _in_masks(f"{folder}/")]
+    if "{parent}/../" in masks and beside:
+        return Call("ImageList.from_folder", (str(data.root),), {"include": sorted(beside)})
     if folders is not None:
         return Call("ImageList.from_folder", (str(data.root / folders.parent),), {"include": sorted(folders.names)})
     tops = {name.split("/")[0] for name in data.images}
@@ -105,7 +109,16 @@ def _mask_path(data: Listing, options: FineTuneOptions, folders: SplitFolders | 
         findings.append(f"masks: {folders.train[0]}annot/ beside {folders.train[0]}/")
         return f"{data.root / folders.parent}/{{folder}}annot/{{stem}}.png"
     tops = {name.split("/")[0] for name in data.images if "/" in name and name.split("/")[0].casefold() in MASK_FOLDERS}
+    if not tops and (beside := _beside(data)):
+        findings.append(f"masks: {beside} beside the images")
+        return beside
     if not tops:
+        among = next((name for name in data.images if PurePosixPath(name).stem.casefold().endswith("mask")), None)
+        if among is not None:
+            raise DataError(
+                f"The masks of {data.root} are among its images, such as {among}.", "a folder for masks alone.",
+                "move them into a folder called masks, beside one called images.",
+            )  # fmt: skip
         raise DataError(
             f"Where are the masks of {data.root}?",
             f"a folder such as {', '.join(MASK_FOLDERS[:4])}, or trainannot beside train.",
@@ -123,6 +136,20 @@ def _mask_path(data: Listing, options: FineTuneOptions, folders: SplitFolders | 
     chosen = choose(question, candidates, expected="one folder of masks.", option="masks")
     findings.append(f"masks: {chosen.name}/, {chosen.evidence}")
     return str(data.root / chosen.name)
+
+
+def _beside(data: Listing) -> str | None:
+    """Return the path of masks in a folder beside each folder of images, as train/masks beside train/images."""
+    masks = [name for name in data.images if PurePosixPath(folder_of(name)).name.casefold() in MASK_FOLDERS]
+    if not masks:
+        return None
+    folder, stem = PurePosixPath(folder_of(masks[0])), PurePosixPath(masks[0]).stem
+    for name in data.images:
+        path = PurePosixPath(name)
+        same = path.parent != folder and path.parent.parent == folder.parent and stem.startswith(path.stem)
+        if same and (rest := stem[len(path.stem) :]) in ("", *_ENDINGS):
+            return f"{{parent}}/../{folder.name}/{{stem}}{rest}{PurePosixPath(masks[0]).suffix}"
+    return None
 
 
 def _given(masks: str, root: Path) -> str:

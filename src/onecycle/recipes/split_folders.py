@@ -65,8 +65,11 @@ def find_split_folders(files: Iterable[str]) -> SplitFolders | None:
         parts = name.split("/")
         for depth in range(len(parts) - 1):
             held.setdefault("/".join(parts[:depth]), {}).setdefault(parts[depth], []).append(name)
+    found_at: dict[int, SplitFolders | None] = {}
     for parent in sorted(held, key=lambda path: (path.count("/") + bool(path), path)):
-        children = held[parent]
+        depth, children = parent.count("/") + bool(parent), held[parent]
+        if found_at and depth not in found_at:
+            break
         found = {role: tuple(name for name in sorted(children) if name.casefold() in ROLES[role]) for role in ROLES}
         if not _is_split(found) and all(map(role_of, children)):
             found = {role: tuple(name for name in sorted(children) if role_of(name) == role) for role in ROLES}
@@ -75,8 +78,10 @@ def find_split_folders(files: Iterable[str]) -> SplitFolders | None:
             if train and found["valid"] and not train & _classes(parent, found["valid"], children):
                 # Without labels, a folder for validation is no better than one for testing.
                 found = {"train": found["train"], "valid": (), "test": (*found["valid"], *found["test"])}
-            return SplitFolders(parent, found["train"], found["valid"], found["test"], bool(train & test))
-    return None
+            split = SplitFolders(parent, found["train"], found["valid"], found["test"], bool(train & test))
+            # Splits inside of each of several folders are not folders of the data.
+            found_at[depth] = None if depth in found_at else split
+    return next(iter(found_at.values()), None)
 
 
 def in_test_folder(name: str) -> bool:

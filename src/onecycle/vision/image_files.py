@@ -176,6 +176,14 @@ def find_existing(root: Path, names: pa.ChunkedArray) -> NDArray[np.bool_]:
     return exists
 
 
+def is_inside(names: pa.ChunkedArray, include: Sequence[str] | None) -> NDArray[np.bool_]:
+    """Return which files are in one of some folders, (names,); all of them where `include` is None."""
+    inside = np.full(len(names), include is None)
+    for folder, rows, _ in _by_folder(names) if include is not None else ():
+        inside[rows] = any(folder.startswith(f"{one.strip('/')}/") for one in include or ())
+    return inside
+
+
 def _names_in(folder: Path) -> frozenset[str]:
     """Return the names in a folder; none where a table names what cannot be one, such as a text of 9,000 letters."""
     try:

@@ -90,8 +90,8 @@ def looks_like_an_image(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def match_images(root: Path, names: Sequence[str], column: str) -> list[str]:
-    """Find the image of each name of a table, wherever it lies below `root`.
+def match_images(root: Path, names: Sequence[str], column: str, include: Sequence[str] | None = None) -> list[str]:
+    """Find the image of each name of a table, wherever it lies below `root`, or below some folders in it.
 
     Returns:
         The images' paths relative to `root`; a name that no image has stays as it is.
@@ -100,7 +100,7 @@ def match_images(root: Path, names: Sequence[str], column: str) -> list[str]:
     """
     if not root.is_dir():
         raise DataError(f"No such folder: {root}.", "the folder with the images.", "check the path.")
-    found = ImageIndex(image_names(root)).find_all(names)
+    found = ImageIndex(image_names(root, include)).find_all(names)
     several = [(name, paths) for name, paths in zip(names, found, strict=True) if len(paths) > 1]
     if several:
         name, paths = several[0]

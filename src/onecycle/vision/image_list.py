@@ -21,7 +21,14 @@ from onecycle.data.table_format import find_format, is_index, no_header
 from onecycle.data.tables import as_table, missing_column
 from onecycle.data.target import Target
 from onecycle.errors import DataError
-from onecycle.vision.image_files import IMAGE_SUFFIXES, drop_repeated_rows, find_existing, find_images, item_names
+from onecycle.vision.image_files import (
+    IMAGE_SUFFIXES,
+    drop_repeated_rows,
+    find_existing,
+    find_images,
+    is_inside,
+    item_names,
+)
 from onecycle.vision.image_index import ImageIndex, image_names, match_images, missing_files
 from onecycle.vision.images import Images
 from onecycle.vision.labelled_images import LabelledImages
@@ -186,6 +193,7 @@ class ImageList(ItemList[SplitImages]):
         encoding: str | None = None,
         header: bool = True,
         search: bool = False,
+        include: Sequence[str] | None = None,
         missing: str = "raise",
     ) -> ImageList:
         """Use the images named in a CSV file; all its columns are available for splitting and labelling.
@@ -200,13 +208,16 @@ class ImageList(ItemList[SplitImages]):
             encoding: The file's character encoding; None detects it.
             header: Whether the first line names the columns; without it they are "column_1", "column_2", ...
             search: Find each image by its name in any folder below `folder`, whatever its suffix and capitals.
+            include: Folders in `folder`; images in others are as good as missing. None uses all.
             missing: "raise" refuses rows whose image does not exist, "drop" lists them in `skipped`.
         Raises:
             DataError: A column or image is missing, or an image is named twice with different values.
         """
         root = Path(path).parent if folder is None else Path(folder)
         table = find_format(path, separator, encoding, header=header).read(path)
-        return cls.from_table(table, folder=root, column=column, suffix=suffix, search=search, missing=missing)
+        return cls.from_table(
+            table, folder=root, column=column, suffix=suffix, search=search, include=include, missing=missing
+        )
 
     @classmethod
     def from_table(
@@ -217,6 +228,7 @@ class ImageList(ItemList[SplitImages]):
         column: str | None = None,
         suffix: str = "",
         search: bool = False,
+        include: Sequence[str] | None = None,
         missing: str = "raise",
     ) -> ImageList:
         """Use the images named in a table: pandas, polars, Arrow, or any other that exports the Arrow C stream.
@@ -235,9 +247,9 @@ class ImageList(ItemList[SplitImages]):
         column = _image_column(rows, root, suffix, search) if column is None else column
         names = item_names(rows[column], suffix)
         if search:
-            names = pa.chunked_array([pa.array(match_images(root, names.to_pylist(), column), pa.string())])
+            names = pa.chunked_array([pa.array(match_images(root, names.to_pylist(), column, include), pa.string())])
         rows, skipped = drop_repeated_rows(rows.append_column(ITEM, names), column)
-        exists = find_existing(root, rows[ITEM])
+        exists = find_existing(root, rows[ITEM]) & is_inside(rows[ITEM], include)
         absent = rows[ITEM].filter(pa.array(~exists)).to_pylist()
         if absent and (missing == "raise" or not exists.any()):
             raise missing_files(root, absent, len(exists), column, suffix)
