@@ -37,6 +37,7 @@ MORE: dict[str, str | None] = {
     "memory": None,
     "processes": None,
     "steps": None,
+    "shards": None,
 }
 
 

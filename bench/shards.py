@@ -132,15 +132,14 @@ def main(count: int) -> None:
 
 
 def medians(found: dict[str, list[dict[str, float]]]) -> dict[str, dict[str, float]]:
-    """Return the medians of each kind, and of its ratio to the folders in the same turn."""
+    """Return the medians of each kind, and of its ratios to the folders in the same turn."""
     result = {}
     for name, runs in found.items():
         folders = found[f"folders, {name.split(', ')[1]}"]
-        ratios = [
-            one["images_per_second"] / other["images_per_second"] for one, other in zip(runs, folders, strict=True)
-        ]
         result[name] = {key: statistics.median(one[key] for one in runs) for key in runs[0]}
-        result[name]["ratio_to_folders"] = statistics.median(ratios)
+        for key in ("images_per_second", "processor_ms"):
+            ratios = [one[key] / other[key] for one, other in zip(runs, folders, strict=True)]
+            result[name][f"{key}_to_folders"] = statistics.median(ratios)
     return result
 
 

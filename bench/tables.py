@@ -254,6 +254,21 @@ def processes(found: Found) -> list[str]:
     return lines
 
 
+def shards(found: Found) -> list[str]:
+    """Images from shards against the same files in folders."""
+    lines = [
+        "| | images/s | to folders | processor, ms an image | to folders | main process, and its growth |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, one in found["shards"]["medians"].items():
+        lines.append(
+            f"| {name} | {one['images_per_second']:.0f} | {one['images_per_second_to_folders']:.2f} "
+            f"| {one['processor_ms']:.2f} | {one['processor_ms_to_folders']:.2f} "
+            f"| {one['held_mb']:.0f} MB, {one['grown_mb']:.0f} MB |"
+        )
+    return lines
+
+
 TABLES = {
     "processes": processes,
     "core": core,
@@ -270,6 +285,7 @@ TABLES = {
     "choices": choices,
     "tricks": tricks,
     "steps": steps,
+    "shards": shards,
 }
 
 if __name__ == "__main__":
