@@ -35,7 +35,9 @@ WAYS = {"one process, one thread": (1, 1), "one process, two threads": (1, 2), "
 def main() -> dict[str, Any]:
     folder = Path(tempfile.mkdtemp())
     make_patterns(folder / "photos", each=EACH, pixels=96)
-    result: dict[str, Any] = {"weights": compare_weights(folder), **compare_speed(folder)}
+    result: dict[str, Any] = {"weights": compare_weights(folder)}
+    save("processes", result)
+    result |= compare_speed(folder)
     save("processes", result)
     return result
 
