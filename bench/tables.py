@@ -247,6 +247,8 @@ def processes(found: Found) -> list[str]:
     about = found["processes"]
     lines = ["| two processes against one, relative | weights | validation loss |", "|---|---|---|"]
     lines += [f"| {name} | {one['weights']:.1e} | {one['valid_loss']:.1e} |" for name, one in about["weights"].items()]
+    if "images_per_second" not in about:
+        return [*lines, "", "Images a second are not measured yet: the machine did other work."]
     lines += ["", "| training ResNet-18 at 64 px, batches of 64 | images a second | of the first |", "|---|---|---|"]
     for name, speeds in about["images_per_second"].items():
         lines.append(f"| {name} | {statistics.median(speeds):,.0f} | {about['ratios'][name]:.2f} |")

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 SECONDS = 240
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 ACCELERATE = [
-    sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
+    sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1",
     "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0",
 ]  # fmt: skip
-OPTIONS = ["--sizes", "32", "--epochs", "1", "--augment", "none"]
+OPTIONS = ["--sizes", "32", "--augment", "none"]
 
 
 def started(launcher: list[str], *arguments: Any, cwd: Path) -> subprocess.Popen[str]:
@@ -35,8 +35,15 @@ def finished(launcher: list[str], *arguments: Any, cwd: Path) -> tuple[int, str,
     try:
         stdout, stderr = process.communicate(timeout=SECONDS)
     finally:
-        process.kill()
+        end(process)
     return process.returncode, stdout, stderr
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """End a launcher that still runs, and with it what it started."""
+    if process.poll() is None:
+        process.terminate()
+        process.communicate()
 
 
 def history(folder: Path) -> list[dict[str, str]]:
@@ -49,18 +56,18 @@ def test_one_run_folder_with_what_one_process_gives(photos: Path, tmp_path: Path
     for name, launcher, size in (("two", TORCHRUN, 4), ("one", [], 8)):
         folders[name] = tmp_path / name
         code, stdout, stderr = finished(
-            launcher, "train", photos, "--out", folders[name], "--batch-size", size, "--lr", "0.01", *OPTIONS,
-            cwd=tmp_path,
+            launcher, "train", photos, "--out", folders[name], "--batch-size", size, "--epochs", 0, *OPTIONS,
+            "--no-cache-features", cwd=tmp_path,
         )  # fmt: skip
         assert code == 0, stderr
         assert stdout.count("bunch = (") == stdout.count("Written to ") == 1, "printed once"
-        assert stderr.count("epoch 2") == 1
+        assert stderr.count("epoch 1") == 1
     two, one = (sorted(path.name for path in folder.iterdir()) for folder in folders.values())
     assert two == one
     for found, whole in zip(history(folders["two"]), history(folders["one"]), strict=True):
-        assert (found["stage"], found["lr"]) == (whole["stage"], whole["lr"])
-        # Batch norms that learn normalise by a process's own share, so that losses are near one another, and not equal.
-        assert float(found["valid_loss"]) == pytest.approx(float(whole["valid_loss"]), rel=0.2)
+        assert (found["stage"], found["lr"], found["accuracy"]) == (whole["stage"], whole["lr"], whole["accuracy"])
+        for name in ("train_loss", "valid_loss"):
+            assert float(found[name]) == pytest.approx(float(whole[name]), rel=1e-4)
 
 
 def test_an_error_is_told_once_and_ends_the_job(photos: Path, tmp_path: Path) -> None:
@@ -69,15 +76,14 @@ def test_an_error_is_told_once_and_ends_the_job(photos: Path, tmp_path: Path) ->
         (tmp_path / "photos" / "red").mkdir(parents=True, exist_ok=True)
         (tmp_path / "photos" / "blue").mkdir(parents=True, exist_ok=True)
         (tmp_path / "photos" / "blue" / f"{number}.jpg").write_bytes((photos / f"blue/blue_{number}.jpg").read_bytes())
-        (tmp_path / "photos" / "red" / f"{number}.jpg").write_bytes(data[:300] if number == 4 else data)
+        (tmp_path / "photos" / "red" / f"{number}.jpg").write_bytes(data[:300] if number % 2 else data)
     code, _, stderr = finished(ACCELERATE, "train", tmp_path / "photos", "--batch-size", 2, *OPTIONS, cwd=tmp_path)
     assert code != 0
-    assert stderr.count("red/4.jpg") == 1
     assert stderr.count("Fix: ") == 1
 
 
 def test_sigterm_saves_and_resume_goes_on(photos: Path, tmp_path: Path) -> None:
-    arguments = ["train", photos, "--out", tmp_path / "run", "--batch-size", 4]
+    arguments = ["train", photos, "--out", tmp_path / "run", "--batch-size", 4, "--epochs", 1]
     process = started(TORCHRUN, *arguments, *OPTIONS, cwd=tmp_path)
     try:
         until = time.monotonic() + SECONDS
@@ -86,7 +92,7 @@ def test_sigterm_saves_and_resume_goes_on(photos: Path, tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         _, stderr = process.communicate(timeout=SECONDS)
     finally:
-        process.kill()
+        end(process)
     assert stderr.count("To go on: onecycle train") == 1
     code, stdout, stderr = finished(TORCHRUN, *arguments, "--resume", cwd=tmp_path)
     assert code == 0, stderr

@@ -62,11 +62,11 @@ def test_weights_are_restored_when_it_is_interrupted(bunch: DataBunch, monkeypat
     before, take_step = weights_of(learner), OptimizerStep.__call__
     steps: list[int] = []
 
-    def interrupted(self: OptimizerStep, *arguments: Any) -> torch.Tensor:
+    def interrupted(self: OptimizerStep, *arguments: Any, **more: Any) -> torch.Tensor:
         steps.append(1)
         if len(steps) == 5:
             raise KeyboardInterrupt
-        return take_step(self, *arguments)
+        return take_step(self, *arguments, **more)
 
     monkeypatch.setattr(OptimizerStep, "__call__", interrupted)
     with pytest.raises(KeyboardInterrupt):

@@ -99,7 +99,13 @@ class Together:
         return self.alone or is_in_all(error)
 
     def explained(self, error: BaseException) -> BaseException:
-        """Return what to raise for an error of this process alone: where another one has ended, that it has."""
+        """Return what to raise for an error of this process alone: where another one has ended, that it has.
+
+        A launcher's signal, which has ended the other outside a fit, has come here too, and is what is raised.
+        """
+        self._act_on_signals()
+        if isinstance(self._failed, KeyboardInterrupt | SystemExit):
+            return self._failed
         text = str(error)
         if not isinstance(error, RuntimeError) or not ("gloo" in text or "NCCL" in text):
             return error
