@@ -39,7 +39,7 @@ def test_the_script_runs_under_torchrun(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(code)
     (tmp_path / "photos").symlink_to(photos)
     command = code.splitlines()[0].removeprefix("# train.py: ").replace("8", "2").split()
-    command[1:1] = ["--master-port", "0"]
+    command[1:1] = ["--standalone"]  # takes a free port
     done = subprocess.run(
         command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=400, check=False
     )

@@ -68,6 +68,26 @@ def test_an_error_that_cannot_be_pickled_is_told_in_all(pair: Group) -> None:
     assert pair.run(decide_untravelled) == ["RuntimeError: Own: local"] * 2
 
 
+def each_of(failing: int | None) -> Any:
+    processes = ours()
+
+    def make() -> str:
+        if processes.rank == failing:
+            refuse()
+        return f"of {processes.rank}"
+
+    try:
+        return processes.each(make)
+    except DataError as error:
+        return str(error)
+
+
+def test_each_returns_what_all_have_made_or_raises_what_one_of_them_raised(pair: Group) -> None:
+    assert pair.run(each_of, None) == [["of 0", "of 1"]] * 2
+    for failing in (0, 1):
+        assert pair.run(each_of, failing) == [str(DataError("No images.", "images.", "add some."))] * 2
+
+
 def hang_in_one() -> None:
     processes = ours()
     if processes.is_main:
