@@ -125,7 +125,9 @@ def test_a_generator_augments_a_batch(photos: Path) -> None:
     learner = tiny(photo_bunch(photos, augment=oc.augment.default()))
     batch = next(learner.data.valid.epoch(0))
     plain, one, again, other = (
-        torch.cat([o.outputs for o in learner.predictor().run([batch], None if seed is None else partial(seeded, seed))])
+        torch.cat(
+            [o.outputs for o in learner.predictor().run([batch], None if seed is None else partial(seeded, seed))]
+        )
         for seed in (None, 1, 1, 2)
     )
     assert torch.equal(one, again)
