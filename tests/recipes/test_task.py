@@ -110,7 +110,7 @@ class TestPipeline:
 class TestErrors:
     def test_an_unknown_augmentation(self, photos: Path) -> None:
         message = (
-            r"^augment='satelite'\.\nExpected one of: none, default, satellite, document\.\n"
+            r"^augment='satelite'\.\nExpected one of: none, default, satellite, document, scenes\.\n"
             r"Fix: check the spelling\. Did you mean 'satellite'\?$"
         )
         with pytest.raises(DataError, match=message):

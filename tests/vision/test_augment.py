@@ -151,12 +151,7 @@ def test_presets_mirror_and_rotate_as_their_images_allow() -> None:
 
 
 def test_a_margin_is_read_only_for_augmentations_that_need_it() -> None:
-    assert [augment.PRESETS[name]().margin for name in ("none", "default", "satellite", "document")] == [
-        1,
-        1.15,
-        1.15,
-        1.15,
-    ]
+    assert [augment.PRESETS[name]().margin for name in PRESETS] == [1, 1.15, 1.15, 1.15, 1.15]
     assert Augment((HorizontalFlip(), Dihedral(), Brightness(), Erase())).margin == 1
 
 
@@ -181,7 +176,7 @@ def test_names_lists_and_augmentations_become_an_augment(value: Any, expected: A
 
 def test_an_unknown_preset_is_refused_with_a_suggestion() -> None:
     message = (
-        r"^augment='satelite'.\nExpected the name of a preset: none, default, satellite, document.\n"
+        r"^augment='satelite'.\nExpected the name of a preset: none, default, satellite, document, scenes.\n"
         r"Fix: check the name, or pass a list of augmentations. Did you mean 'satellite'\?$"
     )
     with pytest.raises(DataError, match=message):

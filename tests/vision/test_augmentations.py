@@ -18,6 +18,7 @@ from onecycle.vision.augmentations import (
     Brightness,
     Colour,
     Contrast,
+    Crop,
     Dihedral,
     Erase,
     Geometric,
@@ -38,6 +39,7 @@ EVERY = [
     Dihedral,
     Rotate,
     Zoom,
+    Crop,
     Shift,
     Warp,
     Brightness,
@@ -111,7 +113,7 @@ def test_mirroring_augmentations_are_marked() -> None:
     assert [kind for kind in EVERY if Augment((Brightness(), kind())).mirrors] == [
         HorizontalFlip, VerticalFlip, Dihedral
     ]  # fmt: skip
-    assert [name for name in PRESETS if PRESETS[name]().mirrors] == ["default", "satellite"]
+    assert [name for name in PRESETS if PRESETS[name]().mirrors] == ["default", "satellite", "scenes"]
     assert not augment.default(flip=False).mirrors
 
 
@@ -164,6 +166,25 @@ def test_shift_moves_by_a_fraction_of_the_shorter_side() -> None:
     matrix = Augment((Shift(0.25, 1.0),)).draw_geometry(500, seeded(), aspect=2.0)
     across, down = (matrix[:, :2, 2].abs().amax(0) / 2).tolist()  # as fractions of the width and of the height
     assert (across * 40, down * 20) == pytest.approx((5, 5), abs=0.1)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(1, 4), st.floats(0.4, 2.5), st.integers(0, 100))
+def test_a_crop_is_a_part_of_the_image_of_the_same_shape(largest: float, aspect: float, seed: int) -> None:
+    """Its corners lie inside the image, whose coordinates run from -1 to 1, however oblong the image is."""
+    matrices = Augment((Crop(largest, 1.0),)).draw_geometry(50, seeded(seed), aspect=aspect)
+    corners = matrices @ torch.tensor([[-1.0, 1.0, -1.0, 1.0], [-1.0, -1.0, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0]])
+    assert corners[:, :2].abs().max() <= 1 + 1e-5
+    torch.testing.assert_close(matrices[:, 0, 0], matrices[:, 1, 1])
+
+
+def test_crops_reach_every_edge_and_every_scale_as_often() -> None:
+    matrices = Augment((Crop(4.0, 1.0),)).draw_geometry(4000, seeded(), aspect=0.5)
+    factors = 1 / matrices[:, 0, 0]
+    assert ((factors.min().item(), factors.max().item())) == pytest.approx((1, 4), rel=0.01)
+    assert (factors > 2).float().mean().item() == pytest.approx(0.5, abs=0.04), "half of the octaves"
+    ends = matrices[:, :2, 2].abs() + 1 / factors[:, None]
+    assert (ends > 0.99).float().mean(0).min() > 0.02, "across and down"
 
 
 def test_brightness_equals_that_of_torchvision() -> None:

@@ -150,13 +150,21 @@ def test_growing_sizes_are_in_the_history(bunch: DataBunch) -> None:
     assert fine_tuning_of(learner.model).frozen_epochs == 0
 
 
-@pytest.mark.parametrize("decoder", [LIGHT_DECODER, "unet"])
-@pytest.mark.parametrize("pretrained", [True, False])
-def test_only_the_pretrained_default_with_its_light_decoder_has_a_default_rate(
-    bunch: DataBunch, decoder: str, pretrained: bool
+@pytest.mark.parametrize(
+    ("backbone", "decoder", "pretrained", "rate"),
+    [
+        ("tf_efficientnet_lite0", LIGHT_DECODER, True, 4e-3),
+        ("tf_efficientnet_lite2", LIGHT_DECODER, True, 4e-3),
+        ("tf_efficientnet_lite0", "unet", True, None),
+        ("tf_efficientnet_lite0", LIGHT_DECODER, False, None),
+        (TINY, LIGHT_DECODER, False, None),
+    ],
+)
+def test_only_packaged_weights_with_a_light_decoder_have_a_default_rate(
+    bunch: DataBunch, backbone: str, decoder: str, pretrained: bool, rate: float | None
 ) -> None:
-    learner = unet_learner(bunch, decoder=decoder, pretrained=pretrained, progress=False)
-    assert fine_tuning_of(learner.model).default_lr == (4e-3 if pretrained and decoder == LIGHT_DECODER else None)
+    learner = unet_learner(bunch, backbone, decoder=decoder, pretrained=pretrained, progress=False)
+    assert fine_tuning_of(learner.model).default_lr == rate
 
 
 @pytest.mark.parametrize(

@@ -52,8 +52,9 @@ def test_a_package_provides_its_own_tensors(package: WeightPackage) -> None:
         assert torch.equal(one, other)
 
 
-def test_the_default_was_trained_with_the_statistics_in_timm() -> None:
-    config = timm.data.resolve_model_data_config(create_backbone(DEFAULT_BACKBONE, False))
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.package)
+def test_packages_were_trained_with_the_statistics_in_timm(package: WeightPackage) -> None:
+    config = timm.data.resolve_model_data_config(create_backbone(package.backbone, False))
     assert (config["mean"], config["std"]) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
@@ -188,7 +189,8 @@ def test_without_the_hub_three_fixes_are_named(no_network: list[Any]) -> None:
     )
     assert error.expected == "a network connection, or weights on this machine."
     assert error.fix == (
-        "use a backbone whose weights are a package: tf_efficientnet_lite0; "
+        "use a backbone whose weights are a package: tf_efficientnet_lite0, tf_efficientnet_lite1, "
+        "tf_efficientnet_lite2; "
         "or pass pretrained='path/to/weights.safetensors'; or pass pretrained=False to train from random weights."
     )
     assert no_network == [], "HF_HUB_OFFLINE is set"

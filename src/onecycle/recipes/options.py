@@ -135,7 +135,7 @@ class FineTuneOptions(TrainOptions):
         panel="Model",
     )
     augment: str = option(
-        "default", "Augmentation of training images: default, satellite, document or none.", panel="Model"
+        "default", "Augmentation of training images: default, satellite, document, scenes or none.", panel="Model"
     )
     epochs: Epochs = option(
         None, "Epochs after the head alone was trained: one number, or one for each size. Default: by task."

@@ -21,6 +21,7 @@ from onecycle.vision.augmentations import (
     Brightness,
     Colour,
     Contrast,
+    Crop,
     Dihedral,
     Erase,
     Geometric,
@@ -44,6 +45,7 @@ __all__ = [
     "Brightness",
     "Colour",
     "Contrast",
+    "Crop",
     "Dihedral",
     "Erase",
     "Geometric",
@@ -61,6 +63,7 @@ __all__ = [
     "document",
     "none",
     "satellite",
+    "scenes",
 ]
 
 
@@ -110,11 +113,13 @@ class Augment:
             aspect: Width divided by height, so that rotations do not shear images that are not square.
         """
         product = identity_matrices(3, count)
+        square = torch.diag(torch.tensor([aspect, 1.0, 1.0]))
+        relative = torch.linalg.inv(square)
         for augmentation in self.augmentations:
             if isinstance(augmentation, Geometric):
-                product = product @ augmentation.draw_matrices(count, generator)
-        square = torch.diag(torch.tensor([aspect, 1.0, 1.0]))
-        matrices: Tensor = torch.linalg.inv(square) @ product @ square
+                drawn = augmentation.draw_matrices(count, generator)
+                product = product @ (square @ drawn @ relative if augmentation.relative else drawn)
+        matrices: Tensor = relative @ product @ square
         return matrices
 
     def draw_colour(self, count: int, generator: torch.Generator) -> Tensor:
@@ -240,11 +245,32 @@ def document(*, degrees: float = 3.0, warp: float = 0.1, light: float = 0.3) -> 
     return Augment((Rotate(degrees), Zoom(1.05), Warp(warp), Brightness(light), Contrast(light)))
 
 
+def scenes(
+    *, flip: bool = True, zoom: float = 2.0, degrees: float = 5.0, warp: float = 0.1, light: float = 0.3
+) -> Augment:
+    """Return augmentations for scenes with things at every distance, such as streets: parts of them, larger.
+
+    Args:
+        flip: Mirror left and right.
+        zoom: How much larger a part of the image is shown at most.
+        degrees: Largest rotation.
+        warp: Largest tilt in perspective, see `Warp`.
+        light: Largest change of brightness, contrast and saturation.
+    Example:
+        >>> print(scenes(flip=False).augmentations[1])
+        Crop 2 (0.9)
+    """
+    flips: tuple[Augmentation, ...] = (HorizontalFlip(),) if flip else ()
+    geometry = (Rotate(degrees), Crop(zoom, 0.9), Warp(warp))
+    return Augment((*flips, *geometry, Brightness(light), Contrast(light), Saturation(light)))
+
+
 PRESETS: dict[str, Callable[[], Augment]] = {
     "none": none,
     "default": default,
     "satellite": satellite,
     "document": document,
+    "scenes": scenes,
 }
 
 

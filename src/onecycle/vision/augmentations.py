@@ -53,6 +53,7 @@ class Geometric(Augmentation, ABC):
     Attributes:
         mirrors: Whether it may turn left into right, which would make some labels wrong.
         needs_margin: Whether it may show pixels from beyond the edges, so that slightly larger images are read.
+        relative: Whether its matrices are in units of width and height, not of equal length on both axes.
     Example:
         >>> from dataclasses import dataclass
         >>> import onecycle as oc
@@ -71,6 +72,7 @@ class Geometric(Augmentation, ABC):
 
     mirrors: ClassVar[bool] = False
     needs_margin: ClassVar[bool] = True
+    relative: ClassVar[bool] = False
 
     @abstractmethod
     def draw_matrices(self, count: int, generator: torch.Generator) -> Tensor:
@@ -186,6 +188,24 @@ class Zoom(Geometric):
         factor = torch.where(self.choose(count, generator), factor, 1.0)
         matrices = identity_matrices(3, count)
         matrices[:, 0, 0] = matrices[:, 1, 1] = 1 / factor
+        return matrices
+
+
+@dataclass(frozen=True)
+class Crop(Geometric):
+    """Show a random part of the image, enlarged by a factor of up to `largest`, each scale as often as another."""
+
+    largest: float = 2.0
+    probability: float = 0.75
+
+    relative: ClassVar[bool] = True
+
+    def draw_matrices(self, count: int, generator: torch.Generator) -> Tensor:
+        factor = self.largest ** (torch.rand(count, generator=generator) * self.choose(count, generator))
+        matrices = identity_matrices(3, count)
+        matrices[:, 0, 0] = matrices[:, 1, 1] = 1 / factor
+        room = 1 - 1 / factor  # of the part's middle, around the middle of the image
+        matrices[:, :2, 2] = (torch.rand(count, 2, generator=generator) * 2 - 1) * room[:, None]
         return matrices
 
 

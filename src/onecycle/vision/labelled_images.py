@@ -33,8 +33,8 @@ class LabelledImages(LabelledList):
             size: In pixels, one number for a square or (height, width).
             resize: "crop" cuts out the middle, "squish" changes the aspect ratio, "pad" adds black borders. None uses
                 "squish" for masks and points, so that nothing is cut off, else "crop".
-            augment: The name of a preset ("default", "satellite", "document", "none"), an `Augment` such as
-                `augment.satellite(zoom=1.2)`, or a list such as `[HorizontalFlip(), Rotate(20)]`. None uses
+            augment: The name of a preset ("default", "satellite", "document", "scenes", "none"), an `Augment` such
+                as `augment.satellite(zoom=1.2)`, or a list such as `[HorizontalFlip(), Rotate(20)]`. None uses
                 `augment.default()`, without mirroring where that would make labels wrong.
         Raises:
             DataError: An argument is not one of these.

