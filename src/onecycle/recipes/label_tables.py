@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from onecycle.data.candidates import Candidate, choose
 from onecycle.data.label_values import label_of, numbers_in
@@ -31,7 +32,7 @@ LABEL_COLUMNS = frozenset({
     "tags", "labels", "label", "class", "classes", "class_name", "category", "categories", "target", "sentiment",
 })  # fmt: skip
 SPLIT_COLUMNS = frozenset({"is_valid", "split", "set", "subset", "partition", "dataset"})
-MOST_TRIED = 50
+MOST_TRIED, FIRST_ROWS = 50, 500
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ def read_table(path: Path, options: FineTuneOptions) -> LabelTable:
         raise DataError(f"{path} has no rows.", "a row for each item.", "check the file.")
     for name in table.columns[:MOST_TRIED] if options.header else ():
         # The header of a column that holds its own name again and again is a row.
-        if name and table.counts(name)[name.strip()] > 1:
+        own = pc.sum(pc.equal(pc.utf8_trim_whitespace(table.table[name]), name.strip())).as_py() or 0
+        if name and own > 1:
             raise no_header(name)
     return table
 
@@ -88,7 +90,10 @@ def image_column(table: LabelTable, index: ImageIndex, given: str | None) -> Can
     if given is not None and given not in table.table.column_names:
         raise missing_column(given, table.table.column_names)
     candidates, shares = [], {}
-    for name in [given] if given is not None else table.columns[:MOST_TRIED]:
+    columns = [given] if given is not None else table.columns[:MOST_TRIED]
+    # Of a wide table, columns that name no image in the first rows are not gone through.
+    likely = [name for name in columns if any(index.find_all(_first_values(table, name)))]
+    for name in likely or columns:
         if table.format.header and "." in name and index.find(name):
             raise no_header(name)
         names = [str(value or "") for value in table.table[name].to_pylist()]
@@ -104,6 +109,10 @@ def image_column(table: LabelTable, index: ImageIndex, given: str | None) -> Can
     question = f"Which column of {table.path} names the images?"
     chosen = choose(question, candidates, expected="one column of names.", option="image_column")
     return Candidate(chosen.name, shares[chosen.name], chosen.evidence)
+
+
+def _first_values(table: LabelTable, column: str) -> list[str]:
+    return [str(value or "") for value in table.table[column].slice(0, FIRST_ROWS).to_pylist()]
 
 
 def _no_images(table: LabelTable, index: ImageIndex, column: str) -> DataError:
@@ -207,10 +216,10 @@ def columns_of_flags(table: LabelTable, images: str, task: str) -> list[str]:
     columns = [name for name in table.columns if name not in (images, *(split or ())[:1])]
     if len(columns) < 2 or any(name.strip().lower() in LABEL_COLUMNS for name in columns):
         return []
-    counts = [table.counts(name) for name in columns]
-    if any(numbers_in(one) is None for one in counts):
+    values = [set(map(label_of, table.table[name].unique().to_pylist())) - {None} for name in columns]
+    if any(numbers_in(Counter(map(str, one))) is None for one in values):
         return []
-    if all({float(value) for value in one} <= {0.0, 1.0} for one in counts):
+    if all({float(str(value)) for value in one} <= {0.0, 1.0} for one in values):
         return columns
     if task != "auto":
         return []
