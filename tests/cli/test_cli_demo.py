@@ -30,7 +30,8 @@ def test_tags_and_classes(shell: Any, tmp_path: Path) -> None:
     assert done.code == 0, done.err
     for name, about in (("planet", "tags"), ("patterns", "a folder per class")):
         assert (tmp_path / "show" / name / "model.onecycle").is_file()
-        assert f"--- {name}: {about} ---\nbunch = (\n" in done.out
+        assert f"--- {name}: {about} ---\n# images: " in done.out or f"--- {name}: {about} ---\n# task: " in done.out
+    assert done.out.count("\nbunch = (\n") == 2
 
 
 @pytest.mark.usefixtures("_tiny_unfrozen_models")
