@@ -111,6 +111,21 @@ class TestColumn:
             assert names == ["2.jpg", "0.jpg", "1.jpg"]
         assert listed(tmp_path, ",image\n0,2\n1,0\n2,1\n", suffix=".jpg") == ["2.jpg", "0.jpg", "1.jpg"]
 
+    def test_a_suffix_that_names_have_already_is_not_doubled(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        images(tmp_path, "0.jpg", "1.jpg", "2.jpg")
+        assert listed(tmp_path, ",image\n0,2.jpg\n1,0.jpg\n2,1.jpg\n", suffix=".jpg") == ["2.jpg", "0.jpg", "1.jpg"]
+        assert capsys.readouterr().out == "Images: column 'image' (3 of 3 rows name an image).\n"
+
+    def test_images_outside_of_the_folders_to_include_are_as_good_as_missing(self, tmp_path: Path) -> None:
+        images(tmp_path, "train/0.jpg", "test/1.jpg", "more/test/0.jpg")
+        text = "image\ntrain/0.jpg\ntest/1.jpg\n"
+        assert listed(tmp_path, text, include=["train"], missing="drop") == ["train/0.jpg"]
+        assert listed(tmp_path, "image\n0\n", include=["train", "test"], search=True) == ["train/0.jpg"]
+        with pytest.raises(DataError, match=r"1 of 2 images are not in .*: test/1\.jpg\."):
+            listed(tmp_path, text, include=["train"])
+
     def test_a_later_column_that_names_images_is_taken_and_printed(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
