@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-device test-processes check bench clean
+.PHONY: demo test test-device test-processes test-notebooks check bench clean
 
 # One stamp a set of extras: reinstalled when pyproject.toml changes.
 $(VENV)/.installed: pyproject.toml
@@ -15,6 +15,10 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[offline,dev]"
 	touch $@
 
+$(VENV)/.installed-notebook: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[offline,dev,notebook]"
+	touch $@
+
 $(VENV)/.installed-bench: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[offline,bench]"
 	touch $@
@@ -23,11 +27,15 @@ demo: $(VENV)/.installed
 	$(BIN)/onecycle demo --out runs/demo
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest --numprocesses auto --ignore tests/distributed
+	$(BIN)/python -m pytest --numprocesses auto --ignore tests/distributed --ignore tests/notebooks
 
 # Several processes that train together, joined by gloo.
 test-processes: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest tests/distributed
+
+# Notebooks that are executed, saved, and read in Chromium.
+test-notebooks: $(VENV)/.installed-notebook
+	$(BIN)/python -m pytest tests/notebooks
 
 # On a CUDA device that is pretended on the CPU: raises wherever tensors of two devices meet.
 test-device: $(VENV)/.installed-dev

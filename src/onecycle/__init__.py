@@ -10,6 +10,7 @@ import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 from onecycle.imports import without_collecting
+from onecycle.notebook import silence_widget_hint
 
 if TYPE_CHECKING:
     from onecycle import losses as losses
@@ -128,6 +129,8 @@ _HOMES = {
 }
 
 __all__ = [*sorted(_HOMES), "__version__"]
+
+silence_widget_hint()
 
 
 def __getattr__(name: str) -> Any:

@@ -6,13 +6,22 @@ import io
 import math
 import textwrap
 from collections.abc import Iterator
+from typing import Any, Self
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from onecycle.notebook import in_notebook, notebook_shell
+
 
 class Picture(Figure):
-    """A matplotlib figure that a notebook shows when it is the last line of a cell."""
+    """A matplotlib figure that a notebook shows once, whether or not it is the last line of a cell."""
+
+    def ready(self) -> Self:
+        """Return the picture, which is complete; a notebook shows it at the end of the cell, unless it was by then."""
+        if in_notebook():
+            _show_at_end_of_cell(self)
+        return self
 
     def fit_rows(self) -> None:
         """Make rows as high as the pictures in them need, so that oblong ones leave no gaps."""
@@ -27,10 +36,43 @@ class Picture(Figure):
         legend = 0.5 if self.legends else 0.2
         self.set_figheight(rows * (highest + 0.1 + 0.15 * titles) + legend)
 
+    def savefig(self, *arguments: Any, **keywords: Any) -> None:
+        """As matplotlib's; what is saved to a file is not shown as well, unless it is the last line of a cell."""
+        super().savefig(*arguments, **keywords)
+        _discard(self)
+
+    def _ipython_display_(self) -> None:
+        # Not left to _repr_png_: `%matplotlib inline` has a way of its own, past savefig().
+        from IPython.display import Image, display
+
+        display(Image(data=self._repr_png_(), format="png"))
+
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
         self.savefig(buffer, format="png", bbox_inches="tight")
         return buffer.getvalue()
+
+
+_waiting: list[Picture] = []
+
+
+def _show_at_end_of_cell(picture: Picture) -> None:
+    events = notebook_shell().events  # type: ignore[union-attr]
+    if _show_waiting not in events.callbacks["post_execute"]:
+        events.register("post_execute", _show_waiting)
+    _waiting.append(picture)
+
+
+def _show_waiting() -> None:
+    from IPython.display import display
+
+    for picture in tuple(_waiting):
+        display(picture)
+    _waiting.clear()
+
+
+def _discard(picture: Picture) -> None:
+    _waiting[:] = [other for other in _waiting if other is not picture]
 
 
 def grid(count: int, columns: int, *, width: float = 2.2, height: float = 2.4) -> tuple[Picture, Iterator[Axes]]:

@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+import fake_notebook
 from onecycle.data.progress import progress
 
 
@@ -21,3 +22,19 @@ def test_a_terminal_sees_a_bar_on_standard_error(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("TERM", "xterm")
     assert list(progress(iter("abc"), "reading", 3)) == ["a", "b", "c"]
     assert "reading" in screen.getvalue()
+
+
+def test_in_a_notebook_the_bar_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook = fake_notebook.install(monkeypatch)
+    monkeypatch.setattr("onecycle.data.progress.SECONDS_BETWEEN_UPDATES", -1)
+    seen = []
+    for item in progress(iter("abc"), "<reading>", 3):
+        seen.append((item, notebook.html))
+    assert seen[1] == ("b", ['<progress value="1" max="3"></progress> &lt;reading&gt;: 1 of 3'])
+    assert notebook.html == [""]
+
+
+def test_in_a_notebook_what_is_done_at_once_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook = fake_notebook.install(monkeypatch)
+    assert list(progress(iter("abc"), "reading", 3)) == ["a", "b", "c"]
+    assert notebook.outputs == []

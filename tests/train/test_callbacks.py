@@ -1,22 +1,16 @@
 from __future__ import annotations
 
-import io
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from rich.console import Console
 
 import onecycle as oc
 from learners import Break, assert_differ, assert_same, photo_bunch, plain_model, weights_of
 from onecycle.data.bunch import DataBunch
 from onecycle.errors import ModelError, TrainingError
-from onecycle.train.callbacks import ProgressTable
-from onecycle.train.events import EpochEnd, FitStart
 from onecycle.train.export import training_card
-from onecycle.train.history import EpochRecord, History
 from onecycle.train.learner import Learner
 
 
@@ -235,51 +229,3 @@ def test_an_unknown_number_is_refused_before_training(bunch: DataBunch, callback
     with pytest.raises(ModelError, match=rf"{name} cannot watch 'acuracy'[\s\S]*Did you mean 'accuracy'"):
         learner.fit(1, 1e-3)
     assert len(learner.history) == 0
-
-
-class TestProgressTable:
-    def test_outside_of_a_terminal_it_prints_a_line_an_epoch(
-        self, bunch: DataBunch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        learner = Learner(bunch, plain_model())
-        learner.fit(2, 1e-3)
-        lines = capsys.readouterr().err.splitlines()
-        assert lines == repr(learner.history).splitlines()[1:]
-
-    def test_the_last_epoch_before_a_stop_is_printed(
-        self, bunch: DataBunch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        learner = Learner(bunch, plain_model(), callbacks=[Follow([1, 2]), oc.EarlyStopping(patience=1)])
-        learner.fit(5, 1e-3)
-        assert len(capsys.readouterr().err.splitlines()) == 2
-
-    @pytest.mark.parametrize("error", [None, TrainingError("a", "b", "c")])
-    def test_in_a_terminal_it_leaves_the_table_of_this_fit(self, bunch: DataBunch, error: Exception | None) -> None:
-        table, screen = ProgressTable(), io.StringIO()
-        table.console = Console(file=screen, force_terminal=True, width=120)
-        learner = learner_with(bunch)
-        learner.fit(1, 1e-3)
-        learner.callbacks = [table] if error is None else [table, Break(1, error)]
-        if error is None:
-            learner.fit(2, 1e-3)
-        else:
-            with pytest.raises(TrainingError):
-                learner.fit(2, 1e-3)
-        assert table.live is None, "the cursor is shown again"
-        shown = re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", screen.getvalue())
-        last = [line.split() for line in shown.splitlines() if line.strip()][-3:]
-        assert [row[0] for row in last] == ["epoch", "2", "3"]
-
-    def test_a_running_fit_shows_its_progress(self) -> None:
-        table, screen = ProgressTable(), io.StringIO()
-        table.console = Console(file=screen, force_terminal=True, width=120)
-        learner: Any = type("Fake", (), {"history": History()})()
-        table.on_fit_start(learner, FitStart(epochs=2, steps=4, done=0))
-        table.on_batch_end(learner, type("Event", (), {"step": 4, "lr": 0.01})())
-        assert table.live is not None
-        table.live.refresh()
-        record = EpochRecord(1, "head", "32x32 pixels", 0.01, 1.0, 0.9, {}, 0.5)
-        learner.history.epochs.append(record)
-        table.on_epoch_end(learner, EpochEnd(0, record))
-        table.on_fit_end(learner, type("Event", (), {"error": None})())
-        assert "50%" in screen.getvalue()

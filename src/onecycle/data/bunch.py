@@ -24,6 +24,7 @@ from onecycle.data.shards.order import check_mixing
 from onecycle.data.target import Target
 from onecycle.deprecation import renamed_arguments
 from onecycle.errors import DataError, ModelError
+from onecycle.notebook import Printed
 
 if TYPE_CHECKING:
     from onecycle.figure import Picture
@@ -254,7 +255,7 @@ class DataBunch:
             self.target.show(one, target, None)
         self.target.legend(figure)
         figure.fit_rows()
-        return figure
+        return figure.ready()
 
     def show_augmentations(self, item: int = 0, count: int = 12) -> Picture:
         """Draw one training item as prediction sees it, then augmented in other ways."""
@@ -271,13 +272,13 @@ class DataBunch:
             one.set_title(f"augmented {number}" if number else "not augmented", fontsize=9)
         self.target.legend(figure)
         figure.fit_rows()
-        return figure
+        return figure.ready()
 
     def explain(self, item: int = 0) -> str:
         """Follow one training item through every stage; print and return what came in and what went out."""
         text = explain_item(self.train.dataset, item, self.batch_size)
         print(text)
-        return text
+        return Printed(text)
 
     def check(self) -> CheckReport:
         """Read every item of every split in parallel; report broken files and exact duplicates."""

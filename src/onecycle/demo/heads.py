@@ -39,7 +39,7 @@ class Ellipsoid:
 
 
 def make_biwi(
-    folder: Path, *, people: int = 8, frames: int = 12, size: tuple[int, int] = (240, 320), seed: int = 0
+    folder: str | Path, *, people: int = 8, frames: int = 12, size: tuple[int, int] = (240, 320), seed: int = 0
 ) -> Path:
     """Draw heads in the layout of the BIWI Kinect head pose database.
 
@@ -60,6 +60,7 @@ def make_biwi(
         >>> sorted(path.name for path in (folder / "01").iterdir())
         ['frame_00003_pose.txt', 'frame_00003_rgb.jpg', 'rgb.cal']
     """
+    folder = Path(folder)
     rng = np.random.default_rng(seed)
     # One room for all: with a few rooms, a network would memorise each instead of looking at heads.
     camera, room = scaled_camera(size), _room(size, rng)

@@ -11,7 +11,7 @@ from PIL import Image
 from onecycle.demo.texture import to_image
 
 
-def make_patterns(folder: Path, *, each: int = 80, pixels: int = 128, seed: int = 1) -> Path:
+def make_patterns(folder: str | Path, *, each: int = 80, pixels: int = 128, seed: int = 1) -> Path:
     """Draw checks, dots, rings and stripes in random colours and angles, one folder for each class.
 
     Args:
@@ -25,6 +25,7 @@ def make_patterns(folder: Path, *, each: int = 80, pixels: int = 128, seed: int 
         >>> sorted(path.name for path in folder.iterdir())
         ['checks', 'dots', 'rings', 'stripes']
     """
+    folder = Path(folder)
     rng = np.random.default_rng(seed)
     for name in ("checks", "dots", "rings", "stripes"):
         (folder / name).mkdir(parents=True, exist_ok=True)

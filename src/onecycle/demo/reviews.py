@@ -13,7 +13,7 @@ import numpy as np
 from onecycle.demo import review_words as words
 
 
-def make_reviews(folder: Path, *, train: int = 800, test: int = 400, unsup: int = 400, seed: int = 0) -> Path:
+def make_reviews(folder: str | Path, *, train: int = 800, test: int = 400, unsup: int = 400, seed: int = 0) -> Path:
     """Write reviews: train/ and test/ with pos/ and neg/, half each, and train/unsup/ without labels.
 
     Args:
@@ -29,6 +29,7 @@ def make_reviews(folder: Path, *, train: int = 800, test: int = 400, unsup: int 
         >>> sorted(path.parent.relative_to(folder).as_posix() for path in folder.rglob("*.txt"))
         ['test/neg', 'test/pos', 'train/neg', 'train/pos', 'train/unsup']
     """
+    folder = Path(folder)
     rng = np.random.default_rng(seed)
     for split, count in (("train", train), ("test", test)):
         for number in range(count):

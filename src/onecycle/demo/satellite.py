@@ -15,7 +15,7 @@ WEATHER = ("clear", "partly_cloudy", "haze", "cloudy")
 GROUND = {"primary": 0.85, "water": 0.35, "road": 0.35, "agriculture": 0.4, "habitation": 0.25}
 
 
-def make_planet(folder: Path, *, train: int = 480, test: int = 24, pixels: int = 128, seed: int = 0) -> Path:
+def make_planet(folder: str | Path, *, train: int = 480, test: int = 24, pixels: int = 128, seed: int = 0) -> Path:
     """Draw satellite tiles in the layout of "Planet: Understanding the Amazon from Space".
 
     Writes `train_v2.csv` (image_name, tags), `train-jpg/` and `test-jpg/`. Each tile has exactly one of `WEATHER`, and
@@ -33,6 +33,7 @@ def make_planet(folder: Path, *, train: int = 480, test: int = 24, pixels: int =
         >>> sorted(path.name for path in folder.iterdir())
         ['test-jpg', 'train-jpg', 'train_v2.csv']
     """
+    folder = Path(folder)
     rng = np.random.default_rng(seed)
     for name in ("train-jpg", "test-jpg"):
         (folder / name).mkdir(parents=True, exist_ok=True)

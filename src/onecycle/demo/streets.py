@@ -36,7 +36,7 @@ DrawCall = tuple[float, Callable[[], None]]  # metres ahead, and the function th
 
 
 def make_camvid(
-    folder: Path, *, train: int = 60, valid: int = 16, size: tuple[int, int] = (120, 160), seed: int = 0
+    folder: str | Path, *, train: int = 60, valid: int = 16, size: tuple[int, int] = (120, 160), seed: int = 0
 ) -> Path:
     """Draw street scenes in the layout of CamVid as fast.ai publishes it.
 
@@ -57,6 +57,7 @@ def make_camvid(
         >>> sorted(path.name for path in folder.iterdir())
         ['codes.txt', 'images', 'labels', 'valid.txt']
     """
+    folder = Path(folder)
     rng = np.random.default_rng(seed)
     for name in ("images", "labels"):
         (folder / name).mkdir(parents=True, exist_ok=True)

@@ -41,7 +41,7 @@ def show_results(predictor: Predictor, batch: Batch) -> Picture:
             target.show(one, shown_label, shown_prediction)
     target.legend(figure)
     figure.fit_rows()
-    return figure
+    return figure.ready()
 
 
 def no_mistakes(count: int) -> Picture:
@@ -50,4 +50,4 @@ def no_mistakes(count: int) -> Picture:
 
     figure, axes = grid(1, 1, width=5, height=1)
     next(axes).set_title(f"No mistakes: all {count:,} items are predicted as they are labelled.", fontsize=9)
-    return figure
+    return figure.ready()

@@ -76,7 +76,7 @@ class Attribution:
                 }
                 axes.text(column, row, word.replace("$", r"\$"), family="monospace", fontsize=8, bbox=box)
                 column += len(word) + 1
-        return figure
+        return figure.ready()
 
     def _repr_html_(self) -> str:
         spans = (

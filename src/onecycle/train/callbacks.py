@@ -1,25 +1,22 @@
-"""Early stopping, the best weights, checkpoints, and the table of progress."""
+"""Early stopping, the best weights, and checkpoints."""
 
 from __future__ import annotations
 
 import math
 import os
 import shutil
-import sys
 import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.live import Live
 from torch import Tensor
 
 from onecycle.bundle.replace import part_path
 from onecycle.errors import BundleError, ModelError, StopTraining, suggest
 from onecycle.train.checkpoint import save_checkpoint
-from onecycle.train.events import BatchEnd, Callback, EpochEnd, FitEnd, FitStart, ResumePoint
-from onecycle.train.history import EpochRecord, History
+from onecycle.train.events import Callback, EpochEnd, FitEnd, FitStart, ResumePoint
+from onecycle.train.history import EpochRecord
 from onecycle.train.schedule import schedule_to_config
 from onecycle.train.state import TrainState
 
@@ -228,43 +225,3 @@ def keep_previous(path: Path, count: int) -> None:
     except OSError:
         shutil.copyfile(path, second)
     os.replace(second, kept[0])
-
-
-class ProgressTable(Callback):
-    """A live table of the history, in a terminal or notebook; elsewhere a line an epoch."""
-
-    def __init__(self) -> None:
-        self.console = Console(file=sys.stderr)
-        self.live: Live | None = None
-        self.start = 0
-        self.steps = self.step = 0
-
-    def on_fit_start(self, state: TrainState, event: FitStart) -> None:
-        self.start, self.steps = len(state.history), event.epochs * event.steps
-        if self.console.is_terminal or self.console.is_jupyter:
-            self.live = Live(console=self.console, refresh_per_second=4, transient=False)
-            self.live.start()
-
-    def on_batch_end(self, state: TrainState, event: BatchEnd) -> None:
-        if self.live is not None and event.step % 4 == 0:
-            self._show(state, [{"epoch": f"{event.step / max(self.steps, 1):.0%}", "lr": f"{event.lr:.2g}"}])
-
-    def on_epoch_end(self, state: TrainState, event: EpochEnd) -> None:
-        if self.live is not None:
-            self._show(state)
-        else:
-            self.console.print(
-                "  ".join(f"{name} {value}" for name, value in event.record.cells().items()),
-                highlight=False,
-                soft_wrap=True,
-            )
-
-    def on_fit_end(self, state: TrainState, event: FitEnd) -> None:
-        if self.live is not None:
-            self._show(state)
-            self.live.stop()
-            self.live = None
-
-    def _show(self, state: TrainState, extra: list[dict[str, str]] | None = None) -> None:
-        assert self.live is not None
-        self.live.update(History(state.history.epochs[self.start :]).table(extra or []))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from onecycle.errors import ModelError
 from onecycle.inference.arithmetic import has_cudnn, has_tf32
-from onecycle.train.callbacks import ProgressTable
+from onecycle.notebook import in_notebook
 from onecycle.train.checkpoint import load_checkpoint
 from onecycle.train.fine_tuning import run_plan
+from onecycle.train.interruption import Interrupted
 from onecycle.train.layer_groups import body_is_frozen
 from onecycle.train.loop import Loop
 from onecycle.train.lr_find import features_for, resolve_lr
@@ -18,30 +20,54 @@ from onecycle.train.memory import use_data
 from onecycle.train.option_fields import is_whole
 from onecycle.train.options import LearningRate
 from onecycle.train.plan import Fit, Plan, Stage
+from onecycle.train.progress_table import ProgressTable
 from onecycle.train.schedule import OneCycle, Schedule, as_values
 from onecycle.train.state import TrainState
 
 
 def fit(state: TrainState, epochs: int, lr: LearningRate, schedule: Schedule) -> None:
     """Train for `epochs`, and forget what was interrupted before."""
-    state.plan = None
-    _fit(state, epochs, lr, schedule)
+    state.fit = state.plan = None
+    with quiet_interruption(state):
+        _fit(state, epochs, lr, schedule)
 
 
 def fine_tune(state: TrainState, stages: Sequence[Stage], lr: LearningRate) -> None:
     """Run the stages of `fine_tune`, each a fit of one cycle."""
     state.fit, state.plan = None, Plan(list(stages), lr, state.data)
-    _run_plan(state)
+    with quiet_interruption(state):
+        _run_plan(state)
 
 
 def resume(state: TrainState, path: str | Path | None, *, allow_changes: bool) -> None:
     """Go on with what was interrupted, here or where the checkpoint at `path` was saved."""
     if path is not None:
         load_checkpoint(state, path, exact=not allow_changes)
-    if state.plan is None or state.fit is None:
-        _resume(state)
-    else:
-        _run_plan(state)
+    with quiet_interruption(state):
+        if state.plan is None:
+            _resume(state)
+        else:
+            _run_plan(state)
+
+
+@contextmanager
+def quiet_interruption(state: TrainState) -> Iterator[None]:
+    """In a notebook, end with one line after Ctrl-C, which says how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not in_notebook():
+            raise
+        raise Interrupted(_how_to_go_on(state)) from None
+
+
+def _how_to_go_on(state: TrainState) -> str:
+    where = f"epoch {len(state.history) + 1}"
+    if state.fit is None and state.plan is None:
+        return f"Interrupted before {where}. Call fit() again."
+    if state.fit is not None and not state.fit.exact:
+        return f"Interrupted in the middle of a step of {where}. Resume from a checkpoint, or call fit() again."
+    return f"Interrupted in {where}. learner.resume() goes on from here."
 
 
 def _run_plan(state: TrainState) -> None:
@@ -75,11 +101,12 @@ def begin_fit(state: TrainState, epochs: int, lr: LearningRate, schedule: Schedu
     lrs = resolve_lr(state, lr)
     if body_is_frozen(state.model):
         state.frozen_lr = lrs[-1]
-    state.fit = Fit(epochs, lrs, schedule, batch_size=state.data.batch_size, batch_items=_batch_items(state))
+    begun = Fit(epochs, lrs, schedule, batch_size=state.data.batch_size, batch_items=_batch_items(state))
     _note_arithmetic(state)
     if features := features_for(state, epochs):
-        state.fit.passes = features.passes(epochs, state.options.head_steps, state.head_steps)
-        state.fit.copies = len(features.copies)
+        begun.passes = features.passes(epochs, state.options.head_steps, state.head_steps)
+        begun.copies = len(features.copies)
+    state.fit = begun  # from now on it can be resumed
 
 
 def _note_arithmetic(state: TrainState) -> None:

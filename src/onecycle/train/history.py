@@ -187,7 +187,7 @@ class History:
             axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
             if axes.get_legend_handles_labels()[0]:
                 axes.legend(frameon=False, fontsize=8)
-        return figure
+        return figure.ready()
 
     @property
     def cached_steps(self) -> int:

@@ -12,6 +12,13 @@ from typing import Any, Self
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C in a notebook: ends the cell, and those that wait to run, with one line instead of a traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
+
+
 class Interruption:
     """While the context lasts, a signal that comes in `held()` takes effect at its end; a second one at once.
 

@@ -71,7 +71,7 @@ class LRFinderResult:
         axes.title.set_fontsize(8)
         axes.title.set_wrap(True)
         axes.legend(frameon=False)
-        return figure
+        return figure.ready()
 
 
 def sweep_lrs(start: float, stop: float, steps: int) -> Curve:
