@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import math
 import textwrap
@@ -46,6 +47,10 @@ class Picture(Figure):
         from IPython.display import Image, display
 
         display(Image(data=self._repr_png_(), format="png"))
+
+    def to_html(self) -> str:
+        """Return the picture as an HTML image that holds all its data."""
+        return f'<img src="data:image/png;base64,{base64.b64encode(self._repr_png_()).decode()}">'
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,31 @@ class TestPredictions:
         assert list(table["item"].to_pylist() if isinstance(table, pa.Table) else table["item"]) == [
             "a/file_1.jpg", "file_2.jpg",
         ]  # fmt: skip
+
+    def test_it_becomes_a_frame_of_pandas_or_polars_or_an_arrow_table(self, tags: Predictions) -> None:
+        for frame in (tags.to_pandas(), tags.to_polars()):
+            assert list(frame.columns) == tags.table.column_names
+            assert list(frame["item"]) == ["a/file_1.jpg", "file_2.jpg"]
+        assert isinstance(tags.to_pandas(), pd.DataFrame)
+        assert isinstance(tags.to_polars(), pl.DataFrame)
+        assert tags.to_arrow() is tags.table
+
+    def test_a_package_that_is_missing_is_named_and_the_fix_works(
+        self, tags: Predictions, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "polars", None)
+        with pytest.raises(DataError, match=r"polars is not installed\.[\s\S]*Fix: pip install polars, or use to_"):
+            tags.to_polars()
+        assert tags.to_arrow().num_rows == 2
+
+    def test_a_notebook_shows_the_first_rows_escaped(self) -> None:
+        target = Category(("<b>cat", "dog"))
+        names = [f"<i>{number}.png" for number in range(7)]
+        html = predictions_table(names, torch.tensor([[0.9, 0.1]] * 7), target)._repr_html_()
+        assert html.count("<tr>") == 6
+        assert "<td>&lt;i&gt;0.png</td><td>&lt;b&gt;cat</td><td>0.9</td>" in html
+        assert "<i>" not in html
+        assert "and 2 more items" in html
 
     def test_csv_is_in_the_shape_that_competitions_want(self, tags: Predictions, tmp_path: Path) -> None:
         tags.to_csv(tmp_path / "submission.csv")

@@ -46,6 +46,15 @@ def test_it_prints_a_line_an_epoch_and_the_notes(history: History) -> None:
     ]
 
 
+def test_a_notebook_shows_every_epoch_and_the_notes_escaped(history: History) -> None:
+    history.notes.append("<script>")
+    html = history._repr_html_()
+    assert html.count("<tr>") == 3
+    assert "<td>0.7500</td>" in html
+    assert html.endswith("<div>stopped after epoch 2: enough</div><div>&lt;script&gt;</div>")
+    assert History()._repr_html_() == "<div>History: 0 epochs</div>"
+
+
 def test_table_has_a_column_for_every_number_and_leaves_gaps_empty(history: History) -> None:
     table = history.table([{"epoch": "50%", "lr": "0.01"}])
     assert [column.header for column in table.columns][-2:] == ["time", "f1"]

@@ -112,6 +112,13 @@ class TestInterface:
             f"Learner: ImageModel on {DEVICE}, fp32, 3 layer groups, training head, 0 epochs done"
         )
 
+    def test_a_notebook_shows_what_it_is_and_every_epoch(self, bunch: DataBunch) -> None:
+        learner = Learner(bunch, plain_model(), progress=False)
+        assert "<table>" not in learner._repr_html_()
+        learner.fit(2, 1e-3)
+        assert learner._repr_html_().startswith("<div>Learner: Sequential on")
+        assert learner._repr_html_().count("<tr>") == 3
+
     def test_its_attributes_are_those_of_its_state(self, bunch: DataBunch) -> None:
         learner = tiny(bunch)
         state = learner.state

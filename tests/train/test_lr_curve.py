@@ -168,3 +168,10 @@ def test_plot_draws_every_sweep_the_curve_and_the_suggestion(losses: Curve) -> N
     assert axes.get_xscale() == "log"
     assert axes.get_title() == result.reason
     result.plot()._repr_png_()
+
+
+def test_a_notebook_shows_the_reason_and_the_curve() -> None:
+    html = find_lr(RATES, lambda number, rates: valley(1e-2).tolist(), 1, None)._repr_html_()
+    assert html.startswith("<div>lr=")
+    assert "lowest around" in html
+    assert '<img src="data:image/png;base64,' in html

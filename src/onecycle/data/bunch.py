@@ -23,14 +23,16 @@ from onecycle.data.seeding import seeded
 from onecycle.data.shards.order import check_mixing
 from onecycle.data.target import Target
 from onecycle.deprecation import renamed_arguments
-from onecycle.errors import DataError, ModelError
-from onecycle.notebook import Printed
+from onecycle.errors import DataError, ModelError, OnecycleError
+from onecycle.notebook import Printed, html_lines
 
 if TYPE_CHECKING:
     from onecycle.figure import Picture
 
 Balance = Literal["sampling", "loss"] | None
 VALID_STREAMS = 64
+# Items that a bunch draws of itself.
+SHOWN_IN_NOTEBOOKS = 4
 
 
 def check_bunch(data: Any, caller: str) -> None:
@@ -177,6 +179,13 @@ class DataBunch:
         how = cached if self.train.cache else read
         lines = [f"DataBunch: batches of {self.batch_size}, {how}", *repr(self.labelled).splitlines()]
         return "\n  ".join([*lines, *self.modality.describe()])
+
+    def _repr_html_(self) -> str:
+        try:
+            picture = self.show_batch(SHOWN_IN_NOTEBOOKS).to_html()
+        except OnecycleError:  # an item that cannot be read, which training will name
+            picture = ""
+        return html_lines(repr(self)) + picture
 
     def loader(self, split: str) -> DataLoader:
         """Return the loader called "train", "valid" or "test".

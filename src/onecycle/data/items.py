@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
+import numpy as np
 import pyarrow as pa
 
 from onecycle.data import split
 from onecycle.data.labels import Labels
 from onecycle.data.modality import Modality
+from onecycle.data.preview import html_of_rows
 from onecycle.data.rows import ITEM, Rows
 from onecycle.errors import DataError, some
 from onecycle.registry import lookup
@@ -63,6 +65,41 @@ class ItemList(ABC, Generic[SplitT]):
         for skipped in self.skipped:
             names.setdefault(skipped.reason, []).append(skipped.path)
         return "\n".join(f"left out: {len(names[why]):,} {why}: {some(names[why], 3)}" for why in sorted(names))
+
+    def _repr_html_(self) -> str:
+        return html_of_rows(repr(self), self.items)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return one item, for files its path; or for a slice, or a list of positions or booleans, a list of those."""
+        found = self.items[index]
+        return replace(self, items=found) if isinstance(found, Rows) else found
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.items)
+
+    def __add__(self, other: Self) -> Self:
+        """Return a list of these items and then the others.
+
+        Raises:
+            DataError: The two are lists of different things, or their columns do not fit.
+        """
+        if type(other) is not type(self) or other.modality != self.modality:
+            raise DataError(
+                f"{type(self).__name__} + {type(other).__name__}.",
+                f"two lists of the same kind, before split_...(): another {type(self).__name__}.",
+                f"make it with {type(self).__name__}.from_...(), in the same way as the first.",
+            )
+        return replace(self, items=self.items + other.items, skipped=self.skipped + other.skipped)
+
+    @property
+    def paths(self) -> list[Path]:
+        """The paths of the items' files."""
+        return self.items.paths
+
+    def sample(self, count: int = 5, *, seed: int = 42) -> Self:
+        """Return a list of some items, drawn at random."""
+        drawn = np.random.default_rng(seed).permutation(len(self))[:count]
+        return replace(self, items=self.items.take(np.sort(drawn)))
 
     def split_random(self, valid: float = 0.2, *, seed: int = 42, stratify: str | None = None) -> SplitT:
         """Hold back a random fraction for validation.

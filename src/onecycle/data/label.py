@@ -19,6 +19,7 @@ from onecycle.data.labels import Labels
 from onecycle.data.loader import OnBadItem
 from onecycle.data.modality import Modality
 from onecycle.data.numbers import Numbers, numbers_from
+from onecycle.data.preview import html_of_rows
 from onecycle.data.rows import LABEL, Rows
 from onecycle.data.target import Target
 from onecycle.errors import DataError, ModelError
@@ -41,6 +42,9 @@ class SplitList(ABC, Generic[LabelledT]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}: {sizes(self.train, self.valid, self.test)}"
+
+    def _repr_html_(self) -> str:
+        return html_of_rows(repr(self), self.train)
 
     def label_from_folder(self, *, classes: Classes = None) -> LabelledT:
         """Label each item with the name of the folder it is in."""

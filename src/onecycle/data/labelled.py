@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from onecycle.data.modality import Modality
+from onecycle.data.preview import html_of_rows
 from onecycle.data.rows import LABEL, Rows
 from onecycle.data.target import Target
 
@@ -30,6 +31,9 @@ class LabelledItems:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}: {sizes(self.train, self.valid, self.test)}\n{self.target.summary}"
+
+    def _repr_html_(self) -> str:
+        return html_of_rows(repr(self), self.train)
 
     def ready(self) -> Self:
         """Return what loaders are made of; a modality does here what is left to do to the items."""

@@ -21,6 +21,7 @@ from onecycle.data.rows import Rows
 from onecycle.data.target import Target
 from onecycle.errors import DataError
 from onecycle.losses.loss import num_items
+from onecycle.notebook import html_lines
 from onecycle.registry import register
 
 if TYPE_CHECKING:
@@ -81,6 +82,9 @@ class LoaderBunch(DataBunch):
 
     def __repr__(self) -> str:
         return f"LoaderBunch: {len(self.train)} training batches, {len(self.valid)} validation batches"
+
+    def _repr_html_(self) -> str:
+        return html_lines(repr(self))
 
     def __len__(self) -> int:
         return len(self.train) * self.batch_size

@@ -6,6 +6,7 @@ import hashlib
 import os
 import tempfile
 import weakref
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from onecycle.data.shards.source import Place, Shards
 from onecycle.data.tables import RESERVED, missing_column
+from onecycle.errors import DataError
 
 # The columns that onecycle adds; '#' keeps them apart from any column of the user's. Where there is a column of
 # contents, the modality reads those, and the item is only a name; where there are shards, a column of places in them.
@@ -45,6 +47,62 @@ class Rows:
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return the item at `index`, with its label where there is one; or for a slice or a list, those rows."""
+        if isinstance(index, slice):
+            return self.take(np.arange(len(self))[index])
+        if not isinstance(index, int | np.integer):
+            chosen = np.asarray(index)
+            return self.take(np.flatnonzero(chosen) if chosen.dtype == bool else chosen)
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"There is no item {index}: there are {len(self):,} items, counted from 0.")
+        place = int(index) % len(self)
+        if LABEL in self.table.column_names:
+            return self._item(place), self.table[LABEL][place].as_py()
+        return self._item(place)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[place] for place in range(len(self)))
+
+    def _item(self, place: int) -> Any:
+        """Return the content at `place`, or the path of the file."""
+        if CONTENT in self.table.column_names:
+            return self.table[CONTENT][place].as_py()
+        return Path(self.locate(self.table[ITEM][place].as_py()))
+
+    @property
+    def paths(self) -> list[Path]:
+        """The paths of the items' files.
+
+        Raises:
+            DataError: The items are no files.
+        """
+        if self.root is None:
+            raise DataError("The items are not files.", "items that were found in a folder.", "iterate over the items.")
+        return [Path(path) for path in self.located()]
+
+    def __add__(self, other: Rows) -> Rows:
+        """Return these items and then the others; a column that only one of them has is empty in the other."""
+        first, second = self, other
+        if self.root != other.root:
+            first, second = self._with_full_names(), other._with_full_names()
+        try:
+            joined = pa.concat_tables([first.table, second.table], promote_options="default")
+        except pa.ArrowException as error:
+            raise DataError(
+                f"The columns of the two lists differ: {error}.",
+                "columns of one type where they have one name.",
+                "rename or convert a column in one of the tables.",
+            ) from error
+        return Rows(joined, first.root)
+
+    def _with_full_names(self) -> Rows:
+        """Return the rows relative to where one stands; items that are no files keep their names."""
+        if self.root is None:
+            return self
+        place = self.table.column_names.index(ITEM)
+        return Rows(self.table.set_column(place, ITEM, pa.chunked_array([pa.array(self.located())])), Path())
 
     def __reduce__(self) -> tuple[Any, ...]:
         if get_spawning_popen() is None or self.table.nbytes < LEAST_SHARED:

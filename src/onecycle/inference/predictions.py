@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,11 @@ import torch
 from torch import Tensor
 
 from onecycle.data.categories import ClassTarget
+from onecycle.data.preview import html_of_table
 from onecycle.data.target import Target
 from onecycle.errors import DataError, some
 from onecycle.inference.item_names import short_names
+from onecycle.notebook import html_lines
 
 SHOWN_CLASSES = 3
 
@@ -69,6 +72,22 @@ class Predictions:
 
     def __repr__(self) -> str:
         return f"Predictions: {len(self):,} items, columns {', '.join(self.table.column_names[:5])}, ..."
+
+    def _repr_html_(self) -> str:
+        return html_lines(repr(self)) + html_of_table(self.table, "item")
+
+    def to_pandas(self) -> Any:
+        """Return the table as a pandas DataFrame."""
+        _require("pandas")
+        return self.table.to_pandas()
+
+    def to_polars(self) -> Any:
+        """Return the table as a polars DataFrame."""
+        return _require("polars").from_arrow(self.table)
+
+    def to_arrow(self) -> pa.Table:
+        """Return the table, which is an Arrow table already."""
+        return self.table
 
     @property
     def probabilities(self) -> Tensor:
@@ -155,6 +174,17 @@ class Predictions:
 def _as_set(label: Any) -> Any:
     """Return tags without their order."""
     return set(label) if isinstance(label, list) else label
+
+
+def _require(package: str) -> Any:
+    """Return a package that is imported only when it is asked for."""
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise DataError(
+            f"{package} is not installed.", f"{package}, for to_{package}().",
+            f"pip install {package}, or use to_arrow() or to_csv().",
+        ) from error  # fmt: skip
 
 
 def predictions_table(

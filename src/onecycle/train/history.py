@@ -15,6 +15,8 @@ import torch
 from rich.table import Table
 from torch import Tensor
 
+from onecycle.notebook import html_lines, html_table
+
 if TYPE_CHECKING:
     from onecycle.figure import Picture
 
@@ -142,6 +144,10 @@ class History:
     def __repr__(self) -> str:
         lines = ["  ".join(f"{name} {value}" for name, value in record.cells().items()) for record in self.epochs]
         return "\n".join([f"History: {len(self)} epochs", *lines, *self.notes])
+
+    def _repr_html_(self) -> str:
+        table = html_table([record.cells() for record in self.epochs]) if self.epochs else ""
+        return f"{table}{html_lines(chr(10).join(self.notes))}" or html_lines(repr(self))
 
     def table(self, extra: Sequence[dict[str, str]] = ()) -> Table:
         """Return a table for terminal or notebook; `extra` rows are shown below."""

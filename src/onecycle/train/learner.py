@@ -23,6 +23,7 @@ from onecycle.inference.predictions import Prediction, Predictions
 from onecycle.inference.predictor import Predictor
 from onecycle.losses import Loss
 from onecycle.metrics import Metric, MetricLike
+from onecycle.notebook import html_lines
 from onecycle.processes import ALONE, Processes
 from onecycle.train import (
     checkpoint,
@@ -122,6 +123,9 @@ class Learner(DeprecatedNames):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}: {self.state!r}"
+
+    def _repr_html_(self) -> str:
+        return html_lines(repr(self)) + (self.history._repr_html_() if len(self.history) else "")
 
     # --- data and layers ---
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onecycle.errors import ModelError, TrainingError
+from onecycle.notebook import html_lines
 
 if TYPE_CHECKING:
     from onecycle.figure import Picture
@@ -50,6 +51,9 @@ class LRFinderResult:
 
     def __repr__(self) -> str:
         return f"lr={format_lr(self.lr)}, between {self.low:.1e} and {self.high:.1e}: {self.reason}"
+
+    def _repr_html_(self) -> str:
+        return html_lines(repr(self)) + self.plot().to_html()
 
     def plot(self) -> Picture:
         """Draw the curve, the sweeps it comes from, the range and the suggestion."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.live import Live
 
-from onecycle.notebook import CellOutput, Html, html_lines, html_table, in_notebook
+from onecycle.notebook import CellOutput, in_notebook
 from onecycle.train.events import BatchEnd, Callback, EpochEnd, FitEnd, FitStart
 from onecycle.train.history import EpochRecord, History
 from onecycle.train.state import TrainState
@@ -107,19 +107,13 @@ class Notebook(Screen):
         self.output = CellOutput()
 
     def update(self, epochs: Sequence[EpochRecord], progress: str) -> None:
-        self._show(epochs, [progress])
+        self.output.show(History(list(epochs), notes=[progress]))
 
     def add(self, epochs: Sequence[EpochRecord], last: EpochRecord) -> None:
-        self._show(epochs)
+        self.output.show(History(list(epochs)))
 
     def close(self, epochs: Sequence[EpochRecord], notes: Sequence[str]) -> None:
-        self._show(epochs, notes)
-
-    def _show(self, epochs: Sequence[EpochRecord], lines: Sequence[str] = ()) -> None:
-        below = "\n".join(lines)
-        table = html_table([record.cells() for record in epochs]) if epochs else ""
-        text = "\n".join("  ".join(f"{name} {value}" for name, value in record.cells().items()) for record in epochs)
-        self.output.show(Html(table + html_lines(below), f"{text}\n{below}".strip()))
+        self.output.show(History(list(epochs), notes=list(notes)))
 
 
 def default_screen() -> Screen:
