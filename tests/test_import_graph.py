@@ -15,8 +15,9 @@ import onecycle
 SOURCE = Path(onecycle.__file__).parent
 # From the bottom to the top. What is in one row does not import each other.
 LAYERS = [
-    ("errors", "imports", "deprecation", "figure"),
-    ("registry",),
+    ("errors", "imports", "notebook", "processes"),
+    ("deprecation", "foreign_names", "figure"),
+    ("registry", "calls"),
     ("losses", "bundle"),
     ("data",),
     ("metrics",),

@@ -9,6 +9,7 @@ import importlib
 import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
+from onecycle.foreign_names import missing_function
 from onecycle.imports import without_collecting
 from onecycle.notebook import silence_widget_hint
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from onecycle.data.numbers import Numbers as Numbers
     from onecycle.data.target import Target as Target
     from onecycle.errors import BundleError as BundleError
+    from onecycle.errors import CallError as CallError
     from onecycle.errors import DataError as DataError
     from onecycle.errors import ModelError as ModelError
     from onecycle.errors import OnecycleError as OnecycleError
@@ -74,6 +76,7 @@ _HOMES = {
     "Batch": "onecycle.data.batch",
     "BundleError": "onecycle.errors",
     "Callback": "onecycle.train.events",
+    "CallError": "onecycle.errors",
     "Category": "onecycle.data.categories",
     "Checkpoint": "onecycle.train.callbacks",
     "Constant": "onecycle.train.schedule",
@@ -137,7 +140,7 @@ def __getattr__(name: str) -> Any:
     if name == "__version__":
         return importlib.metadata.version("onecycle")
     if name not in _HOMES:
-        raise AttributeError(f"module 'onecycle' has no attribute {name!r}")
+        raise missing_function(name, __all__)
     with without_collecting():
         module = importlib.import_module(_HOMES[name])
     value = module if _HOMES[name].endswith(f".{name}") and not hasattr(module, name) else getattr(module, name)

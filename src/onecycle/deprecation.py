@@ -7,13 +7,15 @@ import warnings
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
+from onecycle.errors import users_level
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def warn_renamed(old: str, new: str, *, stacklevel: int = 3) -> None:
+def warn_renamed(old: str, new: str) -> None:
     """Warn that `old` is now called `new`."""
-    warnings.warn(f"{old} is deprecated, use {new}.", DeprecationWarning, stacklevel=stacklevel)
+    warnings.warn(f"{old} is deprecated, use {new}.", DeprecationWarning, stacklevel=users_level())
 
 
 def renamed_arguments(**new_names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable
 
 
@@ -33,6 +34,14 @@ class ModelError(OnecycleError, ValueError):
     """A backbone, a metric, a callback or another part cannot be used as asked."""
 
 
+class CallError(ModelError, TypeError):
+    """A call with arguments that the function does not take."""
+
+
+class MissingAttributeError(OnecycleError, AttributeError):
+    """An object does not have such a method: another stage of the data block has it, or it has another name."""
+
+
 class BundleError(OnecycleError, ValueError):
     """A saved model or checkpoint cannot be written, or is not one that can be trusted."""
 
@@ -57,6 +66,14 @@ class StopTraining(Exception):  # noqa: N818  it is a signal, not an error
         self.reason = reason
 
 
+def users_level() -> int:
+    """Return the `stacklevel` at which a warning points at the line outside of onecycle that led to it."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "onecycle":
+        level, frame = level + 1, frame.f_back
+    return level
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return `" Did you mean 'x'?"` for the known name nearest to `name`, or an empty string.
 
@@ -78,3 +95,13 @@ def some(values: Iterable[object], most: int = 5) -> str:
     listed = [str(value) for value in values]
     rest = len(listed) - most
     return ", ".join(listed[:most]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def with_article(name: str) -> str:
+    """Return the name of a class with its article.
+
+    Example:
+        >>> with_article("ImageList"), with_article("str")
+        ('an ImageList', 'a str')
+    """
+    return f"{'an' if name[0] in 'AEIOUaeio' else 'a'} {name}"

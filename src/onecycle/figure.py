@@ -12,6 +12,7 @@ from typing import Any, Self
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from onecycle.errors import DataError
 from onecycle.notebook import in_notebook, notebook_shell
 
 
@@ -89,6 +90,16 @@ def grid(count: int, columns: int, *, width: float = 2.2, height: float = 2.4) -
     for one in axes.flat:
         one.set_axis_off()
     return figure, iter(axes.flat)
+
+
+def check_count(count: int) -> None:
+    """Refuse a picture of nothing.
+
+    Raises:
+        DataError: There is no item to draw.
+    """
+    if count < 1:
+        raise DataError(f"count={count}.", "1 or more items to draw.", "pass count=12.")
 
 
 def wrapped(text: str) -> str:

@@ -261,7 +261,7 @@ def test_other_arrays_are_refused(array: np.ndarray) -> None:
 
 def test_other_sources_are_refused() -> None:
     with pytest.raises(
-        DataError, match=r"Cannot read an image from int.\nExpected a path, a PIL image.*\nFix: convert"
+        DataError, match=r"Cannot read an image from int.\nExpected a path, a PIL image.*\nFix: pass the path"
     ):
         decode(5, (4, 4))
 

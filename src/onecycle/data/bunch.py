@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
+from onecycle.calls import explains_calls
 from onecycle.data.batch import Batch
 from onecycle.data.cache import Cache, CacheMode, cache_for
 from onecycle.data.categories import Category
@@ -23,7 +24,8 @@ from onecycle.data.seeding import seeded
 from onecycle.data.shards.order import check_mixing
 from onecycle.data.target import Target
 from onecycle.deprecation import renamed_arguments
-from onecycle.errors import DataError, ModelError, OnecycleError
+from onecycle.errors import DataError, ModelError, OnecycleError, with_article
+from onecycle.foreign_names import how_to_bunch
 from onecycle.notebook import Printed, html_lines
 
 if TYPE_CHECKING:
@@ -43,9 +45,9 @@ def check_bunch(data: Any, caller: str) -> None:
     """
     if not isinstance(data, DataBunch):
         raise ModelError(
-            f"{caller}() got {data if isinstance(data, type) else f'a {type(data).__name__}'} as its data.",
+            f"{caller}() got {data if isinstance(data, type) else with_article(type(data).__name__)} as its data.",
             "a DataBunch, as databunch() makes, as the first argument.",
-            "call databunch() on the labelled items; for plain PyTorch loaders, use Learner.from_loaders().",
+            how_to_bunch(data),
         )
 
 
@@ -73,6 +75,7 @@ class LoaderOptions:
     contiguous: bool = False
 
 
+@explains_calls
 class DataBunch:
     """Training and validation loaders, an optional test loader, and what is known of inputs and labels.
 
@@ -250,8 +253,9 @@ class DataBunch:
     @renamed_arguments(part="split")
     def show_batch(self, count: int = 12, *, split: str = "train", epoch: int = 0) -> Picture:
         """Draw the first items of an epoch as the model gets them, with their labels."""
-        from onecycle.figure import grid
+        from onecycle.figure import check_count, grid
 
+        check_count(count)
         loader = self.loader(split)
         dataset = loader.dataset
         order = loader.order(epoch)
@@ -268,8 +272,9 @@ class DataBunch:
 
     def show_augmentations(self, item: int = 0, count: int = 12) -> Picture:
         """Draw one training item as prediction sees it, then augmented in other ways."""
-        from onecycle.figure import grid
+        from onecycle.figure import check_count, grid
 
+        check_count(count)
         figure, axes = grid(count, 4)
         training = self.train.dataset
         plain = self.dataset_of(training.rows)

@@ -27,7 +27,7 @@ from onecycle.data.dataset import Dataset
 from onecycle.data.item_tensors import ItemTensors
 from onecycle.data.nested import take
 from onecycle.data.progress import progress
-from onecycle.errors import DataError
+from onecycle.errors import DataError, users_level
 from onecycle.processes import processes_on_this_machine
 
 CacheMode = Literal["auto", "memory", "disk"] | None
@@ -189,7 +189,7 @@ class _Partial:
 
 
 def _remove(path: Path, why: str) -> None:
-    warnings.warn(f"The cache {path} is damaged ({why}): all items are read again.", stacklevel=2)
+    warnings.warn(f"The cache {path} is damaged ({why}): all items are read again.", stacklevel=users_level())
     path.unlink(missing_ok=True)
 
 

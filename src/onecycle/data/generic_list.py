@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from onecycle.calls import explains_calls
 from onecycle.data.items import ItemList
 from onecycle.data.label import LabelledList, SplitList
 from onecycle.data.labellers import Labeller
@@ -28,6 +29,7 @@ class SplitGenericList(SplitList[LabelledList]):
         return LabelledList(train, valid, test, target, self.modality, labeller)
 
 
+@explains_calls
 @dataclass(frozen=True, repr=False)
 class GenericList(ItemList[SplitGenericList]):
     """Items of any modality.

@@ -12,6 +12,7 @@ from typing import Any, Generic, Self, TypeVar
 import numpy as np
 import pyarrow as pa
 
+from onecycle.calls import ExplainingMeta, explains_calls
 from onecycle.data import split
 from onecycle.data.labels import Labels
 from onecycle.data.modality import Modality
@@ -32,8 +33,9 @@ class Skipped:
 SplitT = TypeVar("SplitT")
 
 
+@explains_calls
 @dataclass(frozen=True, repr=False)
-class ItemList(ABC, Generic[SplitT]):
+class ItemList(ABC, Generic[SplitT], metaclass=ExplainingMeta):
     """The inputs, not yet split. `SplitT` is the modality's next stage, so that an editor completes what may follow."""
 
     items: Rows

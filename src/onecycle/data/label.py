@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, Literal, Self, TypeVar
 
+from onecycle.calls import explains_calls
 from onecycle.data import labellers
 from onecycle.data.bunch import Balance, DataBunch, LoaderOptions
 from onecycle.data.cache import CacheMode
@@ -18,7 +19,7 @@ from onecycle.data.labellers import Classes, Labeller
 from onecycle.data.labels import Labels
 from onecycle.data.loader import OnBadItem
 from onecycle.data.modality import Modality
-from onecycle.data.numbers import Numbers, numbers_from
+from onecycle.data.numbers import Numbers, numbers_labeller
 from onecycle.data.preview import html_of_rows
 from onecycle.data.rows import LABEL, Rows
 from onecycle.data.target import Target
@@ -27,6 +28,7 @@ from onecycle.errors import DataError, ModelError
 LabelledT = TypeVar("LabelledT", bound="LabelledList")
 
 
+@explains_calls
 @dataclass(frozen=True, repr=False)
 class SplitList(ABC, Generic[LabelledT]):
     """The inputs, split. `LabelledT` is the modality's labelled stage."""
@@ -128,6 +130,7 @@ class SplitList(ABC, Generic[LabelledT]):
         label_type = target.label_type if target else None
         train, valid = (Labels.of(labeller(rows), label_type) for rows in (self.train, self.valid))
         if target is None:
+            labellers.check_texts(train)
             both = in_natural_order({*train.counts(), *valid.counts()}) if classes == "all" else classes
             target = labellers.target_for(train, both)
             labellers.check_seen(target, valid, self.valid, "validation")
@@ -136,19 +139,21 @@ class SplitList(ABC, Generic[LabelledT]):
             labellers.warn_of_capitals(target)
         return self._label(labeller, target, train, valid)
 
-    def label_numbers(self, columns: str | Sequence[str]) -> LabelledT:
-        """Label with numbers from columns, for regression: ages, prices, angles.
+    def label_numbers(
+        self, columns: str | Sequence[str] | Callable[[Path], Any], *, names: Sequence[str] | None = None
+    ) -> LabelledT:
+        """Label with numbers, for regression: ages, prices, angles.
 
         They are standardised by the training set's mean and standard deviation, so that columns of any unit count
         equally in the loss.
 
+        Args:
+            columns: A column's name or several; or a function from the item's path to a number or a list of them.
+            names: What the numbers are called; None takes the columns' names, or "number".
         Raises:
             DataError: A value is not a number, or a column holds the same number in all training rows.
         """
-        names = (columns,) if isinstance(columns, str) else tuple(columns)
-
-        def labeller(rows: Rows) -> list[Any]:
-            return numbers_from(rows, names)
+        labeller, names = numbers_labeller(columns, names, self.train)
 
         train, valid = labeller(self.train), labeller(self.valid)
         return self._label(labeller, Numbers.standardised(names, train), train, valid)
@@ -170,6 +175,7 @@ class SplitList(ABC, Generic[LabelledT]):
         )
 
 
+@explains_calls
 @dataclass(frozen=True, repr=False)
 class LabelledList(LabelledItems):
     """The inputs, split and labelled."""

@@ -19,7 +19,7 @@ from onecycle.data.rows import ITEM, Rows
 from onecycle.data.shards.source import Shards
 from onecycle.data.split import matches
 from onecycle.data.target import Target
-from onecycle.errors import DataError, some
+from onecycle.errors import DataError, some, users_level
 
 JOIN = "\x1f"  # between the tags of a list, where it is a text
 MOST_NUMBERS = 200  # with more different numbers, classes are unlikely
@@ -112,7 +112,7 @@ def warn_of_numbers(column: str, *labels: Labels) -> None:
     warnings.warn(
         f"Column {column!r} holds {found[0]:,} different {kind} numbers, which are classes here. To predict them as "
         f"numbers, use label_numbers({column!r}).",
-        stacklevel=4,
+        stacklevel=users_level(),
     )
 
 
@@ -198,6 +198,22 @@ def check_text_label(label: Any, path: str, before: list[Any]) -> str | list[str
             "fix the function.",
         )
     return label if isinstance(label, str) else [str(tag) for tag in label]
+
+
+def check_texts(labels: Labels) -> None:
+    """Refuse labels that are neither texts nor lists of texts, of which classes could not be made.
+
+    Raises:
+        DataError: They are numbers, or anything else.
+    """
+    held = labels.column.type
+    held = held.value_type if pa.types.is_dictionary(held) or pa.types.is_list(held) else held
+    if not (pa.types.is_string(held) or pa.types.is_large_string(held) or pa.types.is_null(held)):
+        raise DataError(
+            f"The labels are of type {held}, such as {labels[0]!r}.",
+            "a string an item (one class), or a list of strings (tags).",
+            "return str(...) for classes; for numbers to predict, use label_numbers().",
+        )
 
 
 def target_for(labels: Labels, classes: Classes) -> Target:
@@ -289,7 +305,7 @@ def warn_if_single(target: Target, *labels: Labels) -> None:
     if single:
         warnings.warn(
             f"Classes with a single item: {some(single)}. They can hardly be learned, and cannot be validated.",
-            stacklevel=4,
+            stacklevel=users_level(),
         )
 
 
@@ -299,7 +315,7 @@ def warn_of_unlearned(target: Target, train: Labels) -> None:
         if absent := [name for name in target.classes if not seen.get(name)]:
             warnings.warn(
                 f"No training item has the label {some(absent)}: nothing is learned of that.",
-                stacklevel=4,
+                stacklevel=users_level(),
             )
 
 
@@ -308,7 +324,7 @@ def warn_of_capitals(target: Target) -> None:
         warnings.warn(
             f"Classes that differ by capitals alone: {some(' and '.join(group) for group in groups)}. They are learned "
             "as different classes.",
-            stacklevel=4,
+            stacklevel=users_level(),
         )
 
 

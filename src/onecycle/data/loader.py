@@ -22,7 +22,7 @@ from onecycle.data.plan import Chunks, Contiguous, LengthBucketed, Plan
 from onecycle.data.seeding import seeded
 from onecycle.data.shards.order import ShardShuffled, Stretch
 from onecycle.data.workers import ReadingProcesses
-from onecycle.errors import DataError, SkippedItemWarning
+from onecycle.errors import DataError, SkippedItemWarning, users_level
 
 OnBadItem = Literal["raise", "skip"]
 Taken = Sequence[tuple[int, int]]
@@ -201,7 +201,7 @@ class DataLoader:
         for item in bad:
             if item.index not in self.bad:
                 text = f"Skipped {self.dataset.name(item.index)}: {item.error.what}"
-                warnings.warn(text, SkippedItemWarning, stacklevel=3)
+                warnings.warn(text, SkippedItemWarning, stacklevel=users_level())
             self.bad[item.index] = item.error
 
 

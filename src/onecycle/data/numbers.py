@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -109,6 +110,39 @@ class Numbers(Target):
     def caption(self, label: Sequence[float] | dict[str, float]) -> str:
         """Name and number, such as "age 31.2"."""
         return ", ".join(f"{name} {value:.4g}" for name, value in self.cells(label).items())
+
+
+def numbers_labeller(
+    columns: str | Sequence[str] | Callable[[Path], Any], names: Sequence[str] | None, rows: Rows
+) -> tuple[Callable[[Rows], list[Any]], Sequence[str]]:
+    """Return a function from rows to a list of numbers a row, from columns or from a function, and their names.
+
+    Raises:
+        DataError: There are not as many names as numbers.
+    """
+    if not callable(columns):
+        listed = (columns,) if isinstance(columns, str) else tuple(columns)
+        return lambda rows: numbers_from(rows, listed), _checked_names(names or listed, len(listed))
+    count = len(_numbers_of(columns, rows.located()[0])) if len(rows) else 1
+    usual = ["number"] if count == 1 else [f"number {place}" for place in range(1, count + 1)]
+    return lambda rows: [_numbers_of(columns, path) for path in rows.located()], _checked_names(names or usual, count)
+
+
+def _checked_names(names: Sequence[str], count: int) -> Sequence[str]:
+    if len(names) != count:
+        raise DataError(f"{len(names)} names for {count} numbers.", "a name for each.", "check names=.")
+    return names
+
+
+def _numbers_of(function: Callable[[Path], Any], path: str) -> list[float]:
+    try:
+        return [float(value) for value in np.atleast_1d(function(Path(path)))]
+    except Exception as error:
+        raise DataError(
+            f"The label function failed on {path}: {type(error).__name__}: {error}.",
+            "a number, or a list of numbers, for every item.",
+            "fix the function, or leave the item out.",
+        ) from error
 
 
 def numbers_from(rows: Rows, names: Sequence[str]) -> list[list[float]]:

@@ -29,7 +29,7 @@ def html_of_table(table: pa.Table, what: str) -> str:
 
 
 def _readable(table: pa.Table) -> pa.Table:
-    """Return what a person would read: no tokens, and a header for each column of ours."""
+    """Return what a person would read: nothing encoded, and a header for each column of ours."""
     names = [name for name in (ITEM, LABEL, CONTENT) if name in table.column_names]
     if CONTENT in names and not pa.types.is_large_string(table[CONTENT].type):
         names.remove(CONTENT)

@@ -14,6 +14,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from onecycle.calls import explains_calls
 from onecycle.data.categories import ClassTarget
 from onecycle.data.preview import html_of_table
 from onecycle.data.target import Target
@@ -47,6 +48,7 @@ class Prediction(NamedTuple):
         return f"Prediction({label}" + (f": {shown})" if shown else ")")
 
 
+@explains_calls
 @dataclass(frozen=True, repr=False)
 class Predictions:
     """Predictions for many items, as an Arrow table; pandas, polars and pyarrow take it as it is.

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from onecycle.calls import explains_calls
 from onecycle.data.batch import Batch, Sample, even_slices
 from onecycle.data.modality import Modality, collate
 from onecycle.data.nested import join, move, to_float32
@@ -72,6 +73,7 @@ def _call(model: nn.Module, inputs: Any, *state: Any) -> Any:
     return in_microbatches(model, inputs, microbatch_size(model, inputs))
 
 
+@explains_calls
 class Predictor:
     """A model with what it needs to predict: how inputs are read, and what its outputs mean.
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from onecycle.errors import ModelError, OnecycleError
 from onecycle.losses.classification import class_shares
 from onecycle.losses.loss import Loss, MeanLoss, described, num_items
-from onecycle.registry import lookup
+from onecycle.registry import list_registered, lookup
 
 CLASS_LOSSES = (nn.CrossEntropyLoss, nn.NLLLoss)
 # Their mean is that over all elements, of which outputs and targets have the same number.
@@ -153,6 +153,11 @@ def as_loss(loss: Loss | nn.Module | Callable[..., Any] | str) -> Loss:
     if isinstance(loss, Loss):
         return loss
     if isinstance(loss, str):
+        if loss not in list_registered("loss") and (found := getattr(nn.functional, loss, None)):
+            raise ModelError(
+                f"loss={loss!r}.", "a function or module, or the name of a registered loss.",
+                f"pass loss=torch.nn.functional.{found.__name__}, or leave it out for the target's own.",
+            )  # fmt: skip
         registered = lookup("loss", loss)
         return as_loss(registered() if isinstance(registered, type) else registered)
     if isinstance(loss, type):

@@ -15,7 +15,7 @@ from torch.nn.functional import one_hot
 
 from onecycle.data.categories import MultiCategory
 from onecycle.data.target import Target
-from onecycle.errors import some
+from onecycle.errors import some, users_level
 from onecycle.metrics.meters import CountMeter, StoredValues, as_float64, count_true, fraction, sum_and_count
 from onecycle.metrics.metric import Meter, Metric, fits
 from onecycle.registry import register
@@ -167,7 +167,7 @@ def _tell_absent(name: str, absent: Sequence[str], classes: int) -> None:
     warnings.warn(
         f"{name} is the mean over {classes - len(absent)} of {classes} classes: all items that are measured have, or "
         f"all lack, {some(absent)}.",
-        stacklevel=2,
+        stacklevel=users_level(),
     )
 
 

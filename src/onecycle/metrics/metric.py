@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, Protocol
 
 from torch import Tensor
 
+from onecycle.calls import explained
 from onecycle.data.target import Target
 from onecycle.errors import ModelError
 from onecycle.registry import is_built_in, list_registered, lookup
@@ -79,7 +80,7 @@ def fits(*kinds: str) -> Callable[[Callable[P, Metric]], Callable[P, Metric]]:
     def decorate(make: Callable[P, Metric]) -> Callable[P, Metric]:
         @functools.wraps(make)
         def make_checked(*args: P.args, **kwargs: P.kwargs) -> Metric:
-            metric = make(*args, **kwargs)
+            metric = explained(make)(*args, **kwargs)
 
             def meter(target: Target) -> Meter:
                 if target.kind not in kinds and is_built_in("target", target.kind) and (fitting := _fitting(target)):

@@ -10,6 +10,7 @@ import pyarrow as pa
 import torch
 from torch import nn
 
+from onecycle.calls import explained
 from onecycle.data.batch import Batch
 from onecycle.data.modality import Modality
 from onecycle.data.seeding import seeded
@@ -42,6 +43,7 @@ class Model(Predictor):
         return card
 
 
+@explained
 def load_model(path: str | Path, *, device: str | torch.device | None = None, fuse: bool = False) -> Model:
     """Load what `Learner.export` wrote.
 

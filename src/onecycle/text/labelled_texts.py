@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 import pyarrow as pa
 
+from onecycle.calls import explains_calls
 from onecycle.data.label import LabelledList
 from onecycle.data.rows import CONTENT, ITEM, LABEL, Rows
 from onecycle.errors import DataError
@@ -25,6 +26,7 @@ DOCUMENT_ORDER_SEED = 42
 VALUES_PER_BLOCK = 1000
 
 
+@explains_calls
 @dataclass(frozen=True, repr=False)
 class LabelledTexts(LabelledList):
     """Texts, split and labelled.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from onecycle.calls import explained, explains_calls
 from onecycle.data.bunch import DataBunch, check_bunch
 from onecycle.errors import ModelError
 from onecycle.text.awd_lstm import AwdLstm, Dropouts
@@ -19,6 +20,7 @@ from onecycle.train.learner import Learner
 from onecycle.train.options import check_keywords, takes_train_options
 
 
+@explains_calls
 class LanguageModelLearner(Learner):
     """A learner of a language model that can generate text."""
 
@@ -36,6 +38,7 @@ class LanguageModelLearner(Learner):
         return generate(self, prompt, words, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
 
 
+@explained
 @takes_train_options
 def language_model_learner(
     bunch: DataBunch,

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from onecycle.calls import explained
 from onecycle.data.bunch import DataBunch, check_bunch
 from onecycle.errors import ModelError
 from onecycle.text.awd_lstm import AwdLstm, Dropouts
@@ -26,6 +27,7 @@ from onecycle.train.options import check_keywords, takes_train_options
 CLASSIFIER_HIDDEN = 50
 
 
+@explained
 @takes_train_options
 def text_learner(
     bunch: DataBunch,

@@ -15,7 +15,8 @@ import pyarrow as pa
 from onecycle.data.character_encoding import decode_bytes
 from onecycle.data.items import Skipped
 from onecycle.data.progress import progress
-from onecycle.errors import DataError, some, suggest
+from onecycle.errors import DataError, some, suggest, users_level
+from onecycle.text.character_encoding import decode_bytes
 from onecycle.text.cleaning import clean
 from onecycle.text.storage import build_column
 
@@ -226,4 +227,6 @@ def _warn_about_guesses(encodings: Counter[str]) -> None:
     guessed = {name: count for name, count in encodings.items() if not name.startswith("utf")}
     if guessed:
         counts = some(f"{count:,} as {name}" for name, count in sorted(guessed.items()))
-        warnings.warn(f"Texts that are not UTF-8 were read {counts}; pass encoding= if that is wrong.", stacklevel=4)
+        warnings.warn(
+            f"Texts that are not UTF-8 were read {counts}; pass encoding= if that is wrong.", stacklevel=users_level()
+        )

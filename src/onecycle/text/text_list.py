@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from onecycle.calls import explains_calls
 from onecycle.data.character_encoding import check_encoding
 from onecycle.data.items import ItemList
 from onecycle.data.label import SplitList
@@ -26,6 +27,7 @@ from onecycle.text.text_files import TEXT_SUFFIXES, CleanedTexts, clean_rows, fi
 from onecycle.text.texts import Texts
 
 
+@explains_calls
 @dataclass(frozen=True, repr=False)
 class SplitTexts(SplitList[LabelledTexts]):
     """Texts, split.
@@ -53,6 +55,7 @@ class SplitTexts(SplitList[LabelledTexts]):
         return self._labelled(self.train, self.valid, self.test, target, lambda rows: [None] * len(rows))
 
 
+@explains_calls
 @dataclass(frozen=True, repr=False)
 class TextList(ItemList[SplitTexts]):
     """Texts: found, read and cleaned.

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from onecycle.bundle.replace import part_path
-from onecycle.errors import BundleError, ModelError, StopTraining, suggest
+from onecycle.errors import BundleError, ModelError, StopTraining, suggest, users_level
 from onecycle.train.checkpoint import save_checkpoint
 from onecycle.train.events import Callback, EpochEnd, FitEnd, FitStart, ResumePoint
 from onecycle.train.history import EpochRecord
@@ -198,7 +198,7 @@ class Checkpoint(Callback):
             note = f"epoch {len(state.history) + 1}: no checkpoint was written, training goes on: {what}"
             state.history.notes.append(note)
             if state.processes.is_main:
-                warnings.warn(note, stacklevel=2)
+                warnings.warn(note, stacklevel=users_level())
 
     def _keep_previous(self) -> None:
         if self.keep > 1 and self.path.exists():

@@ -16,7 +16,7 @@ from torch import Tensor
 from onecycle.bundle import differing_tensors, read_bundle, write_bundle
 from onecycle.data.categories import MultiCategory
 from onecycle.data.target import same_label_configs
-from onecycle.errors import BundleError, ModelError, some
+from onecycle.errors import BundleError, ModelError, some, users_level
 from onecycle.inference.carried_state import carried_share, carried_whole
 from onecycle.processes import Processes
 from onecycle.train.ema import ExponentialMovingAverage
@@ -222,7 +222,9 @@ def _check_setup(state: TrainState, config: dict[str, Any], path: str | Path, *,
             "make the learner as it was made then, or pass allow_changes=True.",
         )
     if found and state.processes.is_main:
-        warnings.warn(f"{path} was saved by a learner that was made in another way: {'; '.join(found)}.", stacklevel=4)
+        warnings.warn(
+            f"{path} was saved by a learner that was made in another way: {'; '.join(found)}.", stacklevel=users_level()
+        )
 
 
 # --- callbacks and found rates ---

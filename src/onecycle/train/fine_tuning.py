@@ -11,6 +11,7 @@ from onecycle.data.bunch import DataBunch
 from onecycle.errors import ModelError
 from onecycle.train.layer_groups import fine_tuning_of, freeze_to
 from onecycle.train.memory import use_data
+from onecycle.train.option_fields import is_whole
 from onecycle.train.options import LearningRate
 from onecycle.train.plan import Plan, Size, Stage
 from onecycle.train.state import TrainState
@@ -30,6 +31,8 @@ def stages_of(
     Raises:
         ModelError: There are not as many epochs as sizes.
     """
+    if frozen_epochs is not None and not (is_whole(frozen_epochs) and frozen_epochs >= 0):
+        raise ModelError(f"frozen_epochs={frozen_epochs!r}.", "a whole number of 0 or more.", "pass frozen_epochs=1.")
     each_size: list[Size | None] = [None] if sizes is None else list(sizes)
     counts = [epochs] * len(each_size) if isinstance(epochs, int) else list(epochs)
     if len(counts) != len(each_size):

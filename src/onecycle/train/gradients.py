@@ -15,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from onecycle.data.batch import Batch, even_slices
 from onecycle.data.nested import take, tensors_in
+from onecycle.errors import users_level
 from onecycle.inference.arithmetic import arithmetic
 from onecycle.inference.carried_state import CarriedState
 from onecycle.losses import Loss
@@ -263,7 +264,7 @@ class OptimizerStep:
         note = f"memory ran out: batches are now computed in {state.num_microbatches} microbatches"
         state.history.notes.append(note)
         if state.processes.is_main:
-            warnings.warn(note, stacklevel=2)
+            warnings.warn(note, stacklevel=users_level())
 
 
 def _largest_of(batches: Sequence[Batch]) -> int:

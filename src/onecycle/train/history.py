@@ -15,6 +15,7 @@ import torch
 from rich.table import Table
 from torch import Tensor
 
+from onecycle.calls import explains_calls
 from onecycle.notebook import html_lines, html_table
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ class StepLog(Sequence[tuple[float, float]]):
         return log
 
 
+@explains_calls
 @dataclass
 class History:
     """All epochs, in order, with notes on what ended training early.

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from onecycle.data.bunch import DataBunch
-from onecycle.errors import ModelError
+from onecycle.errors import ModelError, users_level
 from onecycle.train.randomness import seeded_generators
 
 GroupedModelT = TypeVar("GroupedModelT", bound="GroupedModel")
@@ -131,7 +131,7 @@ def freeze_to(model: nn.Module, group: int) -> None:
         warnings.warn(
             f"A {type(model).__name__} has one layer group: all of it learns, nothing is frozen. "
             "A GroupedModel has a body and a head.",
-            stacklevel=4,
+            stacklevel=users_level(),
         )
     parameters = dict(model.named_parameters())
     first = group % len(groups)
@@ -225,7 +225,8 @@ def parameter_groups(model: nn.Module, lrs: Sequence[float], weight_decay: float
 
 def _check_lr(lr: Any) -> None:
     if not isinstance(lr, int | float) or not lr > 0:
-        raise ModelError(f"Learning rate {lr!r}.", 'a positive number, slice(first, last), or "auto".', "pass lr=1e-3.")
+        fix = f"pass lr=slice({lr[0]!r}, {lr[-1]!r})." if isinstance(lr, list | tuple) and lr else "pass lr=1e-3."
+        raise ModelError(f"Learning rate {lr!r}.", 'a positive number, slice(first, last), or "auto".', fix)
 
 
 def trained_layers(model: nn.Module) -> str:

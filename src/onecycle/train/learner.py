@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Self
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from onecycle.calls import explains_calls
 from onecycle.data.bunch import DataBunch, check_bunch
 from onecycle.data.items import ItemList
 from onecycle.data.plain import LoaderBunch
 from onecycle.data.target import Target
 from onecycle.deprecation import renamed_arguments
-from onecycle.errors import ModelError
+from onecycle.errors import ModelError, users_level
 from onecycle.inference import evaluation, show_results
 from onecycle.inference.precision import Mode, Precision
 from onecycle.inference.predictions import Prediction, Predictions
@@ -40,7 +41,7 @@ from onecycle.train import (
 from onecycle.train.deprecated_names import DeprecatedNames
 from onecycle.train.from_state import FromState
 from onecycle.train.history import History
-from onecycle.train.lr_curve import LRFinderResult
+from onecycle.train.lr_curve import LRFinderResult, as_lr
 from onecycle.train.options import LearningRate, TrainOptions, takes_train_options
 from onecycle.train.plan import Size
 from onecycle.train.schedule import Constant, OneCycle, Schedule
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from onecycle.figure import Picture
 
 
+@explains_calls
 class Learner(DeprecatedNames):
     """Trains a model on a bunch.
 
@@ -167,7 +169,7 @@ class Learner(DeprecatedNames):
     def _to(self, mode: Mode, force: bool) -> Self:
         used, reason = (mode, "") if force else precision.fastest_precision(self.state, mode)
         if reason and self.state.processes.is_main:
-            warnings.warn(f"{mode} was asked for: {reason}.", stacklevel=3)
+            warnings.warn(f"{mode} was asked for: {reason}.", stacklevel=users_level())
         self.state.use_precision(used)
         return self
 
@@ -181,7 +183,7 @@ class Learner(DeprecatedNames):
     def fine_tune(
         self,
         epochs: int | Sequence[int],
-        lr: LearningRate = "auto",
+        lr: LearningRate | LRFinderResult = "auto",
         *,
         frozen_epochs: int | None = None,
         freeze_to: int | None = None,
@@ -202,13 +204,15 @@ class Learner(DeprecatedNames):
         stages = fine_tuning.stages_of(
             self.data, self.model, epochs, frozen_epochs=frozen_epochs, freeze_to=freeze_to, sizes=sizes
         )
-        fit.fine_tune(self.state, stages, lr)
+        fit.fine_tune(self.state, stages, as_lr(lr))
 
-    def fit_one_cycle(self, epochs: int, lr: LearningRate = "auto", *, schedule: OneCycle | None = None) -> None:
+    def fit_one_cycle(
+        self, epochs: int, lr: LearningRate | LRFinderResult = "auto", *, schedule: OneCycle | None = None
+    ) -> None:
         """Train for one cycle: the rate warms up to `lr`, then cools down, step by step."""
         self.fit(epochs, lr, schedule=schedule or OneCycle())
 
-    def fit(self, epochs: int, lr: LearningRate = "auto", *, schedule: Schedule | None = None) -> None:
+    def fit(self, epochs: int, lr: LearningRate | LRFinderResult = "auto", *, schedule: Schedule | None = None) -> None:
         """Train for `epochs`; `Callback` documents the order of events.
 
         While the body is frozen, its outputs are computed once and cached, and the head takes at least 200 optimizer
@@ -217,12 +221,13 @@ class Learner(DeprecatedNames):
 
         Args:
             epochs: How often each item is seen.
-            lr: Peak rate: a number, `slice(first, last)` from the first to the last layer group, or "auto".
+            lr: Peak rate: a number, `slice(first, last)` from the first to the last layer group, what `lr_find`
+                returned, or "auto".
             schedule: Rate and momentum by progress; None keeps them constant.
         Raises:
             TrainingError: The loss is no longer finite; the weights are those of the last good epoch.
         """
-        fit.fit(self.state, epochs, lr, schedule or Constant())
+        fit.fit(self.state, epochs, as_lr(lr), schedule or Constant())
 
     def resume(self, path: str | Path | None = None, *, allow_changes: bool = False) -> None:
         """Go on with what was interrupted, `fit` or `fine_tune`, to the weights it would have ended with.
@@ -279,6 +284,9 @@ class Learner(DeprecatedNames):
 
     def show_results(self, count: int = 12, *, worst: bool = False) -> Picture:
         """Draw validation items with their label and prediction; `worst` draws the mistakes with the highest loss."""
+        from onecycle.figure import check_count
+
+        check_count(count)
         dataset = self.data.valid.dataset
         rows = show_results.spread_rows(len(dataset), count)
         if worst:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from onecycle.errors import ModelError, TrainingError
 from onecycle.notebook import html_lines
+from onecycle.train.options import LearningRate
 
 if TYPE_CHECKING:
     from onecycle.figure import Picture
@@ -76,6 +77,11 @@ class LRFinderResult:
         axes.title.set_wrap(True)
         axes.legend(frameon=False)
         return figure.ready()
+
+
+def as_lr(lr: LearningRate | LRFinderResult) -> LearningRate:
+    """Return a learning rate; of a finder's result, the one that it suggests."""
+    return lr.lr if isinstance(lr, LRFinderResult) else lr
 
 
 def sweep_lrs(start: float, stop: float, steps: int) -> Curve:

@@ -65,10 +65,17 @@ def resolve_lr(state: TrainState, lr: LearningRate) -> list[float]:
     """
     if isinstance(lr, str):
         if lr != "auto":
-            raise ModelError(f"lr={lr!r}.", 'a number, a slice, or "auto".', 'pass lr="auto".')
+            raise ModelError(f"lr={lr!r}.", 'a number, a slice, or "auto".', f"pass lr={_as_number(lr)}.")
         lr, why = _auto_lr(state)
         state.history.notes.append(f"before epoch {len(state.history) + 1}: {why}")
     return group_lrs(lr, len(layer_groups(state.model)))
+
+
+def _as_number(text: str) -> str:
+    try:
+        return f"{float(text):g}"
+    except ValueError:
+        return '"auto"'
 
 
 def features_for(state: TrainState, epochs: int) -> CachedFeatures | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from onecycle.deprecation import warn_renamed
 from onecycle.errors import ModelError
-from onecycle.train.foreign_names import unknown_options
+from onecycle.foreign_names import unknown_options
 from onecycle.train.option_fields import Rule, check_values, document_fields, is_number, is_whole, option, takes_options
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class TrainOptions:
             >>> TrainOptions.from_keywords("vision_learner", wd=0.1)
             Traceback (most recent call last):
             ...
-            onecycle.errors.ModelError: vision_learner() has no option wd=.
+            onecycle.errors.CallError: vision_learner() has no option wd=.
             ...
             Fix: use weight_decay= instead of wd=.
         """
@@ -183,7 +183,7 @@ class TrainOptions:
                         f"{caller}() got {old}= and {field.name}=, which are one option.", "one of them.",
                         f"remove {old}=, its old name.",
                     )  # fmt: skip
-                warn_renamed(f"{caller}({old}=)", f"{field.name}=", stacklevel=4)
+                warn_renamed(f"{caller}({old}=)", f"{field.name}=")
                 keywords[field.name] = keywords.pop(old)
         if unknown := [name for name in keywords if name not in known]:
             raise unknown_options(caller, unknown, known)

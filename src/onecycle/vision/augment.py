@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from onecycle.calls import explained
 from onecycle.data.nested import move
 from onecycle.errors import DataError, suggest
 from onecycle.registry import list_registered, lookup
@@ -195,6 +196,7 @@ def as_augment(value: Any) -> Augment:
     raise _not_augmentations(value)
 
 
+@explained
 def none() -> Augment:
     """Return no augmentation.
 
@@ -205,6 +207,7 @@ def none() -> Augment:
     return Augment()
 
 
+@explained
 def default(
     *, flip: bool = True, degrees: float = 10.0, zoom: float = 1.15, warp: float = 0.15, light: float = 0.2
 ) -> Augment:
@@ -225,6 +228,7 @@ def default(
     return Augment((*flips, *geometry, Brightness(light), Contrast(light), Saturation(light)))
 
 
+@explained
 def satellite(*, zoom: float = 1.1, light: float = 0.1) -> Augment:
     """Return augmentations for images from above: all eight orientations, no perspective, small changes of light.
 
@@ -235,6 +239,7 @@ def satellite(*, zoom: float = 1.1, light: float = 0.1) -> Augment:
     return Augment((Dihedral(), Zoom(zoom), Brightness(light), Contrast(light)))
 
 
+@explained
 def document(*, degrees: float = 3.0, warp: float = 0.1, light: float = 0.3) -> Augment:
     """Return augmentations for scans and photographed pages: never mirrored, with varying light and contrast.
 
@@ -274,6 +279,27 @@ PRESETS: dict[str, Callable[[], Augment]] = {
 }
 
 
+# What does here what a transform of torchvision or albumentations does.
+TORCHVISION = {
+    "Compose": "a list, such as augment=[HorizontalFlip(), Rotate(20)]",
+    "Resize": "transform(size), without it in the list",
+    "CenterCrop": 'transform(size, resize="crop"), without it in the list',
+    "RandomResizedCrop": "Zoom(1.5), and transform(size)",
+    "RandomCrop": "Zoom(1.15), and transform(size)",
+    "ToTensor": "nothing in its place: images become tensors by themselves",
+    "PILToTensor": "nothing in its place: images become tensors by themselves",
+    "Normalize": "nothing in its place: the model normalises its inputs",
+    "RandomHorizontalFlip": "HorizontalFlip()",
+    "HorizontalFlip": "augment.HorizontalFlip() of onecycle",
+    "RandomVerticalFlip": "Dihedral(), which mirrors and turns in all directions",
+    "RandomRotation": "Rotate(20)",
+    "RandomAffine": "Rotate(20) and Zoom(1.15)",
+    "RandomPerspective": "Warp(0.15)",
+    "ColorJitter": "Brightness(0.2), Contrast(0.2), Saturation(0.2) and Hue()",
+    "RandomErasing": "Erase()",
+}
+
+
 def _not_augmentations(value: Any) -> DataError:
     """Return the error for anything that is not an augmentation, with the fix for the most likely mistake."""
     name = getattr(value, "__name__", type(value).__name__)
@@ -287,12 +313,15 @@ def _not_augmentations(value: Any) -> DataError:
         fix = "pass augment= the name of a preset in transform(), or augmentations such as HorizontalFlip()."
     elif isinstance(value, Augment):
         fix = "combine their augmentations: Augment((*augment.default().augmentations, Erase()))."
+    elif name in TORCHVISION:
+        fix = f"use {TORCHVISION[name]}."
     elif callable(value):
         fix = "subclass augment.Pixelwise, and call it in apply()."
     else:
         fix = "pass a list such as [HorizontalFlip(), Rotate(20)], or the name of a preset."
+    shown = repr(value).partition("\n")[0]
     return DataError(
-        f"{value!r} ({type(value).__name__}) is not an augmentation.",
+        f"{shown} ({type(value).__name__}) is not an augmentation.",
         "augmentations such as HorizontalFlip(), or of a subclass of Geometric, Colour or Pixelwise.",
         fix,
     )

@@ -121,10 +121,14 @@ def decode_with_geometry(source: Any, size: tuple[int, int], resize: Resize = "c
         return read_safely("the image", lambda: _decode_image(source, size, resize))
     if isinstance(source, np.ndarray):
         return _resize_with_geometry(_from_array(source), size, resize)
+    fixes = {
+        "list": "call predict_many([...]) for several images.",
+        "Tensor": "convert it: (tensor * 255).byte().permute(1, 2, 0).numpy(), for values from 0 to 1.",
+    }
     raise DataError(
         f"Cannot read an image from {type(source).__name__}.",
         "a path, a PIL image or a numpy array.",
-        "convert it first.",
+        fixes.get(type(source).__name__, "pass the path of an image."),
     )
 
 

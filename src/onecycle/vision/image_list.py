@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pyarrow as pa
 
+from onecycle.calls import explains_calls
 from onecycle.data.candidates import Candidate, choose
 from onecycle.data.items import ItemList, Skipped
 from onecycle.data.label import SplitList
@@ -48,6 +49,7 @@ IMAGES = ContentKind("image", "Image", frozenset(suffix.removeprefix(".") for su
 MOST_TRIED = 50  # columns of a table that are compared with the images
 
 
+@explains_calls
 @dataclass(frozen=True, repr=False)
 class SplitImages(SplitList[LabelledImages]):
     """Images, split."""
@@ -134,6 +136,7 @@ def _check_files(rows: Rows, method: str) -> None:
         )
 
 
+@explains_calls
 @dataclass(frozen=True, repr=False)
 class ImageList(ItemList[SplitImages]):
     """Images that were found, not yet split.

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
+from onecycle.calls import explains_calls
 from onecycle.data.label import LabelledList
-from onecycle.errors import DataError, suggest
+from onecycle.errors import DataError, suggest, users_level
 from onecycle.vision import augment as augments
 from onecycle.vision.augment import Augment, Augmentation, as_augment
 from onecycle.vision.decode import Resize
@@ -16,6 +17,7 @@ from onecycle.vision.images import Images, as_size
 from onecycle.vision.targets import SpatialTarget
 
 
+@explains_calls
 @dataclass(frozen=True, repr=False)
 class LabelledImages(LabelledList):
     """Images, split and labelled."""
@@ -46,7 +48,9 @@ class LabelledImages(LabelledList):
         else:
             chosen = as_augment(augment)
             if wrong_if_mirrored and chosen.mirrors:
-                warnings.warn(f"{chosen}: {wrong_if_mirrored}. Remove mirroring, or pass flip_pairs=.", stacklevel=2)
+                warnings.warn(
+                    f"{chosen}: {wrong_if_mirrored}. Remove mirroring, or pass flip_pairs=.", stacklevel=users_level()
+                )
         method = resize or ("squish" if isinstance(target, SpatialTarget) else "crop")
         if method not in get_args(Resize):
             raise DataError(

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import timm
 
+from onecycle.calls import explained
 from onecycle.data.bunch import DataBunch, check_bunch
 from onecycle.data.categories import Category, MultiCategory
 from onecycle.data.target import Target
@@ -30,6 +31,7 @@ DEFAULT_LR = 4e-3
 PACKAGED = frozenset(package.backbone for package in PACKAGES)
 
 
+@explained
 @takes_train_options
 def vision_learner(
     bunch: DataBunch,
@@ -114,6 +116,7 @@ def _build_image_model(
     return model
 
 
+@explained
 @takes_train_options
 def unet_learner(
     bunch: DataBunch,

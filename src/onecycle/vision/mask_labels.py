@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from onecycle.data.labellers import Labeller
 from onecycle.data.rows import Rows
-from onecycle.errors import DataError, some, suggest
+from onecycle.errors import DataError, some, suggest, users_level
 from onecycle.vision.decode import is_image
 from onecycle.vision.mask_files import Colour, read_mask_values
 from onecycle.vision.masks import MAX_CLASSES, Mask
@@ -302,7 +302,7 @@ def warn_of_absent(target: Mask, counts: NDArray[np.int64]) -> None:
     if absent:
         warnings.warn(
             f"None of the training masks that were checked holds {some(absent)}: nothing is learned of that.",
-            stacklevel=3,
+            stacklevel=users_level(),
         )
 
 

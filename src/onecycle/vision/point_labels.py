@@ -14,7 +14,7 @@ import numpy as np
 from onecycle.data.labellers import Labeller
 from onecycle.data.numbers import column_of_numbers
 from onecycle.data.rows import ITEM, LABEL, Rows
-from onecycle.errors import DataError, some
+from onecycle.errors import DataError, some, users_level
 from onecycle.vision.decode import original_size
 
 PointSource = Callable[[Path], Any] | Sequence[str] | Literal["all"]
@@ -62,7 +62,8 @@ def check_points(items: Sequence[tuple[str, list[list[float]]]]) -> None:
     empty = [path for path, points in items if np.isnan(np.array(points, np.float64)).all()]
     if empty:
         warnings.warn(
-            f"{len(empty):,} items have no points: {some(empty, 3)}. Nothing is learnt from them.", stacklevel=3
+            f"{len(empty):,} items have no points: {some(empty, 3)}. Nothing is learnt from them.",
+            stacklevel=users_level(),
         )
     chosen = [items[int(i)] for i in np.linspace(0, len(items) - 1, min(SAMPLE, len(items)))]
 
@@ -83,7 +84,7 @@ def check_points(items: Sequence[tuple[str, list[list[float]]]]) -> None:
         warnings.warn(
             f"{sum(counts):,} points are outside their image, in {len(paths):,} items{among}: {some(paths, 3)}. "
             "They are kept.",
-            stacklevel=3,
+            stacklevel=users_level(),
         )
 
 

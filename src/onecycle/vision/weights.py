@@ -13,7 +13,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from onecycle.errors import ModelError, suggest
+from onecycle.errors import ModelError, suggest, with_article
 
 # The default comes as a package, so that it works without internet.
 DEFAULT_BACKBONE = "tf_efficientnet_lite0"
@@ -57,10 +57,14 @@ def check_name(backbone: object) -> None:
         ModelError: It is a module, or anything else.
     """
     if not isinstance(backbone, str):
+        # A function or a class of torchvision's or timm's models is named as the model is.
+        name = str(getattr(backbone, "__name__", "")).lower()
         raise ModelError(
-            f"The backbone is a {type(backbone).__name__}.",
+            f"The backbone is {f'the function {name}' if name else with_article(type(backbone).__name__)}.",
             "the name of a timm model.",
-            "pass its name; for a module of your own, use Learner(bunch, module).",
+            f'pass "{name}".'
+            if timm.is_model(name)
+            else "pass its name; for a module of your own, use Learner(bunch, module).",
         )
 
 

@@ -103,7 +103,7 @@ def check_mixing(order: Order, labels: Sequence[Any], batch_size: int, buffer: i
         warnings.warn(
             f"A batch holds {found:.1f} classes where {expected:.1f} could be expected: items of a class lie together "
             f"in the shards. Pass a larger buffer= than {buffer:,} to from_shards(), or write shards in random order.",
-            stacklevel=5,
+            stacklevel=users_level(),
         )
 
 

@@ -7,8 +7,8 @@ import pytest
 
 import onecycle as oc
 from onecycle.errors import ModelError
+from onecycle.foreign_names import PLACES
 from onecycle.recipes.options import FineTuneOptions
-from onecycle.train.foreign_names import PLACES
 from onecycle.train.options import TrainOptions
 
 
@@ -24,8 +24,8 @@ from onecycle.train.options import TrainOptions
         ("bs", "pass batch_size= to databunch()."),
         ("batch_size", "pass batch_size= to databunch()."),
         ("num_workers", "pass workers= to databunch()."),
-        ("moms", "pass schedule=OneCycle(...) to fit_one_cycle()."),
-        ("pct_start", "pass schedule=OneCycle(...) to fit_one_cycle()."),
+        ("moms", "pass schedule=OneCycle(momentum_high=0.95, momentum_low=0.85) to fit_one_cycle()."),
+        ("pct_start", "pass schedule=OneCycle(warmup=0.3) to fit_one_cycle()."),
         ("drop_mult", "pass dropout= to vision_learner() or text_learner()."),
         ("learning_rate", "pass lr= to fit() or fine_tune()."),
         ("epochs", "pass epochs= to fit() or fine_tune()."),
