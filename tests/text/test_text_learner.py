@@ -147,7 +147,7 @@ def test_data_and_encoders_that_do_not_fit_are_errors(
         text_learner(review_bunch("words"), encoder)
     with pytest.raises(ModelError, match="predicts one label for each text, but the labels are next_token"):
         text_learner(language.data, encoder)
-    with pytest.raises(ModelError, match="encoder= is a learner of a TextModel"):
+    with pytest.raises(ModelError, match="encoder= is a TextModel, which is no language model"):
         text_learner(bunch, text_learner(bunch, encoder, progress=False))
     with pytest.raises(ModelError, match="neither a folder nor installed"):
         text_learner(bunch, "no-such-encoder")

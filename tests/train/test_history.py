@@ -5,10 +5,11 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
-from onecycle.train.history import EpochRecord, History, StepLog
+from onecycle.train.history import EpochRecord, History, StepLog, running_mean
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def test_csv_has_a_row_an_epoch_and_a_column_a_number(history: History, tmp_path
     with (tmp_path / "history.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [
-        "epoch", "stage", "inputs", "lr", "train_loss", "valid_loss", "seconds", "cached_steps", "accuracy",
+        "epoch", "stage", "inputs", "lr", "train_loss", "valid_loss", "seconds", "cached_steps", "steps", "accuracy",
         "f1",
     ]  # fmt: skip
     assert [row["epoch"] for row in rows] == ["1", "2"]
@@ -99,7 +100,7 @@ def test_head_steps_on_cached_features_are_called_what_they_are(history: History
     assert cached[1].trained == "all"
     assert cached.cached_steps == 2
     _, _, rates = cached.plot().axes
-    assert [text.get_text() for text in rates.texts] == ["shaded: 2 head steps on cached features"]
+    assert [text.get_text() for text in rates.get_legend().get_texts()] == ["shaded: 2 head steps on cached features"]
     assert history.plot().axes[2].get_legend() is None
 
 
@@ -145,3 +146,43 @@ class TestStepLog:
         assert StepLog.from_tensor(saved) == log
         log.extend([(0.0, 0.0)])  # the copy is not affected
         assert len(saved) == 1_000_000
+
+
+class TestSteps:
+    def history(self) -> History:
+        """Four steps on cached features, then two epochs of two steps on other layers."""
+        return History(
+            [
+                EpochRecord(1, "head", "32x32 pixels", 0.01, 0.9, 0.8, {}, 1.0, cached_steps=4, steps=4),
+                EpochRecord(2, "all", "32x32 pixels", 0.002, 0.5, 0.4, {}, 1.0, steps=2),
+                EpochRecord(3, "all", "32x32 pixels", 0.002, 0.5, 0.4, {}, 1.0, steps=2),
+            ],
+            StepLog([(1 / (step + 1), 0.01) for step in range(8)]),
+        )
+
+    def test_an_epoch_of_many_steps_takes_no_more_room_than_another(self) -> None:
+        line = self.history().plot().axes[2].lines[0]
+        assert line.get_xdata() == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0])
+
+    def test_the_loss_of_every_step_is_drawn_with_the_stages(self) -> None:
+        losses, rates = self.history().plot_steps().axes
+        assert list(losses.lines[0].get_ydata()) == [1 / (step + 1) for step in range(8)]
+        assert [text.get_text().strip() for text in losses.texts] == [
+            "4 head steps on cached features",
+            "all, 32x32 pixels",
+        ]
+        assert [text.get_position()[0] for text in losses.texts] == [0, 4]
+        assert len(rates.lines[0].get_ydata()) == 8
+
+    def test_earlier_histories_do_not_say_how_many_steps_an_epoch_had(self) -> None:
+        history = self.history()
+        history.epochs = [replace(record, steps=0) for record in history.epochs]
+        assert history._steps_of_epochs() == [4, 2, 2]
+
+    def test_a_running_mean_of_constants_is_the_constant(self) -> None:
+        assert running_mean(np.full(30, 0.7)) == pytest.approx(np.full(30, 0.7))
+        assert running_mean(np.array([1.0, 0.0]))[0] == 1.0
+
+    def test_nothing_done_is_drawn_too(self) -> None:
+        History().plot_steps()
+        History().plot()

@@ -146,6 +146,8 @@ class DataBunch:
         """Read a few items the way training will, so that a mistake shows now and not after an epoch."""
         for loader in (self.train, self.valid):
             few = min(2, len(loader.dataset))
+            if not few:  # after split_none()
+                continue
             trial = DataLoader(
                 Dataset(loader.dataset.rows.take(range(few)), self.modality, self.target, training=loader.shuffle),
                 batch_size=few,
@@ -189,6 +191,12 @@ class DataBunch:
         except OnecycleError:  # an item that cannot be read, which training will name
             picture = ""
         return html_lines(repr(self)) + picture
+
+    @property
+    def watched(self) -> Dataset:
+        """The validation items; after `split_none`, which leaves none, the training items as at prediction."""
+        dataset: Dataset = self.valid.dataset
+        return dataset if len(dataset) else self.dataset_of(self.train.dataset.rows)
 
     def loader(self, split: str) -> DataLoader:
         """Return the loader called "train", "valid" or "test".

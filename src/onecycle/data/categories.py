@@ -218,6 +218,16 @@ class MultiCategory(ClassTarget):
         odds = (len(labels) - counts) / np.maximum(counts, 1)
         return replace(self, positive_weights=tuple(odds.clip(0.05, 20.0).tolist()))
 
+    def with_threshold(self, threshold: float) -> Self:
+        """Return the target with another threshold.
+
+        Raises:
+            DataError: It is not a probability.
+        """
+        if not isinstance(threshold, int | float) or not 0 < threshold < 1:
+            raise DataError(f"threshold={threshold!r}.", "a probability, above 0 and below 1.", "set it to 0.2.")
+        return replace(self, threshold=float(threshold))
+
     def as_label(self, decoded: Sequence[str]) -> list[str]:
         return list(decoded)
 
@@ -236,6 +246,20 @@ class MultiCategory(ClassTarget):
     def to_config(self) -> dict[str, Any]:
         """The tags and the threshold; weights are only needed in training."""
         return {"kind": self.kind, "classes": list(self.classes), "threshold": self.threshold}
+
+
+def tag_target(target: Target) -> MultiCategory:
+    """Return a target that has a threshold.
+
+    Raises:
+        ModelError: It has none.
+    """
+    if not isinstance(target, MultiCategory):
+        raise ModelError(
+            f"Only tags have a threshold, and the labels are of kind {target.kind!r}.", "a MultiCategory target.",
+            "label with tags: label_from_column(column, delimiter=...).",
+        )  # fmt: skip
+    return target
 
 
 def in_natural_order(names: set[str]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -14,11 +15,12 @@ import pyarrow as pa
 
 from onecycle.calls import ExplainingMeta, explains_calls
 from onecycle.data import split
+from onecycle.data.broken import broken_items, delete_files
 from onecycle.data.labels import Labels
 from onecycle.data.modality import Modality
 from onecycle.data.preview import html_of_rows
 from onecycle.data.rows import ITEM, Rows
-from onecycle.errors import DataError, some
+from onecycle.errors import DataError, some, users_level
 from onecycle.registry import lookup
 
 
@@ -119,6 +121,31 @@ class ItemList(ABC, Generic[SplitT], metaclass=ExplainingMeta):
         elif stratify is not None:
             strata = self.items.column(stratify)
         return self._apply(split.at_random(len(self), valid, seed, strata))
+
+    def split_none(self) -> SplitT:
+        """Train on all items, without validation, which a warning says: there is no measure of what was learned.
+
+        Nothing can then tell overfitting from learning, so `KeepBest` and `EarlyStopping` can only watch
+        "train_loss". It suits a last training on all data, whose options were found with a validation set.
+        """
+        warnings.warn(
+            "split_none(): nothing is held back for validation, so nothing measures what is learned.",
+            stacklevel=users_level(),
+        )
+        return self._split(self.items, self.items.take([]), None)
+
+    def verify(self, *, delete: bool = False) -> Self:
+        """Read every item, and return a list without those that cannot be read, which `skipped` names.
+
+        Args:
+            delete: Delete the files of broken items as well. They are gone then.
+        """
+        broken = broken_items(self.items, self.modality)
+        if delete:
+            delete_files(self.items.root, list(broken))
+        kept = [place for place, name in enumerate(self.items.names()) if name not in broken]
+        skipped = tuple(Skipped(name, reason) for name, reason in broken.items())
+        return replace(self, items=self.items.take(kept), skipped=self.skipped + skipped)
 
     def split_by_folder(
         self,

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
+import pyarrow as pa
 import torch
 from torch import Tensor
 
 from onecycle.data.batch import BadItem, Batch, Reading, Sample
 from onecycle.data.config import fields_from_json, json_fields
-from onecycle.data.rows import Rows
+from onecycle.data.rows import ITEM, Rows
 from onecycle.data.target import Target
-from onecycle.errors import DataError
+from onecycle.errors import DataError, some
 
 
 class Description(NamedTuple):
@@ -123,6 +125,27 @@ class Modality(ABC):
     def find_items(self, folder: Path) -> list[str]:
         """Return the names of the items below a folder, relative to it."""
         return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+    def rows_in(self, folder: Path) -> Rows:
+        """Return the items below a folder."""
+        return Rows(pa.table({ITEM: pa.array(self.find_items(folder), pa.string())}), folder)
+
+    def rows_from(self, items: Sequence[Any]) -> Rows:
+        """Return the items in a list, such as paths of files.
+
+        Raises:
+            DataError: One of them is not a path.
+        """
+        wrong = next((item for item in items if not isinstance(item, str | PathLike)), None)
+        if wrong is not None:
+            raise DataError(
+                f"A list of items contains a {type(wrong).__name__}.", "paths of files.",
+                "pass paths, or call predict_many([...]) for items in memory.",
+            )  # fmt: skip
+        missing = [str(item) for item in items if not Path(item).is_file()]
+        if missing:
+            raise DataError(f"No such file: {some(missing)}.", "files that exist.", "check the paths.")
+        return Rows(pa.table({ITEM: pa.array([str(item) for item in items], pa.string())}), Path())
 
     def to_config(self) -> dict[str, Any]:
         """Return what a bundle must hold to read inputs the same way, as JSON."""

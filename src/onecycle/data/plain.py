@@ -83,6 +83,10 @@ class LoaderBunch(DataBunch):
     def __repr__(self) -> str:
         return f"LoaderBunch: {len(self.train)} training batches, {len(self.valid)} validation batches"
 
+    @property
+    def watched(self) -> Any:
+        return self.valid.dataset
+
     def _repr_html_(self) -> str:
         return html_lines(repr(self))
 

@@ -10,23 +10,29 @@ import pyarrow as pa
 import torch
 from torch import nn
 
-from onecycle.calls import explained
+from onecycle.calls import explained, explains_calls
 from onecycle.data.batch import Batch
+from onecycle.data.categories import tag_target
+from onecycle.data.dataset import Dataset
+from onecycle.data.loader import DataLoader, OnBadItem, default_num_workers
 from onecycle.data.modality import Modality
+from onecycle.data.new_items import NewItems, rows_of
 from onecycle.data.seeding import seeded
 from onecycle.data.target import Target
 from onecycle.errors import BundleError, DataError
 from onecycle.imports import without_collecting
+from onecycle.inference.evaluation import predict_loader
 from onecycle.inference.fuse_batchnorm import fuse_batchnorm
 from onecycle.inference.precision import supported
 from onecycle.inference.predictions import Predictions, concatenate, predictions_table
 from onecycle.inference.predictor import Predictor, geometries_of
-from onecycle.ship.rebuild import read_model, rebuild, refused_as_bundle
+from onecycle.train.rebuild import read_model, rebuild, refused_as_bundle
 
 # In the folder of a run.
 MODEL_NAME, RUN_NAME = "model.onecycle", "run.json"
 
 
+@explains_calls
 class Model(Predictor):
     """A trained model, ready to use.
 
@@ -41,6 +47,43 @@ class Model(Predictor):
         """How it was trained: date, items, epochs, metrics."""
         card: dict[str, Any] = self.config["card"]
         return card
+
+    @property
+    def threshold(self) -> float:
+        """The probability above which a tag is predicted. Set it to predict more or fewer of them."""
+        return tag_target(self.target).threshold
+
+    @threshold.setter
+    def threshold(self, value: float) -> None:
+        self.target = tag_target(self.target).with_threshold(value)
+
+    def predict_all(
+        self,
+        items: NewItems,
+        *,
+        batch_size: int = 64,
+        workers: int | None = None,
+        on_bad_item: OnBadItem = "raise",
+    ) -> Predictions:
+        """Return the predictions for many items as a table, such as for `to_csv`.
+
+        Args:
+            items: A list such as `ImageList.from_folder(...)`, a folder, or a list of files; for texts, of texts.
+            batch_size: Items at a time.
+            workers: Processes that read items; None chooses for this machine.
+            on_bad_item: "raise" stops at an item that cannot be read, "skip" leaves it out with a warning.
+        """
+        dataset = Dataset(rows_of(items, self.modality), self.modality, self.target, training=False)
+        few = dataset.holds_contents or len(dataset) < 4 * batch_size
+        count = (0 if few else default_num_workers()) if workers is None else workers
+        loader = DataLoader(dataset, batch_size=batch_size, workers=count, on_bad_item=on_bad_item)
+        return predict_loader(self, loader)
+
+    def generate(self, prompt: str = "", words: int = 40, **options: Any) -> str:
+        """Continue a text with a language model; the options are those of `onecycle.text.generate.generate`."""
+        from onecycle.text.generate import generate
+
+        return generate(self, prompt, words, **options)
 
 
 @explained

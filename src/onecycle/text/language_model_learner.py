@@ -37,6 +37,10 @@ class LanguageModelLearner(Learner):
         """Continue `prompt`, see `onecycle.text.generate.generate`."""
         return generate(self, prompt, words, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
 
+    def save_encoder(self, path: str | Path) -> Path:
+        """Write the language model with its tokenizer, for `text_learner(bunch, encoder=path)`; see `export`."""
+        return self.export(path)
+
 
 @explained
 @takes_train_options

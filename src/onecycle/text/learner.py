@@ -11,6 +11,7 @@ from torch import nn
 from onecycle.calls import explained
 from onecycle.data.bunch import DataBunch, check_bunch
 from onecycle.errors import ModelError
+from onecycle.inference.predictor import Predictor
 from onecycle.text.awd_lstm import AwdLstm, Dropouts
 from onecycle.text.awd_lstm_classifier import CLASSIFIER_DROPOUTS, AwdLstmClassifier
 from onecycle.text.encoders import DEFAULT_ENCODER
@@ -18,7 +19,7 @@ from onecycle.text.language_model import LanguageModel
 from onecycle.text.language_targets import LANGUAGE_TARGETS
 from onecycle.text.masked_model import MaskedModel
 from onecycle.text.model import Pooling, TextModel
-from onecycle.text.tokenizer import Tokenizer
+from onecycle.text.saved_language_model import find_language_model
 from onecycle.text.tokenizer_matching import get_tokenizer, load_matching_encoder, retokenize
 from onecycle.train.layer_groups import GroupedModel, seeded_model
 from onecycle.train.learner import Learner
@@ -31,7 +32,7 @@ CLASSIFIER_HIDDEN = 50
 @takes_train_options
 def text_learner(
     bunch: DataBunch,
-    encoder: str | Path | Learner = DEFAULT_ENCODER,
+    encoder: str | Path | Learner | Predictor = DEFAULT_ENCODER,
     *,
     pooling: Pooling = "mean",
     window: int | None = None,
@@ -45,7 +46,8 @@ def text_learner(
     Args:
         bunch: The data, tokenized with the encoder's tokenizer.
         encoder: The name of a transformer on Hugging Face, or its folder; the default is installed as a package and
-            needs no internet. Or a learner from `language_model_learner`: its encoder is copied, and the texts are
+            needs no internet. Or a language model: a learner from `language_model_learner`, the file that its
+            `save_encoder` or `export` wrote, or what `load_model` returned. Its encoder is copied, and the texts are
             tokenized again if they were tokenized in another way.
         pooling: For transformers: how the tokens' vectors become one, see `TextModel`.
         window: For transformers: how many tokens are read at once; longer texts are read in windows.
@@ -68,19 +70,24 @@ def text_learner(
     check_bunch(bunch, "text_learner")
     _check_labels(bunch)
     original = bunch
-    if isinstance(encoder, Learner):
-        _check_language_model(encoder)
-        bunch = retokenize(bunch, get_tokenizer(encoder.data))
+    language = find_language_model(encoder)
+    if language is not None:
+        bunch = retokenize(bunch, language.tokenizer)
     tokenizer = get_tokenizer(bunch)
 
     def build() -> GroupedModel:
         outputs = bunch.target.outputs
-        if isinstance(encoder, Learner) and isinstance(encoder.model, LanguageModel):
+        if language is not None and isinstance(language.model, LanguageModel):
             size = CLASSIFIER_HIDDEN if hidden is None else hidden
-            return AwdLstmClassifier(copy_encoder(encoder.model, dropouts), outputs, hidden=size, dropout=dropout)
+            return AwdLstmClassifier(copy_encoder(language.model, dropouts), outputs, hidden=size, dropout=dropout)
+        if language is not None:
+            transformer = _copy_transformer(language.model)
+        else:
+            assert isinstance(encoder, str | Path)
+            transformer = load_matching_encoder(encoder, tokenizer)
         return TextModel(
-            _get_transformer(encoder, tokenizer), outputs, pad=tokenizer.pad, pooling=pooling, window=window,
-            hidden=hidden or 0, dropout=dropout,
+            transformer, outputs, pad=tokenizer.pad, pooling=pooling, window=window, hidden=hidden or 0,
+            dropout=dropout,
         )  # fmt: skip
 
     learner = Learner(bunch, seeded_model(build, bunch, options), **options)
@@ -99,12 +106,10 @@ def copy_encoder(model: LanguageModel, dropouts: Dropouts) -> AwdLstm:
     return copied
 
 
-def _get_transformer(encoder: str | Path | Learner, tokenizer: Tokenizer) -> nn.Module:
-    """Return a transformer by name, or a copy of the one of a masked language model."""
-    if not isinstance(encoder, Learner):
-        return load_matching_encoder(encoder, tokenizer)
-    assert isinstance(encoder.model, MaskedModel)
-    copied: nn.Module = copy.deepcopy(encoder.model.body.encoder)  # type: ignore[assignment]
+def _copy_transformer(model: nn.Module) -> nn.Module:
+    """Return a copy of the encoder of a masked language model, on the CPU."""
+    assert isinstance(model, MaskedModel)
+    copied: nn.Module = copy.deepcopy(model.body.encoder)  # type: ignore[assignment]
     return copied.cpu()
 
 
@@ -114,13 +119,4 @@ def _check_labels(bunch: DataBunch) -> None:
             f"text_learner() predicts one label for each text, but the labels are {bunch.target.kind}.",
             "categories, tags or numbers.",
             "use language_model_learner().",
-        )
-
-
-def _check_language_model(encoder: Learner) -> None:
-    if not isinstance(encoder.model, LanguageModel | MaskedModel):
-        raise ModelError(
-            f"encoder= is a learner of a {type(encoder.model).__name__}.",
-            "a learner from language_model_learner(), or the name of an encoder.",
-            "pass one of them.",
         )

@@ -19,7 +19,7 @@ from torch import Tensor
 from onecycle.data.batch import Batch, Reading
 from onecycle.data.character_encoding import decode_bytes
 from onecycle.data.modality import Description, Modality
-from onecycle.data.rows import CONTENT, Rows
+from onecycle.data.rows import CONTENT, ITEM, Rows
 from onecycle.data.target import Target
 from onecycle.errors import DataError
 from onecycle.registry import register
@@ -123,6 +123,22 @@ class Texts(Modality):
         """
         return find_texts(Path(folder))[0]
 
+    def rows_in(self, folder: Path) -> Rows:
+        """Return the text files below a folder, read."""
+        names = self.find_items(folder)
+        return _rows_of_texts(names, [_read_file(folder / name) for name in names], folder)
+
+    def rows_from(self, items: Sequence[Any]) -> Rows:
+        """Return the items in a list: a `str` is a text, a `Path` the file of one."""
+        wrong = next((item for item in items if not isinstance(item, str | Path)), None)
+        if wrong is not None:
+            raise DataError(
+                f"A list of texts contains a {type(wrong).__name__}.", "texts, or the Paths of text files.",
+                "pass str(...) or Path(...).",
+            )  # fmt: skip
+        names = [str(item) if isinstance(item, Path) else f"text {place}" for place, item in enumerate(items)]
+        return _rows_of_texts(names, [_read_file(item) if isinstance(item, Path) else item for item in items], None)
+
     def show(self, axes: Any, input: Tensor) -> None:
         """Write the beginning of a text, token ids (length,)."""
         text = _replace_missing_glyphs(self.tokenizer.decode(input.tolist()))
@@ -183,6 +199,11 @@ def check_beginning(share: float) -> float:
     if not 0 <= share <= 1:
         raise DataError(f"beginning={share}.", "a fraction of a long text's tokens, 0 to 1.", "leave it out.")
     return share
+
+
+def _rows_of_texts(names: Sequence[str], texts: Sequence[str], root: Path | None) -> Rows:
+    columns = {ITEM: pa.array(names, pa.string()), CONTENT: pa.array(texts, pa.large_string())}
+    return Rows(pa.table(columns), root)
 
 
 def _read_file(path: Path) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -115,6 +115,10 @@ class Features:
     known: Tensor
     geometries: Tensor | None
 
+    def without_items(self) -> Features:
+        """Return features of which no batch comes."""
+        return replace(self, known=torch.zeros_like(self.known))
+
     def __post_init__(self) -> None:
         self._items = ItemTensors(self.inputs, self.targets)
 
@@ -154,7 +158,7 @@ def compute_features(
     # What is cached outlives the caller's inference mode, and is saved for the head's backward pass.
     with torch.inference_mode(False):
         run = _Body(model, bunch, precision, processes)
-        valid = run.features(bunch.valid)
+        valid = run.features(bunch.valid if len(bunch.valid.dataset) else bunch.in_order(bunch.watched))
         if valid is None or not _fit(copies * len(bunch) * valid.inputs.shape[1] * 4, processes):
             return None
         training = bunch.train.dataset
@@ -164,6 +168,7 @@ def compute_features(
         known = [one for one in (plain, *augmented) if one is not None]
         if len(known) < copies:
             return None
+        valid = valid if len(bunch.valid.dataset) else valid.without_items()
         return CachedFeatures(known, valid, bunch.train, precision.device, processes)
 
 
@@ -244,7 +249,8 @@ def _fit(needed: int, processes: Processes) -> bool:
 
 def _example(bunch: DataBunch, device: torch.device) -> Any:
     """Return a few prepared validation inputs."""
-    dataset, cache = bunch.valid.dataset, bunch.valid.cache
+    dataset = bunch.watched
+    cache = bunch.valid.cache if dataset is bunch.valid.dataset else None
     rows = range(min(8, len(dataset)))
     if cache is not None:
         cache.full(dataset, torch.tensor(rows))

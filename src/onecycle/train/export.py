@@ -163,7 +163,7 @@ def build_without_memory(config: dict[str, Any], *, hint_module: str | None = No
 
 def _check_same_outputs(state: TrainState, again: nn.Module) -> None:
     """Check on two validation items: an argument that the config lacks need not change any weight's shape."""
-    dataset = state.data.valid.dataset
+    dataset = state.data.watched
     batch = state.data.prepared(dataset, range(min(2, len(dataset)))).to(state.device)
     pairs = [
         tensors_in(next(run_model(model, [batch], state.target, state.precision)).outputs)

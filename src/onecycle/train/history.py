@@ -6,12 +6,13 @@ import csv
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import takewhile
+from itertools import groupby, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.table import Table
 from torch import Tensor
 
@@ -36,6 +37,7 @@ class EpochRecord:
         metrics: Name to value, on the validation items.
         seconds: Wall time with validation.
         cached_steps: Where the head was trained on cached features: its optimizer steps, over several passes; else 0.
+        steps: Optimizer steps; 0 in histories of earlier versions.
     """
 
     epoch: int
@@ -47,6 +49,7 @@ class EpochRecord:
     metrics: dict[str, float]
     seconds: float
     cached_steps: int = 0
+    steps: int = 0
 
     @property
     def trained(self) -> str:
@@ -184,18 +187,64 @@ class History:
             shown = [(record.epoch, record.metrics[name]) for record in self.epochs if name in record.metrics]
             metrics.plot(*zip(*shown, strict=True), "o-", label=name)
         metrics.set(title="metrics on the validation items", xlabel="epoch")
-        rates.plot([rate for _, rate in self.steps], color="tab:green")
-        if cached := self.cached_steps:
-            rates.axvspan(0, min(cached, len(self.steps)), color="0.9")
-            rates.text(
-                0.02, 0.03, f"shaded: {cached} head steps on cached features", fontsize=8, transform=rates.transAxes
-            )
-        rates.set(title="highest learning rate", xlabel="step")
-        for axes in (losses, metrics):
+        rates.plot(self._epoch_of_steps(), [rate for _, rate in self.steps], color="tab:green")
+        for first, last, stage in self._stages():
+            if "cached" in stage:
+                rates.axvspan(first, last, color="0.9", label=f"shaded: {stage}")
+        rates.set(title="highest learning rate", xlabel="epoch")
+        for axes in (losses, metrics, rates):
             axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
             if axes.get_legend_handles_labels()[0]:
                 axes.legend(frameon=False, fontsize=8)
         return figure.ready()
+
+    def plot_steps(self) -> Picture:
+        """Draw the loss and the rate of every step, with the stages of training marked."""
+        from onecycle.figure import Picture
+
+        figure = Picture(figsize=(9, 4.5), layout="constrained")
+        losses, rates = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+        raw = np.array([loss for loss, _ in self.steps])
+        losses.plot(raw, color="0.8", linewidth=0.8, label="each step")
+        if len(raw):
+            losses.plot(running_mean(raw), color="tab:blue", label="running mean")
+            losses.legend(frameon=False, fontsize=8)
+        rates.plot([rate for _, rate in self.steps], color="tab:green")
+        ends = np.cumsum([0, *self._steps_of_epochs()])
+        for number, (first, last, stage) in enumerate(self._stages()):
+            start, stop = ends[int(first)], ends[int(last)]
+            for axes in (losses, rates):
+                axes.axvspan(start, stop, color=("0.97", "0.92")[number % 2], zorder=-1)
+            losses.text(start, 1.0, f" {stage}", fontsize=8, va="bottom", transform=losses.get_xaxis_transform())
+        losses.set(ylabel="training loss")
+        rates.set(ylabel="highest rate", xlabel="step")
+        return figure.ready()
+
+    def _steps_of_epochs(self) -> list[int]:
+        """Return how many steps each epoch had; histories of earlier versions do not say, but for cached ones."""
+        known = [record.steps or record.cached_steps for record in self.epochs]
+        unknown = known.count(0)
+        share, more = divmod(max(len(self.steps) - sum(known), 0), max(unknown, 1))
+        last = max((place for place, steps in enumerate(known) if not steps), default=0)
+        return [steps or share + (more if place == last else 0) for place, steps in enumerate(known)]
+
+    def _epoch_of_steps(self) -> list[float]:
+        """Return where each step lies, in epochs, so that an epoch of many steps takes no more room than another."""
+        places = [
+            epoch + (step + 1) / count for epoch, count in enumerate(self._steps_of_epochs()) for step in range(count)
+        ]
+        return [*places, *(float(len(self.epochs)) for _ in range(len(self.steps) - len(places)))][: len(self.steps)]
+
+    def _stages(self) -> list[tuple[float, float, str]]:
+        """Return the first and the last epoch of each run of epochs that trained the same on the same inputs."""
+        stages: list[tuple[float, float, str]] = []
+        for (stage, cached, inputs), group in groupby(self.epochs, _kind_of_stage):
+            first = stages[-1][1] if stages else 0.0
+            records = list(group)
+            steps = sum(record.cached_steps for record in records)
+            name = f"{steps} {stage} steps on cached features" if cached else f"{stage}, {inputs}"
+            stages.append((first, first + len(records), name))
+        return stages
 
     @property
     def cached_steps(self) -> int:
@@ -219,3 +268,17 @@ class History:
             StepLog.from_tensor(steps) if isinstance(steps, Tensor) else StepLog((loss, lr) for loss, lr in steps),
             list(state["notes"]),
         )
+
+
+def _kind_of_stage(record: EpochRecord) -> tuple[str, bool, str]:
+    return record.stage, bool(record.cached_steps), record.inputs
+
+
+def running_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return an exponential running mean over a tenth of the values, at most fifty, corrected at the beginning."""
+    decay = 1 - 1 / min(max(len(values) / 10, 1), 50)
+    mean, weight, means = 0.0, 0.0, []
+    for value in values:
+        mean, weight = decay * mean + (1 - decay) * float(value), decay * weight + (1 - decay)
+        means.append(mean / weight)
+    return np.array(means)

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from onecycle.calls import explains_calls
 from onecycle.data.bunch import DataBunch, check_bunch
-from onecycle.data.items import ItemList
+from onecycle.data.categories import tag_target
+from onecycle.data.new_items import NewItems, check_is_path, rows_of
 from onecycle.data.plain import LoaderBunch
 from onecycle.data.target import Target
 from onecycle.deprecation import renamed_arguments
@@ -46,9 +47,12 @@ from onecycle.train.options import LearningRate, TrainOptions, takes_train_optio
 from onecycle.train.plan import Size
 from onecycle.train.schedule import Constant, OneCycle, Schedule
 from onecycle.train.state import TrainState
+from onecycle.train.summary import ModelSummary, summarize
 
 if TYPE_CHECKING:
     from onecycle.figure import Picture
+
+SPLITS = ("train", "valid", "test")
 
 
 @explains_calls
@@ -263,17 +267,23 @@ class Learner(DeprecatedNames):
         return self.predictor().predict_many(items, batch_size=batch_size)
 
     @renamed_arguments(part="split")
-    def predict_all(self, split: str | ItemList[Any] = "valid") -> Predictions:
-        """Return the predictions for "train", "valid", "test", or new items such as `ImageList.from_folder(...)`."""
+    def predict_all(self, split: str | NewItems = "valid") -> Predictions:
+        """Return the predictions for "train", "valid", "test", or new items: a list such as
+        `ImageList.from_folder(...)`, a folder, or a list of files."""
         return self._predict(split, [None], self.state.sharing)
 
     @renamed_arguments(part="split", views="augmentations")
-    def tta(self, split: str | ItemList[Any] = "valid", *, augmentations: int = 4) -> Predictions:
+    def tta(self, split: str | NewItems = "valid", *, augmentations: int = 4) -> Predictions:
         """Test-time augmentation: return the mean of each item's prediction and that of its augmented copies."""
         return self._predict(split, evaluation.augmented_copies(augmentations), self.state.sharing)
 
-    def _predict(self, split: Any, augmentations: Sequence[int | None], processes: Processes = ALONE) -> Predictions:
-        loader = self.data.in_order_of(split if isinstance(split, str) else split.items)
+    def _predict(
+        self, split: str | NewItems, augmentations: Sequence[int | None], processes: Processes = ALONE
+    ) -> Predictions:
+        if isinstance(split, str) and split not in SPLITS:
+            check_is_path(split, SPLITS)
+        items = split if isinstance(split, str) and split in SPLITS else rows_of(split, self.data.modality)
+        loader = self.data.in_order_of(items)
         return evaluation.predict_loader(
             self.predictor(), loader, loss=self.loss, augmentations=augmentations, seed=self.seed, processes=processes
         )
@@ -282,12 +292,29 @@ class Learner(DeprecatedNames):
         """Find the threshold for tags at which `metric`, or the first one, is best on the validation items; keep it."""
         return threshold.tune_threshold(self.state, self.predict_all("valid"), metric)
 
+    @property
+    def threshold(self) -> float:
+        """The probability above which a tag is predicted. Set it, or let `tune_threshold` find it."""
+        return tag_target(self.target).threshold
+
+    @threshold.setter
+    def threshold(self, value: float) -> None:
+        self.state.data = self.data.with_target(tag_target(self.target).with_threshold(value))
+
+    def summary(self, depth: int = 3) -> ModelSummary:
+        """Return the model's layers with the shapes of their outputs, their parameters, and which of them learn.
+
+        Args:
+            depth: How deep to look into modules of modules.
+        """
+        return summarize(self.state, depth)
+
     def show_results(self, count: int = 12, *, worst: bool = False) -> Picture:
         """Draw validation items with their label and prediction; `worst` draws the mistakes with the highest loss."""
         from onecycle.figure import check_count
 
         check_count(count)
-        dataset = self.data.valid.dataset
+        dataset = self.data.watched
         rows = show_results.spread_rows(len(dataset), count)
         if worst:
             rows_of = {dataset.name(row): row for row in range(len(dataset))}

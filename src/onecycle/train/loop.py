@@ -112,7 +112,7 @@ class Loop:
             head_steps = fit.step if self.features else 0
             record = EpochRecord(
                 len(state.history) + 1, trained_layers(state.model), state.data.modality.describe().model,
-                max(fit.lrs), train_loss, values.pop("valid_loss"), values, fit.seconds, head_steps,
+                max(fit.lrs), train_loss, values.pop("valid_loss"), values, fit.seconds, head_steps, len(fit.step_lrs),
             )  # fmt: skip
             state.history.epochs.append(record)
             state.history.steps.extend(zip(fit.losses.values, fit.step_lrs, strict=False))

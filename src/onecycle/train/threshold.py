@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from onecycle.data.categories import MultiCategory
-from onecycle.errors import ModelError
+from onecycle.data.categories import tag_target
 from onecycle.inference.predictions import Predictions
 from onecycle.metrics import MetricLike, resolve_metrics
 from onecycle.train.state import TrainState
@@ -23,9 +22,7 @@ def tune_threshold(state: TrainState, predictions: Predictions, metric: MetricLi
     Returns:
         The threshold, 0.02 to 0.98.
     """
-    target = state.target
-    if not isinstance(target, MultiCategory):
-        raise ModelError("Only tags have a threshold.", "a MultiCategory target.", "leave it out.")
+    target = tag_target(state.target)
     chosen = resolve_metrics([metric or state.metrics[0]], target)[0]
     encoded = torch.stack([target.encode(label) for label in predictions.table["label"].to_pylist()])
     probabilities, sign = predictions.probabilities, 1 if chosen.higher_is_better else -1

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import get_args
 
 from onecycle.calls import explains_calls
 from onecycle.data.label import LabelledList
-from onecycle.errors import DataError, suggest, users_level
+from onecycle.errors import DataError, some, suggest, users_level
 from onecycle.vision import augment as augments
 from onecycle.vision.augment import Augment, Augmentation, as_augment
-from onecycle.vision.decode import Resize
+from onecycle.vision.decode import Resize, original_size
 from onecycle.vision.images import Images, as_size
 from onecycle.vision.targets import SpatialTarget
+
+# Headers that are read to find out whether all images have one size.
+MOST_HEADERS = 2000
 
 
 @explains_calls
@@ -24,7 +29,7 @@ class LabelledImages(LabelledList):
 
     def transform(
         self,
-        size: int | tuple[int, int] = 224,
+        size: int | tuple[int, int] | None = 224,
         *,
         resize: Resize | None = None,
         augment: Augment | Sequence[Augmentation] | str | None = None,
@@ -32,7 +37,7 @@ class LabelledImages(LabelledList):
         """Set the size of the model's inputs, how images are resized to it, and how training images are varied.
 
         Args:
-            size: In pixels, one number for a square or (height, width).
+            size: In pixels, one number for a square or (height, width). None takes the size that all images have.
             resize: "crop" cuts out the middle, "squish" changes the aspect ratio, "pad" adds black borders. None uses
                 "squish" for masks and points, so that nothing is cut off, else "crop".
             augment: The name of a preset ("default", "satellite", "document", "scenes", "none"), an `Augment` such
@@ -58,4 +63,27 @@ class LabelledImages(LabelledList):
                 '"crop", "squish" or "pad".',
                 f"pass one of them.{suggest(str(resize), get_args(Resize))}",
             )
-        return replace(self, modality=Images(as_size(size), method, chosen))
+        found = common_size(self) if size is None else as_size(size)
+        return replace(self, modality=Images(found, method, chosen))
+
+
+def common_size(labelled: LabelledImages) -> tuple[int, int]:
+    """Return the size that all images have, (height, width), and print it; of many, a part is looked at.
+
+    Raises:
+        DataError: They differ.
+    """
+    paths = [path for rows in (labelled.train, labelled.valid) for path in rows.located()]
+    looked_at = paths[:: -(-len(paths) // MOST_HEADERS)]
+    with ThreadPoolExecutor() as pool:
+        sizes = Counter(pool.map(original_size, looked_at))
+    if len(sizes) > 1:
+        listed = some((f"{height}x{width} ({count})" for (height, width), count in sizes.most_common()), 4)
+        raise DataError(
+            f"size=None, but the images differ in size: {listed}.", "images of one size.",
+            "pass a size, such as transform(224).",
+        )  # fmt: skip
+    size = as_size(next(iter(sizes)))
+    count = f"all {len(paths):,} images" if looked_at == paths else f"{len(looked_at):,} of {len(paths):,} images"
+    print(f"transform(size=None): {size[0]}x{size[1]} pixels, which {count} have.")
+    return size

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from onecycle.data.order import Order, Shuffled, random_words
 from onecycle.data.seeding import seeded
+from onecycle.errors import users_level
 
 SHARDS_AT_ONCE = 4
 SAMPLES = 16  # batches that are looked at
