@@ -2,10 +2,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import fake_notebook
-from onecycle.figure import grid, wrapped
+from onecycle.errors import DataError
+from onecycle.figure import check_count, grid, wrapped, write_below
 
 
 @pytest.mark.parametrize(
@@ -54,7 +57,63 @@ class TestInANotebook:
         notebook.display(picture)
         assert len(notebook.outputs) == 2
 
+    def test_names_of_items_are_shown_as_text_to_be_copied(self, notebook: fake_notebook.FakeNotebook) -> None:
+        picture, _ = grid(2, 2)
+        picture.items = ("a<b>.jpg", "c.jpg")
+        notebook.display(picture)
+        image, names = notebook.outputs
+        assert image.format == "png"
+        assert names._repr_html_() == (
+            "<details><summary>2 items</summary><div>a&lt;b&gt;.jpg</div><div>c.jpg</div></details>"
+        )
+
+    def test_texts_are_a_table(self, notebook: fake_notebook.FakeNotebook) -> None:
+        picture, _ = grid(1, 1)
+        picture.html = "<table></table>"
+        notebook.display(picture.ready())
+        notebook.end_cell()
+        assert notebook.html == ["<table></table>"]
+        assert picture.to_html() == "<table></table>"
+
     def test_one_that_is_saved_is_not_shown(self, notebook: fake_notebook.FakeNotebook, tmp_path: Path) -> None:
         grid(1, 1)[0].ready().savefig(tmp_path / "picture.png")
         notebook.end_cell()
         assert notebook.outputs == []
+
+
+class TestRoomForEverything:
+    def test_a_legend_is_whole_with_one_image_too(self) -> None:
+        from matplotlib.patches import Patch
+
+        figure, axes = grid(1, 4)
+        next(axes).imshow(np.zeros((8, 16)))
+        names = [f"a class with a long name {number}" for number in range(6)]
+        figure.legend(handles=[Patch(label=name) for name in names], loc="outside lower center", ncols=2)
+        figure.fit_rows()
+        extent = figure.legends[0].get_window_extent(FigureCanvasAgg(figure).get_renderer())
+        assert 0 < extent.width < figure.get_figwidth() * figure.dpi
+        assert figure.get_figheight() * figure.dpi > extent.height + 8 / 16 * 2.2 * figure.dpi
+
+    def test_rows_of_texts_are_as_high_as_the_longest(self) -> None:
+        heights = []
+        for lines in (2, 20):
+            figure, axes = grid(2, 4)
+            next(axes).text(0, 0, "\n".join(["text"] * lines))
+            figure.fit_rows()
+            heights.append(figure.get_figheight())
+        assert heights[0] < 0.6 < 2 < heights[1]
+
+    def test_a_long_name_below_a_picture_keeps_its_end(self) -> None:
+        figure, axes = grid(1, 1)
+        write_below(next(axes), "a_folder/" * 9 + "name.jpg", "", "loss 1.00")
+        name, loss = figure.axes[0].texts[0].get_text().split("\n")
+        assert name.startswith("a_folder…")
+        assert name.endswith("a_folder/name.jpg")
+        assert len(name) == 40
+        assert loss == "loss 1.00"
+
+
+def test_nothing_to_draw_is_refused() -> None:
+    with pytest.raises(DataError, match=r"count=0\.\nExpected 1 or more"):
+        check_count(0)
+    check_count(12)

@@ -47,7 +47,7 @@ class TestNewItems:
         with pytest.raises(DataError, match=r"no split and no file 'vaild'[\s\S]*Did you mean 'valid'\?"):
             learner.predict_all("vaild")
         assert len(learner.predict_all("valid")) == 6
-        with pytest.raises(DataError, match=r"given as int\.[\s\S]*Fix: pass ImageList\.from_folder"):
+        with pytest.raises(DataError, match=r"given as int\.[\s\S]*Fix: pass the folder itself"):
             model.predict_all(3)  # type: ignore[arg-type]
         with pytest.raises(DataError, match=r"given as list without any\."):
             model.predict_all([])

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from onecycle.data.categories import Category, MultiCategory
+from onecycle.data.numbers import Numbers
 from onecycle.errors import DataError
 from onecycle.inference.predictions import Predictions, concatenate, predictions_table
 from toy_parts import Boxes
@@ -91,6 +92,20 @@ class TestPredictions:
         predictions = predictions_table(["x.png"], torch.tensor([[0.1, 0.9]]), Category(("cat", "dog")))
         predictions.to_csv(tmp_path / "x.csv", label="label")
         assert (tmp_path / "x.csv").read_text().splitlines() == ["image_name,label", "x,dog"]
+
+    def test_mistakes_are_those_whose_tags_differ_in_whatever_order(self, tags: Predictions) -> None:
+        assert tags.mistakes().table["item"].to_pylist() == ["a/file_1.jpg", "file_2.jpg"]
+        swapped = predictions_table(
+            ["x", "y"], torch.tensor([[0.9, 0.6, 0.1]] * 2), TAGS, labels=[["road", "cloud"], ["road"]]
+        )
+        assert swapped.mistakes().table["item"].to_pylist() == ["y"]
+
+    def test_of_numbers_all_are_mistakes_and_without_labels_none_are_known(self) -> None:
+        numbers = predictions_table(["x"], torch.tensor([[0.1]]), Numbers(("age",), (0.0,), (1.0,)), labels=[[0.1]])
+        assert len(numbers.mistakes()) == 1
+        unlabelled = predictions_table(["x"], torch.tensor([[0.1, 0.9]]), Category(("cat", "dog")))
+        with pytest.raises(DataError, match=r"no labels\.[\s\S]*use the validation items"):
+            unlabelled.mistakes()
 
     def test_worst_comes_first(self, tags: Predictions) -> None:
         assert tags.worst(1)["item"].to_pylist() == ["file_2.jpg"]

@@ -9,8 +9,9 @@ import torch
 
 import onecycle as oc
 from learners import photo_bunch, tiny
+from onecycle.bundle import read_bundle, write_bundle
 from onecycle.data.bunch import DataBunch
-from onecycle.errors import ModelError
+from onecycle.errors import BundleError, ModelError
 from onecycle.text.language_model_learner import LanguageModelLearner
 
 
@@ -81,3 +82,12 @@ class TestEncodersOnDisk:
         model = oc.load_model(tiny(photo_bunch(photos)).export(tmp_path / "photos.onecycle"))
         with pytest.raises(ModelError, match="cannot predict the next token"):
             model.generate("the film")
+
+    def test_a_file_that_describes_another_model_is_refused_and_the_fix_works(self, tmp_path: Path) -> None:
+        language = self.language()
+        tensors, config = read_bundle(language.save_encoder(tmp_path / "lm.onecycle"), "model")
+        config["model"]["encoder"]["vocabulary"] = 10**9
+        write_bundle(tmp_path / "bad.onecycle", tensors, config)
+        with pytest.raises(BundleError, match=r"ValueError: other weights: [\s\S]*Fix: write it again"):
+            oc.text_learner(self.bunch(), encoder=tmp_path / "bad.onecycle")
+        oc.text_learner(self.bunch(), encoder=language.save_encoder(tmp_path / "bad.onecycle"), progress=False)

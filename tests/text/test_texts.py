@@ -225,3 +225,23 @@ def test_predictions_are_in_the_order_of_the_items(bunch: DataBunch) -> None:
         assert table["p(bad)"].to_pylist() == pytest.approx((2 * lengths).sigmoid().tolist(), rel=1e-4)
     new = TextList.from_texts(["a", "a film a plot a scene", "a film"])
     assert learner.predict_all(new).table["item"].to_pylist() == ["row 0", "row 1", "row 2"]
+
+
+class TestCutTexts:
+    def test_the_cut_middle_is_marked(self) -> None:
+        texts = Texts(max_length=10)
+        words = "one two three four five six seven eight nine ten eleven twelve"
+        assert texts.as_text(torch.tensor(texts.read(words, training=False).input)) == (
+            "one two […] seven eight nine ten eleven twelve"
+        )
+
+    def test_a_whole_text_has_no_mark(self) -> None:
+        texts = Texts(max_length=10)
+        padded = [*texts.read("one two three", training=False).input, *[texts.tokenizer.pad] * 9]
+        assert texts.as_text(torch.tensor(padded)) == "one two three"
+
+    def test_a_cut_end_and_a_cut_beginning_are_marked(self) -> None:
+        for beginning, shown in ((1.0, "one two three […]"), (0.0, "[…] four five six")):
+            texts = Texts(max_length=5, beginning=beginning)
+            ids = texts.read("one two three four five six", training=False).input
+            assert texts.as_text(torch.tensor(ids)) == shown

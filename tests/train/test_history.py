@@ -165,13 +165,11 @@ class TestSteps:
         assert line.get_xdata() == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0])
 
     def test_the_loss_of_every_step_is_drawn_with_the_stages(self) -> None:
-        losses, rates = self.history().plot_steps().axes
+        figure = self.history().plot_steps()
+        losses, rates = figure.axes
         assert list(losses.lines[0].get_ydata()) == [1 / (step + 1) for step in range(8)]
-        assert [text.get_text().strip() for text in losses.texts] == [
-            "4 head steps on cached features",
-            "all, 32x32 pixels",
-        ]
-        assert [text.get_position()[0] for text in losses.texts] == [0, 4]
+        assert [(text.get_text(), text.get_position()[0]) for text in losses.texts] == [("1", 2), ("2", 6)]
+        assert figure.get_supxlabel() == "1: 4 head steps on cached features\n2: all, 32x32 pixels"
         assert len(rates.lines[0].get_ydata()) == 8
 
     def test_earlier_histories_do_not_say_how_many_steps_an_epoch_had(self) -> None:

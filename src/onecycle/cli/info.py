@@ -20,7 +20,7 @@ def info(
     """Show what a model predicts, what it reads, and how it was trained."""
     with without_collecting():
         from onecycle.bundle import one_line
-        from onecycle.train.rebuild import read_model, refused_as_bundle
+        from onecycle.ship.rebuild import read_model, refused_as_bundle
 
     tensors, config = read_model(bundle)
     with refused_as_bundle(bundle, config):

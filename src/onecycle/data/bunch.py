@@ -15,6 +15,7 @@ from onecycle.data.cache import Cache, CacheMode, cache_for
 from onecycle.data.categories import Category
 from onecycle.data.check import CheckReport, check_datasets
 from onecycle.data.dataset import Dataset
+from onecycle.data.drawn_items import DrawnItems
 from onecycle.data.explain import explain_item
 from onecycle.data.labelled import LabelledItems
 from onecycle.data.loader import DataLoader, OnBadItem, default_num_workers
@@ -271,11 +272,14 @@ class DataBunch:
         batch = self.prepared(dataset, rows, seed=epoch)
         figure, axes = grid(len(batch), 4)
         targets = [None] * len(batch) if batch.targets is None else list(batch.targets)
-        for input, target, one in zip(batch.inputs, targets, axes, strict=False):
+        names = [dataset.name(row) for row in batch.index.tolist()]
+        drawn = DrawnItems(figure, self.modality)
+        for input, target, name, one in zip(batch.inputs, targets, names, axes, strict=False):
             self.modality.show(one, input)
             self.target.show(one, target, None)
+            drawn.add(one, input, name)
         self.target.legend(figure)
-        figure.fit_rows()
+        drawn.finish()
         return figure.ready()
 
     def show_augmentations(self, item: int = 0, count: int = 12) -> Picture:

@@ -110,6 +110,10 @@ class Modality(ABC):
         """Return a modality with smaller inputs for a quick first epoch; None where that saves nothing."""
         return None
 
+    def as_text(self, input: Any) -> str | None:
+        """Return one prepared input as text, where it is one: a notebook shows a table instead of a picture."""
+        return None
+
     def show(self, axes: Any, input: Any) -> None:
         """Draw one prepared input on matplotlib axes."""
         axes.text(0.0, 1.0, str(input)[:400], fontsize=6, va="top", wrap=True, transform=axes.transAxes)

@@ -32,8 +32,8 @@ def rows_of(items: NewItems, modality: Modality) -> Rows:
         return modality.rows_from(items)
     raise DataError(
         f"Items to predict are given as {type(items).__name__}" + (" without any." if items == [] else "."),
-        "a list such as ImageList.from_folder(...), a folder, a file, or a list of files.",
-        "pass ImageList.from_folder(folder), or the folder itself.",
+        "a list of the data block, before split_...(); a folder, a file, or a list of files.",
+        "pass the folder itself, or a list made with from_folder(folder).",
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -157,6 +157,16 @@ class Predictions:
             paths[-1].write_bytes(png)
         return paths
 
+    def mistakes(self) -> Predictions:
+        """Return those whose prediction is not their label; of masks, points and numbers, which never fit, all."""
+        if not isinstance(self.target, ClassTarget):
+            return self
+        if "label" not in self.table.column_names:
+            raise _no_labels()
+        pairs = zip(self.table["label"].to_pylist(), self.table["prediction"].to_pylist(), strict=True)
+        wrong = [set(label) != set(said) if isinstance(label, list) else label != said for label, said in pairs]
+        return replace(self, table=self.table.filter(pa.array(wrong, pa.bool_())))
+
     def worst(self, count: int = 12, *, mistakes: bool = False) -> pa.Table:
         """Return the items with the highest loss, worst first.
 
@@ -165,17 +175,14 @@ class Predictions:
             mistakes: Of classes and tags, only those that were not predicted as they are labelled.
         """
         if "loss" not in self.table.column_names:
-            raise DataError("These items have no labels.", "labelled items.", "use the validation items.")
-        table = self.table
-        if mistakes and isinstance(self.target, ClassTarget):
-            pairs = zip(table["label"].to_pylist(), table["prediction"].to_pylist(), strict=True)
-            table = table.filter(pa.array([_as_set(label) != _as_set(found) for label, found in pairs], pa.bool_()))
+            raise _no_labels()
+        table = self.mistakes().table if mistakes else self.table
         return table.sort_by([("loss", "descending")]).slice(0, count)
 
 
-def _as_set(label: Any) -> Any:
-    """Return tags without their order."""
-    return set(label) if isinstance(label, list) else label
+
+def _no_labels() -> DataError:
+    return DataError("These items have no labels.", "labelled items.", "use the validation items.")
 
 
 def _require(package: str) -> Any:

@@ -26,7 +26,7 @@ from onecycle.inference.fuse_batchnorm import fuse_batchnorm
 from onecycle.inference.precision import supported
 from onecycle.inference.predictions import Predictions, concatenate, predictions_table
 from onecycle.inference.predictor import Predictor, geometries_of
-from onecycle.train.rebuild import read_model, rebuild, refused_as_bundle
+from onecycle.ship.rebuild import read_model, rebuild, refused_as_bundle
 
 # In the folder of a run.
 MODEL_NAME, RUN_NAME = "model.onecycle", "run.json"

@@ -7,15 +7,17 @@ from typing import NamedTuple
 
 from torch import nn
 
+from onecycle.bundle import differing_tensors, one_line, read_bundle
 from onecycle.data.modality import Modality
-from onecycle.errors import ModelError, with_article
+from onecycle.errors import BundleError, ModelError, some, with_article
 from onecycle.inference.predictor import Predictor
+from onecycle.registry import lookup
 from onecycle.text.language_model import LanguageModel
 from onecycle.text.masked_model import MaskedModel
 from onecycle.text.texts import Texts
 from onecycle.text.tokenizer import Tokenizer
+from onecycle.train.export import build_model, build_without_memory
 from onecycle.train.learner import Learner
-from onecycle.train.rebuild import read_model, rebuild, refused_as_bundle
 
 
 class Language(NamedTuple):
@@ -39,9 +41,21 @@ def find_language_model(encoder: str | Path | Learner | Predictor) -> Language |
     path = Path(encoder)
     if not path.exists() or _is_pretrained(path):
         return None
-    tensors, config = read_model(path)
-    with refused_as_bundle(path, config):
-        model, modality, _ = rebuild(tensors, config)
+    tensors, config = read_bundle(path, "model")
+    try:
+        modality = lookup("modality", config["modality"]["kind"]).from_config(config["modality"])
+        # Nothing that a file describes is made before it fits the file's weights.
+        differing = differing_tensors(build_without_memory(config["model"]).state_dict(), tensors)
+        if differing:
+            raise ValueError(f"other weights: {some(differing, 1)}")
+        model = build_model(config["model"])
+        model.load_state_dict(tensors)
+    except Exception as error:
+        raise BundleError(
+            f"{path} does not describe a model that can be built: {type(error).__name__}: {one_line(error)}.",
+            "what save_encoder() or export() of a language model wrote.",
+            "write it again.",
+        ) from error
     return _checked(model, modality)
 
 

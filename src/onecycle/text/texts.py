@@ -35,6 +35,8 @@ TokenIds = NDArray[np.int32]
 LINES, CHARACTERS_PER_LINE = 18, 46
 # How many tokens `explain` prints.
 SHOWN_TOKENS = 12
+# Where a text was cut.
+CUT = " […] "
 
 
 @register("modality", "texts")
@@ -139,9 +141,21 @@ class Texts(Modality):
         names = [str(item) if isinstance(item, Path) else f"text {place}" for place, item in enumerate(items)]
         return _rows_of_texts(names, [_read_file(item) if isinstance(item, Path) else item for item in items], None)
 
+    def as_text(self, input: Tensor) -> str:
+        """Return a text, given as token ids, (length,), with a mark where the middle, or the end, may be left out.
+
+        A text that just fits into `max_length` cannot be told from one that was cut.
+        """
+        token_ids = [token for token in input.tolist() if token != self.tokenizer.pad]
+        if len(token_ids) < self.max_length:
+            return self.tokenizer.decode(token_ids)
+        front, _ = self.tokenizer.split_length(self.max_length, self.beginning)
+        parts = (self.tokenizer.decode(part) for part in (token_ids[:front], token_ids[front:]))
+        return CUT.join(parts).strip()
+
     def show(self, axes: Any, input: Tensor) -> None:
         """Write the beginning of a text, token ids (length,)."""
-        text = _replace_missing_glyphs(self.tokenizer.decode(input.tolist()))
+        text = _replace_missing_glyphs(self.as_text(input))
         lines = textwrap.wrap(text, CHARACTERS_PER_LINE, max_lines=LINES, placeholder=" …")
         options = {"fontsize": 6, "va": "top", "ha": "left", "parse_math": False, "transform": axes.transAxes}
         axes.text(0.0, 1.0, "\n".join(lines), **options)

@@ -188,9 +188,12 @@ class History:
             metrics.plot(*zip(*shown, strict=True), "o-", label=name)
         metrics.set(title="metrics on the validation items", xlabel="epoch")
         rates.plot(self._epoch_of_steps(), [rate for _, rate in self.steps], color="tab:green")
-        for first, last, stage in self._stages():
-            if "cached" in stage:
-                rates.axvspan(first, last, color="0.9", label=f"shaded: {stage}")
+        cached = sum(record.cached_steps for record in self.epochs)
+        label: str | None = f"shaded: {cached} head steps on cached features"
+        for epoch, record in enumerate(self.epochs):
+            if record.cached_steps:
+                rates.axvspan(epoch, epoch + 1, color="0.9", linewidth=0, label=label)
+                label = None
         rates.set(title="highest learning rate", xlabel="epoch")
         for axes in (losses, metrics, rates):
             axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
@@ -203,7 +206,7 @@ class History:
         from onecycle.figure import Picture
 
         figure = Picture(figsize=(9, 4.5), layout="constrained")
-        losses, rates = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+        losses, rates = figure.subplot_mosaic("l;l;l;r", sharex=True).values()
         raw = np.array([loss for loss, _ in self.steps])
         losses.plot(raw, color="0.8", linewidth=0.8, label="each step")
         if len(raw):
@@ -211,13 +214,16 @@ class History:
             losses.legend(frameon=False, fontsize=8)
         rates.plot([rate for _, rate in self.steps], color="tab:green")
         ends = np.cumsum([0, *self._steps_of_epochs()])
-        for number, (first, last, stage) in enumerate(self._stages()):
+        for number, (first, last, _) in enumerate(self._stages()):
             start, stop = ends[int(first)], ends[int(last)]
             for axes in (losses, rates):
-                axes.axvspan(start, stop, color=("0.97", "0.92")[number % 2], zorder=-1)
-            losses.text(start, 1.0, f" {stage}", fontsize=8, va="bottom", transform=losses.get_xaxis_transform())
+                axes.axvspan(start, stop, color=("0.97", "0.9")[number % 2], linewidth=0, zorder=-1)
+            middle, top = (start + stop) / 2, losses.get_xaxis_transform()
+            losses.text(middle, 1.01, str(number + 1), fontsize=8, ha="center", va="bottom", transform=top)
         losses.set(ylabel="training loss")
         rates.set(ylabel="highest rate", xlabel="step")
+        names = [f"{number}: {stage}" for number, (_, _, stage) in enumerate(self._stages(), 1)]
+        figure.supxlabel("\n".join(names), fontsize=8)
         return figure.ready()
 
     def _steps_of_epochs(self) -> list[int]:

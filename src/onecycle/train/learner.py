@@ -310,20 +310,26 @@ class Learner(DeprecatedNames):
         return summarize(self.state, depth)
 
     def show_results(self, count: int = 12, *, worst: bool = False) -> Picture:
-        """Draw validation items with their label and prediction; `worst` draws the mistakes with the highest loss."""
+        """Draw validation items with their label, prediction, name and loss.
+
+        Args:
+            count: How many.
+            worst: Draw those with the highest loss; of classes and tags, only those that were predicted wrongly.
+        """
         from onecycle.figure import check_count
 
         check_count(count)
         dataset = self.data.watched
         rows = show_results.spread_rows(len(dataset), count)
         if worst:
-            rows_of = {dataset.name(row): row for row in range(len(dataset))}
+            split = "valid" if len(self.data.valid.dataset) else "train"
             # Not shared out: pictures may be asked for in one process alone.
-            table = self._predict("valid", [None]).worst(count, mistakes=True)
-            rows = [rows_of[name] for name in table["item"].to_pylist()]
+            rows = show_results.worst_rows(self._predict(split, [None]), dataset, count)
             if not rows:
                 return show_results.no_mistakes(len(dataset))
-        return show_results.show_results(self.predictor(), self.data.read(dataset, rows))
+        batch = self.data.read(dataset, rows)
+        names = [dataset.name(row) for row in batch.index.tolist()]
+        return show_results.show_results(self.predictor(), batch, names, self.loss)
 
     # --- keeping what was learned ---
 

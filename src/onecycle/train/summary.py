@@ -59,9 +59,9 @@ class ModelSummary:
     def __repr__(self) -> str:
         rows = [layer.cells() for layer in self.layers]
         names = list(rows[0]) if rows else []
-        widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in names}
-        lines = ["  ".join(row[name].ljust(widths[name]) for name in names).rstrip() for row in rows]
-        head = "  ".join(name.ljust(widths[name]) for name in names).rstrip()
+        lengths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in names}
+        lines = ["  ".join(row[name].ljust(lengths[name]) for name in names).rstrip() for row in rows]
+        head = "  ".join(name.ljust(lengths[name]) for name in names).rstrip()
         return "\n".join([head, *lines, self._total()])
 
     def _repr_html_(self) -> str:

@@ -226,9 +226,8 @@ class Mask(SpatialTarget):
 
         colours = self.palette()[list(self.values)] / 255
         patches = [Patch(color=colour, label=name) for colour, name in zip(colours, self.classes, strict=True)]
-        figure.legend(
-            handles=patches, loc="outside lower center", ncols=min(len(patches), 6), fontsize=8, frameon=False
-        )
+        columns = max(2, min(len(patches), 6, int(figure.get_figwidth() // 1.4)))
+        figure.legend(handles=patches, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
 
     def to_config(self) -> dict[str, Any]:
         """Return classes, values and colours; class weights play no role in prediction."""

@@ -77,7 +77,7 @@ def test_no_module_is_named_that_is_none(name: Any, tmp_path: Path) -> None:
 
 
 def test_a_mask_in_a_buffer_may_be_infinite() -> None:
-    from onecycle.train.rebuild import _check_finite
+    from onecycle.ship.rebuild import _check_finite
 
     module = torch.nn.Module()
     module.register_buffer("causal_mask", torch.full((2, 2), -torch.inf))
