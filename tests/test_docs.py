@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -9,7 +10,15 @@ from types import ModuleType
 
 import pytest
 
+import onecycle as oc
 from onecycle.demo import make_biwi, make_camvid, make_patterns, make_planet, make_reviews
+from onecycle.text.awd_lstm import Dropouts
+from onecycle.text.labelled_texts import LabelledTexts
+from onecycle.text.language_model_learner import LanguageModelLearner
+from onecycle.text.text_list import SplitTexts
+from onecycle.train.history import History
+from onecycle.vision.image_list import SplitImages
+from onecycle.vision.labelled_images import LabelledImages
 
 pytestmark = pytest.mark.usefixtures("only_built_in_names")
 
@@ -45,6 +54,7 @@ def page_module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     ("docs/memory.md", []),
     ("docs/large_data.md", ["shards.csv"]),
     ("docs/text.md", ["texts.png", "why.png", "reviews.onecycle"]),
+    ("docs/from_fastai.md", ["planet.onecycle", "submission.csv", "encoder.onecycle"]),
     ("docs/extending.md", ["small.onecycle", "boxes.onecycle", "series.onecycle", "numbers.onecycle", "run.csv"]),
 ])  # fmt: skip
 def test_the_code_on_a_page_runs(
@@ -79,3 +89,34 @@ def files_in_tree(readme: str) -> set[str]:
         if folder := re.match(r" *(\w+)/", line):
             folders.append(folder[1])
     return files
+
+
+def test_every_name_in_the_tables_for_fastai_users_exists() -> None:
+    """The last column names only methods and functions that onecycle has."""
+    page = (ROOT / "docs/from_fastai.md").read_text()
+    ours = [row.split(" | ")[-1] for row in page.splitlines() if row.startswith("| `")]
+    names = set(re.findall(r"\.(\w+)\(", " ".join(ours))) | set(re.findall(r"\boc\.(\w+)", " ".join(ours)))
+    stages = [
+        oc.ImageList,
+        oc.TextList,
+        oc.DataBunch,
+        LanguageModelLearner,
+        oc.Predictions,
+        History,
+        Dropouts,
+        oc.metrics,
+    ]
+    stages += [SplitImages, SplitTexts, LabelledImages, LabelledTexts, oc, oc.augment]
+    assert len(names) > 50
+    assert {name for name in names if not any(name in dir(stage) for stage in stages)} == set()
+
+
+@pytest.mark.parametrize("name", ["planet", "camvid", "head_pose", "imdb"])
+def test_the_lesson_s_notebooks_are_saved_as_they_were_executed(name: str) -> None:
+    """In CI, `make test-notebooks` executes them again."""
+    notebook = json.loads((ROOT / f"docs/lesson3/{name}.ipynb").read_text())
+    cells = [cell for cell in notebook["cells"] if "outputs" in cell]
+    outputs = [output for cell in cells for output in cell["outputs"]]
+    assert all(cell["execution_count"] for cell in cells)
+    assert not [output for output in outputs if output["output_type"] == "error" or output.get("name") == "stderr"]
+    assert any("<th>valid loss</th>" in "".join(output.get("data", {}).get("text/html", "")) for output in outputs)

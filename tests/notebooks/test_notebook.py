@@ -81,7 +81,13 @@ def test_a_browser_shows_the_last_epoch_of_the_saved_page(notebook: Any, folder:
 
 @pytest.mark.parametrize("cell", ["batch last", "batch first", "with pyplot", "in a variable, changed"])
 def test_a_picture_is_shown_once_wherever_it_is_made(notebook: Any, cell: str) -> None:
-    assert kinds(notebook, cell) == ["image/png"]
+    assert kinds(notebook, cell)[0] == "image/png"
+    assert kinds(notebook, cell).count("image/png") == 1
+
+
+def test_the_names_of_its_items_can_be_copied(notebook: Any) -> None:
+    _, names = outputs(notebook, "batch last")
+    assert names.data["text/html"].count(".jpg</div>") == 4
 
 
 def test_a_picture_that_is_saved_to_a_file_is_not_shown_as_well(notebook: Any, folder: Path) -> None:
