@@ -240,6 +240,11 @@ class TestCutTexts:
         padded = [*texts.read("one two three", training=False).input, *[texts.tokenizer.pad] * 9]
         assert texts.as_text(torch.tensor(padded)) == "one two three"
 
+    def test_a_chunk_of_a_language_model_has_no_mark(self) -> None:
+        texts = Texts(max_length=10, chunks=True)
+        ids = texts.read("one two three four five six seven eight nine ten eleven", training=False).input
+        assert "[…]" not in texts.as_text(torch.tensor(ids))
+
     def test_a_cut_end_and_a_cut_beginning_are_marked(self) -> None:
         for beginning, shown in ((1.0, "one two three […]"), (0.0, "[…] four five six")):
             texts = Texts(max_length=5, beginning=beginning)

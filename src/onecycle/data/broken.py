@@ -14,6 +14,11 @@ from onecycle.errors import DataError, some, users_level
 
 def broken_items(rows: Rows, modality: Modality) -> dict[str, str]:
     """Read every item in threads; return the names of those that cannot be read, and why."""
+    if rows.shards is not None:
+        raise DataError(
+            "verify() reads files and texts, and these items are in shards.", "a list of files or texts.",
+            'leave them out while training: databunch(on_bad_item="skip").',
+        )  # fmt: skip
     contents = rows.table[CONTENT] if CONTENT in rows.table.column_names else None
 
     def reason(place: int) -> str | None:

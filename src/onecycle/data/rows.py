@@ -66,7 +66,9 @@ class Rows:
         return (self[place] for place in range(len(self)))
 
     def _item(self, place: int) -> Any:
-        """Return the content at `place`, or the path of the file."""
+        """Return the content at `place`, the path of the file, or the name of an item in a shard."""
+        if self.shards is not None:
+            return self.table[ITEM][place].as_py()
         if CONTENT in self.table.column_names:
             return self.table[CONTENT][place].as_py()
         return Path(self.locate(self.table[ITEM][place].as_py()))
@@ -78,12 +80,18 @@ class Rows:
         Raises:
             DataError: The items are no files.
         """
-        if self.root is None:
+        if self.root is None or self.shards is not None:
             raise DataError("The items are not files.", "items that were found in a folder.", "iterate over the items.")
         return [Path(path) for path in self.located()]
 
     def __add__(self, other: Rows) -> Rows:
         """Return these items and then the others; a column that only one of them has is empty in the other."""
+        if self.shards is not other.shards:
+            raise DataError(
+                "The items of two lists of shards, or of shards and files, cannot be put together.",
+                "lists of files, or parts of one list of shards.",
+                "name all shards in one list, such as from_shards([...]).",
+            )
         first, second = self, other
         if self.root != other.root:
             first, second = self._with_full_names(), other._with_full_names()
@@ -95,7 +103,7 @@ class Rows:
                 "columns of one type where they have one name.",
                 "rename or convert a column in one of the tables.",
             ) from error
-        return Rows(joined, first.root)
+        return Rows(joined, first.root, self.shards)
 
     def _with_full_names(self) -> Rows:
         """Return the rows relative to where one stands; items that are no files keep their names."""

@@ -111,7 +111,7 @@ class LabelledTexts(LabelledList):
             names = pa.array([f"chunk {number}" for number in range(len(contents))], pa.string())
             return Rows(pa.table({ITEM: names, CONTENT: contents, LABEL: labels}))
 
-        texts = replace(self.modality, tokenizer=tokenizer, max_length=length)
+        texts = replace(self.modality, tokenizer=tokenizer, max_length=length, chunks=True)
         test = None if self.test is None else chunks(self.test)
         return replace(
             self, train=chunks(self.train), valid=chunks(self.valid), test=test, target=target, modality=texts,

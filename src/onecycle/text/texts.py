@@ -49,6 +49,7 @@ class Texts(Modality):
         max_length: The most tokens of a text, prefix and suffix included; the middle of a longer text is left out.
         beginning: The fraction of a long text's tokens from its beginning, 0 to 1; the others are from its end.
         rules: Names of the cleaning rules, see `cleaning.RULES`.
+        chunks: The items are chunks of texts, for a language model, of which nothing is left out.
 
     Example:
         >>> texts = Texts(max_length=6)
@@ -60,6 +61,7 @@ class Texts(Modality):
     max_length: int = 128
     beginning: float = DEFAULT_BEGINNING
     rules: tuple[str, ...] = RULE_NAMES
+    chunks: bool = False
 
     kind: ClassVar[str] = "texts"
     reads_text_directly: ClassVar[bool] = True
@@ -147,7 +149,7 @@ class Texts(Modality):
         A text that just fits into `max_length` cannot be told from one that was cut.
         """
         token_ids = [token for token in input.tolist() if token != self.tokenizer.pad]
-        if len(token_ids) < self.max_length:
+        if self.chunks or len(token_ids) < self.max_length:
             return self.tokenizer.decode(token_ids)
         front, _ = self.tokenizer.split_length(self.max_length, self.beginning)
         parts = (self.tokenizer.decode(part) for part in (token_ids[:front], token_ids[front:]))

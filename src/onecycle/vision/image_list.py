@@ -54,6 +54,8 @@ MOST_TRIED = 50  # columns of a table that are compared with the images
 class SplitImages(SplitList[LabelledImages]):
     """Images, split."""
 
+    modality: Images
+
     def _labelled(
         self, train: Rows, valid: Rows, test: Rows | None, target: Target, labeller: Labeller
     ) -> LabelledImages:
@@ -153,6 +155,8 @@ class ImageList(ItemList[SplitImages]):
         >>> images.split_random(0.25).label_from_folder().transform(32).target.classes
         ('checks', 'dots', 'rings', 'stripes')
     """
+
+    modality: Images
 
     def _split(self, train: Rows, valid: Rows, test: Rows | None) -> SplitImages:
         return SplitImages(train, valid, test, self.modality)

@@ -27,6 +27,8 @@ MOST_HEADERS = 2000
 class LabelledImages(LabelledList):
     """Images, split and labelled."""
 
+    modality: Images
+
     def transform(
         self,
         size: int | tuple[int, int] | None = 224,
