@@ -56,6 +56,10 @@ def test_names_and_values_are_escaped() -> None:
     assert html_lines("<i>") == "<div>&lt;i&gt;</div>"
 
 
+def test_long_texts_are_aligned_to_the_left() -> None:
+    assert '<td style="text-align:left">' + "x" * 41 + "</td><td>1</td>" in html_table([{"text": "x" * 41, "n": 1}])
+
+
 def test_in_a_notebook_nothing_asks_for_widgets(monkeypatch: pytest.MonkeyPatch) -> None:
     hint = "IProgress not found. Please update jupyter and ipywidgets."
     with warnings.catch_warnings():

@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+# Characters of a cell that is read as a text.
+LONG_TEXT = 40
+
 
 def notebook_shell() -> Any | None:
     """Return the IPython shell of the notebook in which the code runs; None in a terminal or a script."""
@@ -79,10 +82,14 @@ def html_table(rows: Sequence[Mapping[str, object]]) -> str:
     """
     columns = list(dict.fromkeys(column for row in rows for column in row))
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(str(row.get(column, '')))}</td>" for column in columns) + "</tr>" for row in rows
-    )
+    body = "".join("<tr>" + "".join(_html_cell(row.get(column, "")) for column in columns) + "</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _html_cell(value: object) -> str:
+    text = str(value)
+    style = ' style="text-align:left"' if len(text) > LONG_TEXT else ""  # notebooks align to the right, as numbers need
+    return f"<td{style}>{escape(text)}</td>"
 
 
 def html_lines(text: str) -> str:
