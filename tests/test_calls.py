@@ -121,7 +121,7 @@ MISTAKES = [
      "learner.predict((__import__('torch').zeros(3, 32, 32) * 255).byte().permute(1, 2, 0).numpy())"),
     ("learner.freeze_to('head')", "pass a whole number as group=", "learner.freeze_to(-1)"),
     ("labelled_texts.tokenize(max_length='32')", "pass max_length=32, without quotes", "labelled_texts.tokenize(max_length=32)"),
-    ("oc.load_model(None)", "Expected a string or a path", "oc.load_model(learner.export(folder / 'm.onecycle'))"),
+    ("oc.load_model(None)", "Expected the path of a model", "oc.load_model(learner.export(folder / 'm.onecycle'))"),
     # Arguments that are missing, or too many
     ("learner.export()", r"Expected export\(path\)\.\nFix: pass path=", "learner.export(folder / 'n.onecycle')"),
     ("oc.vision_learner()", r"got no bunch=\.\nExpected vision_learner\(bunch, \.\.\.\)", "oc.vision_learner(bunch, pretrained=False)"),

@@ -52,7 +52,7 @@ def explained(function: Callable[P, R]) -> Callable[P, R]:
             if isinstance(error, CallError) and (own := explain_call(function, arguments, keywords)):
                 raise own from None
             raise
-        except (TypeError, ValueError, AttributeError, LookupError) as error:
+        except (TypeError, ValueError, AttributeError, LookupError, RuntimeError) as error:
             if own := explain_call(function, arguments, keywords):
                 raise own from error
             raise

@@ -6,7 +6,7 @@ import csv
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -178,7 +178,6 @@ class Predictions:
             raise _no_labels()
         table = self.mistakes().table if mistakes else self.table
         return table.sort_by([("loss", "descending")]).slice(0, count)
-
 
 
 def _no_labels() -> DataError:

@@ -16,7 +16,6 @@ from onecycle.data.character_encoding import decode_bytes
 from onecycle.data.items import Skipped
 from onecycle.data.progress import progress
 from onecycle.errors import DataError, some, suggest, users_level
-from onecycle.text.character_encoding import decode_bytes
 from onecycle.text.cleaning import clean
 from onecycle.text.storage import build_column
 
