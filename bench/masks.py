@@ -31,7 +31,7 @@ from common import save
 
 OPTIONS = (
     "--task", "segment", "--backbone", "tf_efficientnet_lite2", "--augment", "scenes", "--sizes", "180x240,360x480",
-    "--epochs", "8,14",
+    "--epochs", "8,8", "--batch-size", "4", "--lr", "0.003",
 )  # fmt: skip
 
 
