@@ -30,8 +30,8 @@ import onecycle as oc
 from common import save
 
 OPTIONS = (
-    "--task", "segment", "--backbone", "tf_efficientnet_lite2", "--augment", "scenes", "--sizes", "180x240,360x480",
-    "--epochs", "8,14",
+    "--task", "segment", "--backbone", "tf_efficientnet_lite2", "--augment", "scenes", "--sizes",
+    "180x240,360x480,360x480", "--epochs", "8,8,4", "--batch-size", "4", "--lr", "0.003",
 )  # fmt: skip
 
 

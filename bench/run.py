@@ -34,6 +34,7 @@ MORE: dict[str, str | None] = {
     "awd_lstm": None,
     "language_route": "aclImdb",
     "choices": ".",
+    "masks": "camvid",
     "memory": None,
     "processes": None,
     "steps": None,

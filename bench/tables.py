@@ -185,6 +185,18 @@ def choices(found: Found) -> list[str]:
     return lines
 
 
+def full_size(found: Found) -> list[str]:
+    """What CamVid at its full size ends with, each class by itself."""
+    one = found["camvid_full_size"]
+    lines = ["| intersection over union | plain | averaged with the mirrored image |", "|---|---|---|"]
+    ways = (one["plain"], one["mirrored"])
+    for name in ways[0]["iou"]:
+        lines.append(f"| {name} | " + " | ".join(f"{way['iou'][name]:.3f}" for way in ways) + " |")
+    lines.append("| **mean** | " + " | ".join(f"**{way['mean_iou']:.4f}**" for way in ways) + " |")
+    lines.append("| pixels that are right | " + " | ".join(f"{way['pixel_accuracy']:.4f}" for way in ways) + " |")
+    return lines
+
+
 def tricks(found: Found) -> list[str]:
     """What each trick saves of memory."""
     memory = found["memory"]
@@ -285,6 +297,7 @@ TABLES = {
     "decoding": decoding,
     "lstm": lstm,
     "choices": choices,
+    "full_size": full_size,
     "tricks": tricks,
     "steps": steps,
     "shards": shards,
