@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from onecycle.demo import make_patterns
 from onecycle.demo.texture import smooth_noise, to_image
 
 
@@ -54,8 +55,8 @@ def people(data: Path, folder: Path, count: int = 60) -> None:
             _link(path, folder / name / path.name)
 
 
-def parts(data: Path, folder: Path, each: int = 300, pixels: int = 48) -> None:
-    """Cut-outs of street scenes, six kinds of things that look alike without what is around them."""
+def parts(data: Path, folder: Path, each: int = 200, pixels: int = 48) -> None:
+    """Cut-outs of street scenes, eight kinds of things that look alike without what is around them."""
     names = (data / "camvid" / "codes.txt").read_text().split()
     chosen = ("Building", "Fence", "Pavement", "Car", "Pedestrian", "Bicyclist", "Tree", "SignSymbol")
     rng = np.random.default_rng(1)
@@ -107,6 +108,12 @@ def _weave(kind: int, pixels: int, rng: np.random.Generator) -> Image.Image:
     return to_image(ink * cover + paper * (1 - cover) + rng.normal(0, 25, (pixels, pixels, 1)))
 
 
+def patterns(data: Path, folder: Path) -> None:
+    """Drawn checks, dots, rings and stripes."""
+    del data
+    make_patterns(folder, each=160, pixels=64)
+
+
 def digits(data: Path, folder: Path) -> None:
     """Written digits of 8x8 pixels, each second one that scikit-learn comes with."""
     from sklearn.datasets import load_digits
@@ -133,4 +140,6 @@ CASES = {
     "scenes": Case(scenes, held=0.5),
     "people": Case(people, held=0.5),
     "digits": Case(digits),
+    "monkeys128": Case(monkeys, size=128, held=0.2, easy=True),
+    "patterns": Case(patterns, easy=True),
 }

@@ -55,7 +55,7 @@ def main() -> None:
     with torch.inference_mode():
         inputs = [batch.float().div(127.5).sub(1) for batch in pixels.split(BATCH)]
         features = torch.cat([body(batch) for batch in inputs]).numpy()
-    head = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200, random_state=seed))
+    head = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, random_state=seed))
     head.fit(features[~valid], labels[~valid])
     from common import peak_mb, since_start  # its own imports do not count
 
