@@ -34,6 +34,8 @@ MORE: dict[str, str | None] = {
     "awd_lstm": None,
     "language_route": "aclImdb",
     "choices": ".",
+    "hard": ".",
+    "limit": "monkeys10/training",
     "memory": None,
     "processes": None,
     "steps": None,
