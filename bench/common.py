@@ -35,14 +35,16 @@ def written(names: list[str]) -> Path:
 
 
 def run(script: str, *arguments: object, threads: int | None = None) -> dict[str, Any]:
-    """Run a script of this folder; return the JSON of its last line, and the wall time of the whole process.
+    """Run a script of this folder; return the JSON of its last line, and the time of the whole process and its workers.
+
+    `cpu_seconds`, on the processor, tell of work where other programs share the machine; `wall_seconds` do not.
 
     Args:
         script: Its name.
         arguments: Its arguments.
         threads: How many it may compute with; None leaves it to torch.
     """
-    start = time.perf_counter()
+    start, spent = time.perf_counter(), children_cpu_seconds()
     command = [sys.executable, str(BENCH / script), *map(str, arguments)]
     environment = {**os.environ, "TQDM_DISABLE": "1", "HF_HUB_OFFLINE": "1"}
     if threads:
@@ -51,7 +53,13 @@ def run(script: str, *arguments: object, threads: int | None = None) -> dict[str
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")
     report: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return {**report, "wall_seconds": time.perf_counter() - start}
+    return {"cpu_seconds": children_cpu_seconds() - spent, **report, "wall_seconds": time.perf_counter() - start}
+
+
+def children_cpu_seconds() -> float:
+    """Return the time that finished child processes of this one had on the processor."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def race(

@@ -18,7 +18,8 @@ METRICS: dict[str, list[Any]] = {
     "photos": ["accuracy"], "tags": [oc.metrics.fbeta(2, threshold=0.2)], "camvid": ["mean_iou", "pixel_accuracy"],
     "points": ["pixel_error"], "sentiment": ["accuracy"],
 }  # fmt: skip
-EPOCHS = {"photos": 3, "tags": 2, "camvid": 7, "points": 1, "sentiment": 1}
+# Photos are given none, as by `onecycle train`: how hard they are decides.
+EPOCHS: dict[str, Any] = {"photos": "auto", "tags": 2, "camvid": 7, "points": 1, "sentiment": 1}
 
 
 class Watch(oc.Callback):
@@ -71,7 +72,8 @@ def main() -> None:
     learner.fine_tune(EPOCHS[task])
     higher = learner.metrics[0].higher_is_better
     names = [metric.name for metric in learner.metrics]
-    print(json.dumps({"curve": watch.curve, "peak_mb": peak_mb(), "metric": names[0], "higher_is_better": higher}))
+    report = {"curve": watch.curve, "peak_mb": peak_mb(), "metric": names[0], "higher_is_better": higher}
+    print(json.dumps({**report, "notes": learner.history.notes}))
 
 
 if __name__ == "__main__":

@@ -35,6 +35,8 @@ MORE: dict[str, str | None] = {
     "language_route": "aclImdb",
     "choices": ".",
     "masks": "camvid",
+    "hard": ".",
+    "limit": "monkeys10/training",
     "memory": None,
     "processes": None,
     "steps": None,

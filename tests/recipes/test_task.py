@@ -91,7 +91,7 @@ class TestPipeline:
             ({"seed": 7, "batch_size": "auto"}, '.databunch(batch_size="auto", seed=7)'),
             ({"augment": "none"}, "augment=oc.augment.none())"),
             ({"sizes": 48}, ".transform(size=48, "),
-            ({"lr": slice(1e-4, 1e-2)}, "fine_tune(3, lr=slice(0.0001, 0.01, None))"),
+            ({"lr": slice(1e-4, 1e-2)}, "fine_tune(lr=slice(0.0001, 0.01, None))"),
             ({"epochs": 0}, 'fine_tune(0, lr="auto")'),
         ],
         ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",

@@ -138,7 +138,9 @@ class FineTuneOptions(TrainOptions):
         "default", "Augmentation of training images: default, satellite, document, scenes or none.", panel="Model"
     )
     epochs: Epochs = option(
-        None, "Epochs after the head alone was trained: one number, or one for each size. Default: by task."
+        None,
+        "Epochs after the head alone was trained: one number, or one for each size. Default: by task; for classes of "
+        "images, by how often the head alone is right.",
     )
     freeze_to: int | None = option(
         None,

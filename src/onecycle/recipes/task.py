@@ -27,7 +27,7 @@ class TaskDefaults:
 
     Attributes:
         metric: What is reported, and chooses the best epoch.
-        epochs: Epochs after the head was trained.
+        epochs: Epochs after the head was trained; None lets `Learner.fine_tune` choose.
         batch_size: Items per batch.
         learner: The function that makes the learner.
         size: Largest number of pixels along a side, or of tokens; None takes the proportions of the images.
@@ -35,7 +35,7 @@ class TaskDefaults:
     """
 
     metric: str
-    epochs: int = 3
+    epochs: int | None = 3
     batch_size: int = 64
     learner: str = "vision_learner"
     size: int | None = 128
@@ -44,7 +44,7 @@ class TaskDefaults:
 
 _TEXT = TaskDefaults("accuracy", epochs=2, batch_size=16, learner="text_learner", precision="bf16")
 TASK_DEFAULTS = {
-    "classify": TaskDefaults("accuracy"),
+    "classify": TaskDefaults("accuracy", epochs=None),
     "tag": TaskDefaults("f1"),
     "segment": TaskDefaults("mean_iou", epochs=7, batch_size=8, learner="unet_learner", size=None),
     "points": TaskDefaults("pixel_error", epochs=4, batch_size=32),
@@ -217,7 +217,8 @@ def _learner_call(layout: Layout, options: FineTuneOptions, defaults: TaskDefaul
 
 def _training_call(options: FineTuneOptions, defaults: TaskDefaults, sizes: list[Size]) -> Call:
     epochs = defaults.epochs if options.epochs is None else options.epochs
-    call = Call("fine_tune", (epochs if isinstance(epochs, int) else list(epochs),), {"lr": options.lr})
+    given_epochs = () if epochs is None else (epochs if isinstance(epochs, int) else list(epochs),)
+    call = Call("fine_tune", given_epochs, {"lr": options.lr})
     if options.freeze_to is not None:
         call.options["freeze_to"] = options.freeze_to
     if len(sizes) > 1:

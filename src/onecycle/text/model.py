@@ -109,7 +109,7 @@ class TextModel(TransformerModel):
     # No frozen epochs, since the features of training and validation texts take two forward passes; the lower half of
     # the blocks stays frozen, whose training takes half as much time again. The rates of embeddings, lower half, upper
     # half and head are 1.6e-5, 8e-5, 4e-4 and 2e-3.
-    fine_tuning = FineTuning(frozen_epochs=0, freeze_to=2, default_lr=slice(1.6e-5, 2e-3))
+    fine_tuning = FineTuning(epochs=2, frozen_epochs=0, freeze_to=2, default_lr=slice(1.6e-5, 2e-3))
 
     def __init__(
         self,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, Literal
 
 from torch import nn
 
 from onecycle.data.bunch import DataBunch
 from onecycle.errors import ModelError
-from onecycle.train.layer_groups import fine_tuning_of, freeze_to
+from onecycle.train.layer_groups import FineTuning, fine_tuning_of, freeze_to
+from onecycle.train.main_stage import choose_stage
 from onecycle.train.memory import use_data
 from onecycle.train.option_fields import is_whole
 from onecycle.train.options import LearningRate
@@ -20,7 +22,7 @@ from onecycle.train.state import TrainState
 def stages_of(
     data: DataBunch,
     model: nn.Module,
-    epochs: int | Sequence[int],
+    epochs: int | Sequence[int] | Literal["auto"],
     *,
     frozen_epochs: int | None,
     freeze_to: int | None,
@@ -34,21 +36,31 @@ def stages_of(
     if frozen_epochs is not None and not (is_whole(frozen_epochs) and frozen_epochs >= 0):
         raise ModelError(f"frozen_epochs={frozen_epochs!r}.", "a whole number of 0 or more.", "pass frozen_epochs=1.")
     each_size: list[Size | None] = [None] if sizes is None else list(sizes)
-    counts = [epochs] * len(each_size) if isinstance(epochs, int) else list(epochs)
+    record = fine_tuning_of(model)
+    usual = _epochs(epochs, record)
+    counts = [usual] * len(each_size) if isinstance(usual, int) else list(usual)
     if len(counts) != len(each_size):
         raise ModelError(
             f"epochs={epochs}, sizes={sizes}.", "an epoch count for each size.", "pass lists of the same length."
         )
-    record = fine_tuning_of(model)
     first = record.freeze_to if freeze_to is None else freeze_to
     stages: list[Stage] = []
     if frozen_epochs is None and sizes is None and record.smaller_epochs:
         stages += [] if data.modality.smaller() is None else [Stage("smaller", record.smaller_epochs, first)]
     frozen = record.frozen_epochs if frozen_epochs is None else frozen_epochs
+    left_open = epochs == "auto" and freeze_to is None and record.hard is not None and frozen > 0
     for count, size in zip(counts, each_size, strict=True):
         stages += [Stage("frozen", frozen, -1, size)] if frozen else []
-        stages += [Stage("main", count, first, size)] if count else []
+        stages += [Stage("main", count, first, size, open=left_open)] if count else []
     return stages
+
+
+def _epochs(epochs: Any, record: FineTuning) -> int | Sequence[int]:
+    if not isinstance(epochs, str):
+        return epochs  # type: ignore[no-any-return]
+    if epochs != "auto":
+        raise ModelError(f"epochs={epochs!r}.", 'a whole number, a list of them, or "auto".', 'pass epochs="auto".')
+    return record.epochs
 
 
 def run_plan(state: TrainState, *, fit: Callable[[int, LearningRate], None], resume: Callable[[], None]) -> None:
@@ -63,6 +75,8 @@ def run_plan(state: TrainState, *, fit: Callable[[int, LearningRate], None], res
     assert plan is not None
     while plan.current < len(plan.stages):
         stage = plan.stages[plan.current]
+        if stage.open and state.fit is None:
+            stage = plan.stages[plan.current] = choose_stage(state, stage)
         with _data_of(state, plan, stage):
             if state.fit is None:
                 freeze_to(state.model, stage.freeze_to)
@@ -79,8 +93,9 @@ def run_plan(state: TrainState, *, fit: Callable[[int, LearningRate], None], res
 def _lr_of(state: TrainState, plan: Plan, stage: Stage) -> LearningRate:
     """Return a stage's rate: a slice below the frozen stage's for the layers that learn after it."""
     after_frozen = any(earlier.kind == "frozen" for earlier in plan.stages[: plan.current])
-    if stage.kind == "main" and after_frozen and isinstance(plan.lr, int | float):
-        return unfrozen_lrs(state.frozen_lr)
+    known = isinstance(plan.lr, int | float) or stage.spread != Stage.spread
+    if stage.kind == "main" and after_frozen and known and not isinstance(plan.lr, slice):
+        return unfrozen_lrs(state.frozen_lr, stage.spread)
     return plan.lr
 
 
@@ -109,7 +124,7 @@ def _data_of(state: TrainState, plan: Plan, stage: Stage) -> Iterator[None]:
         use_data(state, full)
 
 
-def unfrozen_lrs(frozen_lr: float | None) -> slice:
-    """Return the main stage's rates: the last layers at a fifth of the frozen stage's, the first at 1% of that."""
+def unfrozen_lrs(frozen_lr: float | None, spread: float = Stage.spread) -> slice:
+    """Return the main stage's rates: the head's is a fifth of the frozen stage's, the first `spread` times lower."""
     last = (frozen_lr or 1e-2) / 5
-    return slice(last / 100, last)
+    return slice(last / spread, last)

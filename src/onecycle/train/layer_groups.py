@@ -18,10 +18,28 @@ GroupedModelT = TypeVar("GroupedModelT", bound="GroupedModel")
 
 
 @dataclass(frozen=True)
+class HardData:
+    """The main stage of `fine_tune` where pretrained features do not nearly suffice (measured in bench/README.md).
+
+    Attributes:
+        accuracy: It is taken where the head alone, trained in the frozen stage, is below this on the validation items.
+        epochs: Of the main stage.
+        freeze_to: The first layer group that it trains.
+        spread: How many times lower the rate of the first layer group is than that of the head.
+    """
+
+    accuracy: float = 0.9
+    epochs: int = 6
+    freeze_to: int = 0
+    spread: float = 10.0
+
+
+@dataclass(frozen=True)
 class FineTuning:
     """How a model is best fine-tuned where the user does not say.
 
     Attributes:
+        epochs: Epochs of the main stage.
         frozen_epochs: Epochs of a first stage that trains the head alone.
         smaller_epochs: Epochs of a first stage that trains on smaller inputs instead.
         freeze_to: The first layer group that the main stage trains; those before it stay frozen.
@@ -29,17 +47,20 @@ class FineTuning:
             those of a few small batches are worse than the ones it came with (measured in bench/README.md).
         default_lr: What lr="auto" takes with AdamW where more than the head learns, and no head was trained alone
             before; None lets the finder choose.
+        hard: The main stage where the head alone is not accurate enough; None always takes the same.
 
     Example:
         >>> FineTuning(frozen_epochs=0, default_lr=4e-3).freeze_to
         0
     """
 
+    epochs: int = 3
     frozen_epochs: int = 1
     smaller_epochs: int = 0
     freeze_to: int = 0
     freeze_batchnorm_statistics: bool = False
     default_lr: float | slice | None = None
+    hard: HardData | None = None
 
 
 class GroupedModel(nn.Module):

@@ -102,12 +102,16 @@ class Stage:
         epochs: Of the fit.
         freeze_to: The first layer group that learns.
         size: Size of the inputs from this stage on; None leaves it.
+        spread: How many times lower the first layer group's rate is than the head's, after a frozen stage.
+        open: Epochs, layers and rates are chosen when the stage begins, by what the frozen stage before it reached.
     """
 
     kind: Literal["smaller", "frozen", "main"]
     epochs: int
     freeze_to: int
     size: Size | None = None
+    spread: float = 100.0
+    open: bool = False
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -49,6 +50,7 @@ class HeatmapModel(PyramidModel):
         pretrained: As for `create_backbone`.
     """
 
+    fine_tuning = replace(PyramidModel.fine_tuning, epochs=4)
     kind: ClassVar[str] = "heatmap_model"
 
     def __init__(

@@ -14,7 +14,7 @@ from onecycle.data.bunch import DataBunch, check_bunch
 from onecycle.data.categories import Category, MultiCategory
 from onecycle.data.target import Target
 from onecycle.errors import ModelError
-from onecycle.train.layer_groups import FineTuning, GroupedModel, seeded_model
+from onecycle.train.layer_groups import FineTuning, GroupedModel, HardData, seeded_model
 from onecycle.train.learner import Learner
 from onecycle.train.options import check_keywords, takes_train_options
 from onecycle.vision.heatmaps import HeatmapModel
@@ -112,7 +112,12 @@ def _build_image_model(
     width = (0 if has_classes else 512) if hidden is None else hidden
     model = ImageModel(network, target.outputs, mean=mean, std=std, hidden=width, dropout=dropout, name=backbone)
     known = pretrained is not False
-    model.fine_tuning = FineTuning(freeze_to=int(known and has_classes), freeze_batchnorm_statistics=known)
+    model.fine_tuning = FineTuning(
+        epochs=3 if has_classes else 5,
+        freeze_to=int(known and has_classes),
+        freeze_batchnorm_statistics=known,
+        hard=HardData(freeze_to=1) if known and isinstance(target, Category) else None,
+    )
     return model
 
 

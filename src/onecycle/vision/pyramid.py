@@ -96,7 +96,7 @@ class PyramidModel(VisionModel):
 
     # Positions are mostly learned from fewer pixels, in a fraction of the time. With a frozen encoder, whose features
     # contain little about positions, an epoch takes nearly as long and improves far less.
-    fine_tuning = FineTuning(frozen_epochs=0, smaller_epochs=1)
+    fine_tuning = FineTuning(epochs=7, frozen_epochs=0, smaller_epochs=1)
     body: Encoder
     config: dict[str, Any]
 
