@@ -67,8 +67,12 @@ class LoaderBunch(DataBunch):
 
     def __init__(self, train: Iterable[Any], valid: Iterable[Any], target: Target | None) -> None:
         self.modality, self.target = Tensors(), target or TensorTarget()
-        self.train: Any = PlainLoader(train, PlainDataset(self.modality, training=True), "train")
-        self.valid: Any = PlainLoader(valid, PlainDataset(self.modality, training=False), "valid")
+        self.train: Any = PlainLoader(
+            train, PlainDataset(self.modality, training=True), "train", self.target.contiguous
+        )
+        self.valid: Any = PlainLoader(
+            valid, PlainDataset(self.modality, training=False), "valid", self.target.contiguous
+        )
         self.test, self.found_batch_size = None, None
         self.options = LoaderOptions(batch_size=self.train.batch_size)
 
@@ -158,8 +162,8 @@ class PlainDataset:
 class PlainLoader:
     """An iterable of (inputs, targets) with the interface of `DataLoader`."""
 
-    def __init__(self, loader: Iterable[Any], dataset: PlainDataset, name: str) -> None:
-        self.loader, self.dataset, self.name = loader, dataset, name
+    def __init__(self, loader: Iterable[Any], dataset: PlainDataset, name: str, contiguous: bool = False) -> None:
+        self.loader, self.dataset, self.name, self.contiguous = loader, dataset, name, contiguous
         self.shuffle = dataset.training
         if isinstance(loader, DataBunch | nn.Module):
             raise DataError(
@@ -236,6 +240,8 @@ class PlainLoader:
     def share(self, rank: int = 0, world: int = 1, device: torch.device | None = None) -> Iterator[Batch]:
         """Yield every `world`-th batch from the one of number `rank` on; those between them are read, and dropped.
 
+        Of batches that continue one another, yield every `world`-th item of each instead: streams stay in one process.
+
         Raises:
             DataError: The loader's own sampler has shared the items out already.
         """
@@ -245,6 +251,9 @@ class PlainLoader:
                 "a loader that gives all items in every process; each process computes a share of its batches.",
                 f"make the {self.name} loader without sampler=.",
             )
+        if self.contiguous:
+            shares = (batch.take(slice(rank, None, world)) for batch in self.epoch(0))
+            return (share for share in shares if len(share))
         return (batch for batch in self.epoch(0) if batch.number % world == rank)
 
     def _pair(self, pair: Any) -> tuple[Any, Any]:

@@ -61,10 +61,13 @@ def evaluate(
         return _total(sums), [metric.state() for metric in shared]
 
     parts = processes.each(measure)
-    values = {
-        metric.metric.name: float(metric.compute([states[place] for _, states in parts]))
-        for place, metric in enumerate(shared)
-    }
+    # In the main process alone, so that what a metric warns of is told once.
+    values = processes.decide(
+        lambda: {
+            metric.metric.name: float(metric.compute([states[place] for _, states in parts]))
+            for place, metric in enumerate(shared)
+        }
+    )
     return {"valid_loss": _mean_loss([total for totals, _ in parts for total in totals]), **values}
 
 
