@@ -53,9 +53,13 @@ class TestPredictAll:
         assert predictions.probabilities[0].tolist() == pytest.approx(list(first.probabilities.values()), abs=1e-5)
 
     def test_an_unknown_split_is_an_error(self, tags: Learner) -> None:
-        for split in ("test", "vaild"):
-            with pytest.raises(DataError, match=f"This bunch has no split '{split}'"):
-                tags.predict_all(split)
+        with pytest.raises(DataError, match="This bunch has no split 'test'"):
+            tags.predict_all("test")
+        with pytest.raises(
+            DataError, match=r"(?s)There is no split and no file 'vaild'.*Did you mean 'valid'"
+        ) as error:
+            tags.predict_all("vaild")
+        assert "Expected one of: train, valid, test; or the path of a folder or file." in str(error.value)
 
     def test_it_repeats(self, learner: Learner) -> None:
         assert learner.predict_all("valid").table.equals(learner.predict_all("valid").table)

@@ -112,7 +112,8 @@ class TestSamePredictions:
         )
         dataset = learner.data.valid.dataset
         rows = spread_rows(len(dataset), 5)
-        show_results(learner.predictor(), learner.data.read(dataset, rows))
+        names = [dataset.name(row) for row in rows]
+        show_results(learner.predictor(), learner.data.read(dataset, rows), names, learner.loss)
         expected = learner.predict_all().probabilities[list(rows)]
         torch.testing.assert_close(torch.stack(shown), expected, rtol=0, atol=1e-6)
 
