@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -61,13 +62,13 @@ def evaluate(
         return _total(sums), [metric.state() for metric in shared]
 
     parts = processes.each(measure)
-    # In the main process alone, so that what a metric warns of is told once.
-    values = processes.decide(
-        lambda: {
+    with warnings.catch_warnings():
+        if not processes.is_main:
+            warnings.simplefilter("ignore")  # what a metric warns of is told once, by the main process
+        values = {
             metric.metric.name: float(metric.compute([states[place] for _, states in parts]))
             for place, metric in enumerate(shared)
         }
-    )
     return {"valid_loss": _mean_loss([total for totals, _ in parts for total in totals]), **values}
 
 
