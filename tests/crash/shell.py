@@ -13,9 +13,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from processes import Ended, Kill, watch
-
 from onecycle.bundle import read_bundle
+from processes import Ended, Kill, watch
 
 QUICK = ("--no-progress", "--checkpoint-minutes", "0.01")
 # The data's folder, and options.

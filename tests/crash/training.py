@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 from cases import Case
-from processes import tell_calls, told
 
 import onecycle as oc
 import onecycle.train.callbacks
 import onecycle.train.lr_find
 from onecycle.train import loop
 from onecycle.train.learner import Learner
+from processes import tell_calls, told
 
 
 class Tell(oc.Callback):
