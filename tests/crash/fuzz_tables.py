@@ -6,7 +6,7 @@ import io
 import random
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,7 +16,8 @@ from PIL import Image
 
 import onecycle as oc
 from onecycle.errors import DataError
-from onecycle.recipes.label_tables import image_table, label_column, tag_delimiter
+from onecycle.recipes.layout import find_layout
+from onecycle.recipes.options import FineTuneOptions
 
 ROWS = 12
 
@@ -118,8 +119,8 @@ def readers(path: Path, folder: Path, separator: str) -> list[Callable[[], objec
         lambda: texts().split_random(0.25).label_from_column("label", classes="all"),
         lambda: oc.TextList.from_csv(path, column="text", encoding="utf-16"),
         lambda: texts().split_random(0.25).label_numbers("x"),
-        lambda: tag_delimiter(path, label_column(path, None)),
-        lambda: image_table(folder, path, "drop"),
+        lambda: find_layout(folder, FineTuneOptions(labels=str(path), missing="drop")),
+        lambda: find_layout(folder, FineTuneOptions(labels=str(path), missing="drop", column="label")),
     ]
 
 
@@ -159,14 +160,15 @@ def case(number: int, folder: Path) -> Case:
     def read() -> None:
         refusals: list[DataError] = []
         ways = readers(path, folder, separator)
-        for way in ways:
-            try:
-                way()
-            except DataError as error:
-                refusals.append(error)
-        for way in other_readers(path, folder):
-            with suppress(DataError):
-                way()
+        with redirect_stdout(sys.stderr):  # what was found in a table is printed, and results come from the output
+            for way in ways:
+                try:
+                    way()
+                except DataError as error:
+                    refusals.append(error)
+            for way in other_readers(path, folder):
+                with suppress(DataError):
+                    way()
         if len(refusals) == len(ways):
             raise refusals[0]
 
