@@ -226,3 +226,12 @@ class _Digest:
 
     def close(self) -> None:
         self.closed = True
+
+
+def is_utf8(name: str) -> bool:
+    """Return whether a name can be written as UTF-8, as Arrow and JSON do; names of files may hold other bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from onecycle.errors import DataError, some, suggest
+from onecycle.errors import DataError
 from onecycle.text.text_files import NOTE_NAMES, TEXT_SUFFIXES
-from onecycle.vision.image_files import list_files
+from onecycle.vision.image_files import check_included, list_files
 from onecycle.vision.image_index import looks_like_an_image
 
 
@@ -46,14 +46,7 @@ def list_data(root: Path, include: Sequence[str] | None = None) -> Listing:
     """
     if not root.is_dir():
         raise DataError(f"No such folder: {root}.", "the folder with the data.", "check the path.")
-    missing = [name for name in include or () if not (root / name).is_dir()]
-    if missing:
-        present = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
-        raise DataError(
-            f"include= names folders that are not in {root}: {some(missing)}.",
-            f"one of: {some(present, 12) or 'it has no folders'}.",
-            "check include=." + suggest(missing[0], present),
-        )
+    check_included(root, include)
     folders = [""] if include is None else [name.strip("/") for name in include if name != "."]
     listed = list(list_files(root, [], folders))
     if "." in (include or ()):  # the files of the folder itself

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from onecycle.data.items import Skipped
 from onecycle.data.own_output import is_own_output
-from onecycle.data.rows import ITEM
+from onecycle.data.rows import ITEM, is_utf8
 from onecycle.data.rows import folders as folders_of
 from onecycle.data.tables import slices
 from onecycle.errors import DataError, some, suggest
@@ -37,14 +37,7 @@ def find_images(root: Path, include: Sequence[str] | None = None) -> tuple[list[
     if not root.is_dir():
         what = f"{root} is a file." if root.exists() else f"No such folder: {root}."
         raise DataError(what, "a folder with images in it.", "check the path.")
-    missing = [name for name in include or () if not (root / name).is_dir()]
-    if missing:
-        present = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
-        raise DataError(
-            f"include= names folders that are not in {root}: {some(missing)}.",
-            f"one of: {some(present, 12) or 'it has no folders'}.",
-            "check include=." + suggest(missing[0], present),
-        )
+    check_included(root, include)
     skipped: list[Skipped] = []
     names = sorted(_image_names(root, skipped, [""] if include is None else list(dict.fromkeys(include))))
     if not names:
@@ -61,7 +54,7 @@ def _image_names(root: Path, skipped: list[Skipped], pending: list[str]) -> Iter
     """Yield the images in and below the folders `pending`, and add all other files to `skipped`."""
     for name, entry in list_files(root, skipped, pending):
         if reason := _reason_to_skip(name, entry):
-            skipped.append(Skipped(name if _is_utf8(name) else ascii(name), reason))
+            skipped.append(Skipped(name if is_utf8(name) else ascii(name), reason))
         else:
             yield name
 
@@ -82,10 +75,10 @@ def list_files(root: Path, skipped: list[Skipped], pending: list[str]) -> Iterat
         for entry in entries:
             name = f"{folder}/{entry.name}" if folder else entry.name
             if entry.name.startswith(".") or entry.name == "__MACOSX":
-                skipped.append(Skipped(name if _is_utf8(name) else ascii(name), "hidden"))
+                skipped.append(Skipped(name if is_utf8(name) else ascii(name), "hidden"))
             elif not entry.is_dir():
                 yield name, entry
-            elif not _is_utf8(name):
+            elif not is_utf8(name):
                 skipped.append(Skipped(ascii(name), "names that are not UTF-8"))
             elif is_own_output(entry.path):
                 skipped.append(Skipped(name, "folders that onecycle wrote"))
@@ -95,19 +88,27 @@ def list_files(root: Path, skipped: list[Skipped], pending: list[str]) -> Iterat
 
 
 def _reason_to_skip(name: str, entry: os.DirEntry[str]) -> str | None:
-    if not _is_utf8(name):
+    if not is_utf8(name):
         return "names that are not UTF-8"
     if not entry.is_file():
         return "unreadable"  # a broken link, or a pipe, which would block
     return _reason_not_an_image(entry.path)
 
 
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def check_included(root: Path, include: Sequence[str] | None) -> None:
+    """Refuse names of folders that are not in `root`.
+
+    Raises:
+        DataError: One of them is not there.
+    """
+    missing = [name for name in include or () if not (root / name).is_dir()]
+    if missing:
+        present = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
+        raise DataError(
+            f"include= names folders that are not in {root}: {some(missing)}.",
+            f"one of: {some(present, 12) or 'it has no folders'}.",
+            "check include=." + suggest(missing[0], present),
+        )
 
 
 def _reason_not_an_image(path: str) -> str | None:

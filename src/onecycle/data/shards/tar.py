@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 
+from onecycle.data.rows import is_utf8
 from onecycle.data.shards.source import (
     NAME,
     SIZE,
@@ -196,16 +197,8 @@ def _reason_to_skip(member: tarfile.TarInfo) -> str | None:
         return "names that lead out of the shard"
     if any(part.startswith(".") and part != "." for part in name.split("/")) or "__MACOSX" in name:
         return "hidden"
-    return None if _is_utf8(name) else "names that are not UTF-8"
-
-
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return None if is_utf8(name) else "names that are not UTF-8"
 
 
 def _printable(name: str) -> str:
-    return name if _is_utf8(name) else ascii(name)
+    return name if is_utf8(name) else ascii(name)
