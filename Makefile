@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-device test-processes test-notebooks check bench clean
+.PHONY: demo test test-readme test-device test-processes test-notebooks check bench clean
 
 # One stamp a set of extras: reinstalled when pyproject.toml changes.
 $(VENV)/.installed: pyproject.toml
@@ -27,7 +27,8 @@ demo: $(VENV)/.installed
 	$(BIN)/onecycle demo --out runs/demo
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest --numprocesses auto --ignore tests/distributed --ignore tests/notebooks
+	$(BIN)/python -m pytest --numprocesses auto --ignore tests/distributed --ignore tests/notebooks \
+		--ignore tests/cli/test_readme_commands.py
 
 # Several processes that train together, joined by gloo.
 test-processes: $(VENV)/.installed-dev
@@ -38,6 +39,10 @@ test-notebooks: $(VENV)/.installed-notebook
 	$(BIN)/python -m pytest tests/notebooks
 
 # On a CUDA device that is pretended on the CPU: raises wherever tensors of two devices meet.
+# The README's commands as printed.
+test-readme: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest tests/cli/test_readme_commands.py
+
 test-device: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest --numprocesses auto --device pretend tests/test_pretend_device.py tests/losses tests/metrics \
 		tests/inference tests/train tests/vision tests/text tests/ship tests/test_open_parts.py tests/data/test_batch.py \

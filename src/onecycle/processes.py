@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import pickle
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -39,6 +41,9 @@ class Processes:
     @classmethod
     def of(cls, accelerator: Accelerator) -> Processes:
         """Return the processes of an accelerator."""
+        if accelerator.num_processes > 1:
+            atexit.unregister(_let_gloo_finish)
+            atexit.register(_let_gloo_finish)
         return cls(accelerator.process_index, accelerator.num_processes)
 
     @property
@@ -135,6 +140,15 @@ def _control_group(default: object) -> Any:
 
 def _control() -> Any:
     return _control_group(dist.group.WORLD)
+
+
+def _let_gloo_finish() -> None:
+    """Let the threads of gloo release the tensors of the last operation, for which they need the interpreter.
+
+    One that ends before they have is aborted with "terminate called without an active exception"
+    (pytorch/pytorch#179291). Destroying the group would wait for processes that may have died.
+    """
+    time.sleep(0.1)
 
 
 def sendable(error: BaseException) -> BaseException:

@@ -98,3 +98,20 @@ def test_sigterm_saves_and_resume_goes_on(photos: Path, tmp_path: Path) -> None:
     assert code == 0, stderr
     assert "Written to" in stdout
     assert [row["epoch"] for row in history(tmp_path / "run")] == ["1", "2"]
+
+
+def test_a_script_that_ends_at_once_after_its_last_exchange_is_not_aborted(tmp_path: Path) -> None:
+    """Without the pause at its end, every second is."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from accelerate import Accelerator\n"
+        "from onecycle.processes import Processes\n"
+        "processes = Processes.of(Accelerator())\n"
+        "for number in range(5):\n    processes.gather(number)\n"
+    )
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    for _ in range(3):
+        done = subprocess.run(
+            [*TORCHRUN, script], env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
+        )
+        assert done.returncode == 0, done.stderr
