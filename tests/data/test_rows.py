@@ -8,7 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from onecycle.data.rows import ITEM, LABEL, Rows, _remove
+from onecycle.data.rows import ITEM, LABEL, Rows
+from onecycle.data.shared_file import _remove
 from onecycle.errors import DataError
 
 
@@ -51,7 +52,7 @@ def test_a_spawned_process_maps_large_rows_and_the_file_goes_with_them(monkeypat
     rows = Rows(pa.table({ITEM: names, LABEL: labels}), Path("photos"))
     with Spawning():
         assert len(pickle.dumps(rows)) > 5000, "few are copied"
-    monkeypatch.setattr("onecycle.data.rows.LEAST_SHARED", 1000)
+    monkeypatch.setattr("onecycle.data.shared_file.LEAST_SHARED", 1000)
     with Spawning():
         sent = pickle.dumps(rows)
         assert pickle.dumps(rows) == sent, "one file serves all"
@@ -69,7 +70,7 @@ def test_a_spawned_process_maps_large_rows_and_the_file_goes_with_them(monkeypat
 
 
 def test_rows_that_no_process_waits_for_are_pickled_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("onecycle.data.rows.LEAST_SHARED", 0)
+    monkeypatch.setattr("onecycle.data.shared_file.LEAST_SHARED", 0)
     rows = Rows(pa.table({ITEM: ["1", "2"]}))
     assert pickle.loads(pickle.dumps(rows)).names() == ["1", "2"]
     assert "_file" not in vars(rows)

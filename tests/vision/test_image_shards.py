@@ -11,7 +11,7 @@ import torch
 
 import onecycle as oc
 from learners import assert_same, tiny, weights_of
-from onecycle.data import rows
+from onecycle.data import shared_file
 from onecycle.data.bunch import DataBunch
 from onecycle.data.loader import DataLoader
 from onecycle.errors import DataError
@@ -85,7 +85,7 @@ def test_each_process_reads_its_own_stretch_of_the_shards(images: oc.ImageList) 
 
 
 def test_spawned_workers_read_the_same(parquets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows, "LEAST_SHARED", 1)  # as with many items
+    monkeypatch.setattr(shared_file, "LEAST_SHARED", 1)  # as with many items
     images = oc.ImageList.from_shards(parquets, label="label", buffer=7)
     bunch = bunch_of(images, workers=0)
     spawned = DataLoader(bunch.train.dataset, batch_size=8, shuffle=True, workers=1, multiprocessing_context="spawn")

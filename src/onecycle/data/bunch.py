@@ -159,7 +159,7 @@ class DataBunch:
                 self.modality.prepare(batch, self.target, seeded(0))
 
     def _check_shards(self) -> None:
-        shards, labels = self.train.dataset.rows.shards, self.train.dataset.labels()
+        shards, labels = self.train.dataset.rows.read_in_order, self.train.dataset.labels()
         if shards is not None and labels is not None and isinstance(self.target, Category):
             check_mixing(self.train.order(0), labels, self.train.size, shards.buffer)
 
@@ -337,7 +337,7 @@ class DataBunch:
     @property
     def order_options(self) -> dict[str, int]:
         """What decides the order of items besides `options`, by name."""
-        shards = self.labelled.train.shards
+        shards = self.labelled.train.read_in_order
         return {} if shards is None else {"buffer": shards.buffer}
 
     @property

@@ -68,20 +68,17 @@ class Dataset:
         return self.rows.shards is not None and self.rows.shards.forward_only
 
     def item(self, index: int) -> Any:
-        """Return what the modality reads: the content at `index`, lists as numpy arrays; or the located file.
+        """Return what the modality reads, see `Rows.input`.
 
         Raises:
             DataError: The item is in a shard, and cannot be read from it.
         """
-        if self.rows.shards is not None:
-            return self.rows.shards.read(self.rows.place(index), self.rows.locate(self.name(index)))
-        if self._contents is None:
-            return self.rows.locate(self.name(index))
-        content = self._contents[index]
-        return content.values.to_numpy() if isinstance(content, pa.ListScalar) else content.as_py()
+        return self.rows.input(index)
 
     def contents(self) -> list[pa.Array]:
         """Return the column of contents in its chunks; none where items are files."""
+        if self.rows.shards is not None:
+            return self.rows.shards.contents()
         return [] if self._contents is None else list(self._contents.chunks)
 
     def label(self, index: int) -> Any:

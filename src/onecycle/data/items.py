@@ -54,8 +54,7 @@ class ItemList(ABC, Generic[SplitT], metaclass=ExplainingMeta):
     def __repr__(self) -> str:
         text = f"{type(self).__name__}: {len(self):,} items"
         if self.items.shards is not None:
-            count = len(self.items.shards.names)
-            text += f" of {count:,} shards" if count > 1 else " of 1 shard"
+            text += f" {self.items.shards}"
         if self.items.root is not None:
             text += f" in {self.items.root}"
         if self.skipped:
@@ -142,7 +141,7 @@ class ItemList(ABC, Generic[SplitT], metaclass=ExplainingMeta):
         """
         broken = broken_items(self.items, self.modality)
         if delete:
-            delete_files(self.items.root, list(broken))
+            delete_files(self.items, list(broken))
         kept = [place for place, name in enumerate(self.items.names()) if name not in broken]
         skipped = tuple(Skipped(name, reason) for name, reason in broken.items())
         return replace(self, items=self.items.take(kept), skipped=self.skipped + skipped)

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
-import weakref
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
-from multiprocessing.context import get_spawning_popen
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +16,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from onecycle.data.shards.source import Place, Shards
+from onecycle.data.shared_file import map_table, must_be_mapped, write_shared
 from onecycle.data.tables import RESERVED, missing_column
 from onecycle.errors import DataError
 
 # The columns that onecycle adds; '#' keeps them apart from any column of the user's. Where there is a column of
 # contents, the modality reads those, and the item is only a name; where there are shards, a column of places in them.
 ITEM, LABEL, CONTENT, PLACE = RESERVED
-
-# Rows of fewer bytes are copied to a process that is spawned; more lie in a file that all processes map into memory.
-LEAST_SHARED = 2**22
 
 
 @dataclass(frozen=True)
@@ -90,7 +84,7 @@ class Rows:
             raise DataError(
                 "The items of two lists of shards, or of shards and files, cannot be put together.",
                 "lists of files, or parts of one list of shards.",
-                "name all shards in one list, such as from_shards([...]).",
+                "name all shards in one list, such as from_shards([...]); of tables, make one before from_table().",
             )
         first, second = self, other
         if self.root != other.root:
@@ -113,19 +107,14 @@ class Rows:
         return Rows(self.table.set_column(place, ITEM, pa.chunked_array([pa.array(self.located())])), Path())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if get_spawning_popen() is None or self.table.nbytes < LEAST_SHARED:
-            return Rows, (self.table, self.root, self.shards)
-        return _mapped, (self._file, self.root, self.shards)
+        if must_be_mapped(self.table.nbytes):
+            return _mapped, (self._file, self.root, self.shards)
+        return Rows, (self.table, self.root, self.shards)
 
     @cached_property
     def _file(self) -> str:
         """The rows as a temporary file, which goes when they do."""
-        handle, path = tempfile.mkstemp(prefix="onecycle-rows-", suffix=".arrow")
-        table = self.table.unify_dictionaries()  # a file holds one dictionary a column
-        with os.fdopen(handle, "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
-            writer.write_table(table)
-        weakref.finalize(self, _remove, path, os.getpid())
-        return path
+        return write_shared(self.table, self)
 
     @cached_property
     def checksum(self) -> str:
@@ -157,6 +146,25 @@ class Rows:
     def place(self, row: int) -> Place:
         """Return where the item at `row` is in the shards."""
         return Place(*self.table[PLACE][row].as_py().values())
+
+    def input(self, row: int) -> Any:
+        """Return what a modality reads at `row`: the content, lists as numpy arrays; or the located file.
+
+        Raises:
+            DataError: The item is in a shard, and cannot be read from it.
+        """
+        name = self.locate(str(self.table[ITEM][row].as_py()))
+        if self.shards is not None:
+            return self.shards.read(self.place(row), name)
+        if CONTENT not in self.table.column_names:
+            return name
+        content = self.table[CONTENT][row]
+        return content.values.to_numpy() if isinstance(content, pa.ListScalar) else content.as_py()
+
+    @property
+    def read_in_order(self) -> Shards | None:
+        """The shards, where items that follow one another are read together; None where any is read by itself."""
+        return None if self.shards is None or self.shards.any_order else self.shards
 
     @cached_property
     def shard_numbers(self) -> NDArray[np.int32]:
@@ -195,13 +203,7 @@ class Rows:
 
 
 def _mapped(path: str, root: Path | None, shards: Shards | None) -> Rows:
-    return Rows(pa.ipc.open_file(pa.memory_map(path)).read_all(), root, shards)
-
-
-def _remove(path: str, process: int) -> None:
-    if os.getpid() == process:  # a worker that was forked ends without taking the file from the others
-        with suppress(OSError):
-            os.unlink(path)
+    return Rows(map_table(path), root, shards)
 
 
 def folders(names: pa.ChunkedArray) -> pa.ChunkedArray:

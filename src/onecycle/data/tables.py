@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
+from onecycle.data.class_labels import with_class_names
+from onecycle.data.split_names import role_of
 from onecycle.errors import DataError, some, suggest
 
 LEAST_BLOCK, LARGEST_BLOCK = 2**20, 2**25
 SLICE = 2**16
 MOST_COLUMNS = 50_000
+SPLIT = "split"
 # The columns that onecycle adds, see `rows`.
 RESERVED = ("#item", "#label", "#content", "#place")
 
@@ -22,22 +27,25 @@ RESERVED = ("#item", "#label", "#content", "#place")
 def as_table(rows: Any) -> pa.Table:
     """Return any table that exports the Arrow C stream (pandas, polars, DuckDB, Arrow) as an Arrow table.
 
+    So is a Hugging Face dataset; one with splits has them in a column "split", as "train", "valid" and "test". Numbers
+    of classes become their names, where the table says these as Hugging Face does.
+
     Raises:
         DataError: `rows` exports no Arrow stream, it cannot be read, or two of its columns have one name.
     """
-    if not hasattr(rows, "__arrow_c_stream__"):
+    if _is_dataset(rows, "DatasetDict"):
+        return with_splits([(name, as_table(part)) for name, part in rows.items()])
+    if not hasattr(rows, "__arrow_c_stream__") and not _is_dataset(rows, "Dataset"):
+        streamed = _is_dataset(rows, "IterableDataset") or _is_dataset(rows, "IterableDatasetDict")
         raise DataError(
             f"Cannot read a table from {type(rows).__name__}.",
             "a table that exports the Arrow C stream: pandas, polars, pyarrow, DuckDB, Hugging Face datasets.",
-            "convert it, for example with pandas.DataFrame(rows).",
+            "read a stream with from_shards()." if streamed else "convert it, for example with pandas.DataFrame(rows).",
         )
     try:
-        table = pa.table(rows)
+        table = rows.with_format("arrow")[:] if _is_dataset(rows, "Dataset") else pa.table(rows)
         # Arrow cannot yet take or filter the "view" texts that polars exports.
-        plain = [
-            field.with_type(pa.large_string()) if pa.types.is_string_view(field.type) else field
-            for field in table.schema
-        ]
+        plain = [field.with_type(_without_views(field.type)) for field in table.schema]
         table = table.cast(pa.schema(plain, table.schema.metadata))
     except Exception as error:  # a column of mixed types, a stream that breaks: each library has its own
         raise DataError(
@@ -46,7 +54,61 @@ def as_table(rows: Any) -> pa.Table:
             "convert the columns, for example with frame.astype(str), or save it as CSV and read that.",
         ) from error
     check_columns(table.column_names, f"The {type(rows).__name__}")
-    return table
+    return with_class_names(table)
+
+
+def with_splits(parts: Sequence[tuple[str, pa.Table]]) -> pa.Table:
+    """Return some tables as one, with a column "split" that holds "train", "valid", "test", or the table's name.
+
+    Raises:
+        DataError: They have different columns, or one of this name.
+    """
+    named = []
+    for name, part in parts:
+        if SPLIT in part.column_names:
+            raise DataError(
+                f"The tables {some(name for name, _ in parts)} have a column called {SPLIT!r}.",
+                "other names: it would say which of them a row is from.",
+                f"rename it, or pass one of them, such as dataset[{name!r}].",
+            )
+        role = pa.array([role_of(name) or name], pa.string())
+        column = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(part), np.int32)), role)
+        named.append(part.append_column(SPLIT, pa.chunked_array([column])))
+    return concatenated(named)
+
+
+def concatenated(tables: Sequence[pa.Table]) -> pa.Table:
+    """Return the rows of some tables as one table.
+
+    Raises:
+        DataError: They have different columns.
+    """
+    try:
+        return pa.concat_tables(tables, promote_options="default").unify_dictionaries()
+    except pa.ArrowException as error:
+        raise DataError(
+            f"The columns of {len(tables):,} tables differ: {error}.", "columns of one type where they have one name.",
+            "convert them, or pass the tables one at a time.",
+        ) from error  # fmt: skip
+
+
+def _is_dataset(value: Any, name: str) -> bool:
+    """Return whether this is a Hugging Face dataset of a kind; the library is never imported for it."""
+    datasets = sys.modules.get("datasets")
+    return datasets is not None and isinstance(value, getattr(datasets, name, ()))
+
+
+def _without_views(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_string_view(kind):
+        return pa.large_string()
+    if pa.types.is_binary_view(kind):
+        return pa.large_binary()
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_without_views(field.type)) for field in kind])
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        make = pa.list_ if pa.types.is_list(kind) else pa.large_list
+        return make(kind.value_field.with_type(_without_views(kind.value_type)))
+    return kind
 
 
 def check_columns(names: list[str], what: str) -> None:

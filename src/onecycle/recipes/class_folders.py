@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from onecycle.data.own_output import is_own_output
+from onecycle.data.split_names import role_of
 from onecycle.errors import DataError, some
 from onecycle.recipes.listing import Listing, folder_of
-from onecycle.recipes.split_folders import find_split_folders, role_of
+from onecycle.recipes.split_folders import find_split_folders
 
 # Folders of these names say nothing about what they hold.
 GENERIC = frozenset({

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from onecycle.data.candidates import Candidate
+from onecycle.data.split_names import role_of
 from onecycle.errors import DataError, some
 from onecycle.recipes.class_folders import class_counts, why_no_classes
 from onecycle.recipes.label_tables import image_column, read_table
 from onecycle.recipes.listing import Listing, folder_of
 from onecycle.recipes.options import FineTuneOptions
-from onecycle.recipes.split_folders import in_test_folder, role_of
+from onecycle.recipes.split_folders import in_test_folder
 from onecycle.vision.image_index import ImageIndex
 
 MASK_FOLDERS = ("labels", "masks", "annotations", "segmentationclass", "mask", "groundtruth", "gt")

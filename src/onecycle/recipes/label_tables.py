@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from onecycle.data.candidates import Candidate, choose
 from onecycle.data.label_values import label_of, numbers_in
+from onecycle.data.split_names import role_of
 from onecycle.data.table_format import TableFormat, find_format, is_index, no_header
 from onecycle.data.tables import missing_column
 from onecycle.errors import DataError, some, suggest
@@ -21,7 +22,7 @@ from onecycle.recipes.image_places import Place, find_place
 from onecycle.recipes.listing import Listing
 from onecycle.recipes.options import FineTuneOptions
 from onecycle.recipes.pipeline import Call
-from onecycle.recipes.split_folders import in_test_folder, role_of
+from onecycle.recipes.split_folders import in_test_folder
 from onecycle.vision.image_index import ImageIndex
 
 IMAGE_COLUMNS = frozenset({

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from onecycle.data.split_names import ROLES, role_of
 from onecycle.recipes.listing import folder_of
-
-ROLES = {
-    "train": ("train", "training", "trn"),
-    "valid": ("valid", "validation", "val", "dev"),
-    "test": ("test", "testing", "tst"),
-}
 
 
 @dataclass(frozen=True)
@@ -42,17 +36,6 @@ class SplitFolders:
         """Return whether a file lies in a folder of a split."""
         parts = name.removeprefix(f"{self.parent}/" if self.parent else "").split("/")
         return len(parts) > 1 and parts[0] in getattr(self, split)
-
-
-def role_of(name: str) -> str | None:
-    """Return the split that a folder of this name is for: "train", "valid", "test" or None.
-
-    Example:
-        >>> role_of("Train"), role_of("test-jpg"), role_of("contest")
-        ('train', 'test', None)
-    """
-    words = re.findall(r"[a-z]+", name.casefold())
-    return next((role for role, names in ROLES.items() if any(word in names for word in words)), None)
 
 
 def find_split_folders(files: Iterable[str]) -> SplitFolders | None:

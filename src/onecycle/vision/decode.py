@@ -142,6 +142,8 @@ def original_size(source: Any) -> tuple[int, int]:
         return int(source.shape[0]), int(source.shape[1])
     if isinstance(source, Image.Image):
         return read_safely("the image", lambda: _oriented_size(source)[0])
+    if isinstance(source, Contents):
+        return read_safely(source.name, lambda: _size_of_contents(source), source.data[:16])
 
     def read() -> tuple[int, int]:
         with open_image(str(source)) as image:
@@ -182,6 +184,11 @@ def _decode_file(path: str, size: tuple[int, int], resize: Resize) -> tuple[Pixe
 def _decode_contents(contents: Contents, size: tuple[int, int], resize: Resize) -> tuple[Pixels, ImageGeometry]:
     with _open_known(io.BytesIO(contents.data)) as image:
         return _decode_opened(image, contents.name, len(contents.data), size, resize)
+
+
+def _size_of_contents(contents: Contents) -> tuple[int, int]:
+    with _open_known(io.BytesIO(contents.data)) as image:
+        return _oriented_size(image)[0]
 
 
 def _decode_opened(

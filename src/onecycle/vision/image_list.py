@@ -19,9 +19,9 @@ from onecycle.data.labellers import Labeller
 from onecycle.data.rows import ITEM, Rows
 from onecycle.data.shards.source import ContentKind, OnBadShard
 from onecycle.data.table_format import find_format, is_index, no_header
-from onecycle.data.tables import as_table, missing_column
+from onecycle.data.tables import as_table
 from onecycle.data.target import Target
-from onecycle.errors import DataError
+from onecycle.errors import DataError, some
 from onecycle.vision.image_files import (
     IMAGE_SUFFIXES,
     drop_repeated_rows,
@@ -42,7 +42,7 @@ from onecycle.vision.mask_labels import (
     mask_target,
     warn_of_absent,
 )
-from onecycle.vision.point_labels import check_points, labelled_paths, point_names, points_labeller
+from onecycle.vision.point_labels import check_points, labelled_items, point_names, points_labeller
 from onecycle.vision.points import points_target
 
 IMAGES = ContentKind("image", "Image", frozenset(suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES))
@@ -119,20 +119,21 @@ class SplitImages(SplitList[LabelledImages]):
             flip_pairs: Names of points that swap places in a mirrored image, such as [("left eye", "right eye")].
         Raises:
             DataError: A label is not a list of points, items have different numbers of points, or the images are in
-                shards.
+                shards; of images in a table, columns can be points, and functions cannot.
         """
-        _check_files(self.train, "label_points")
+        if callable(points) or self.train.read_in_order is not None:
+            _check_files(self.train, "label_points")
         labeller = points_labeller(points, self.train)
         train, valid = labeller(self.train), labeller(self.valid)
         target = points_target(point_names(points, names, self.train, len(train[0])), flip_pairs)
-        check_points([*labelled_paths(self.train, train), *labelled_paths(self.valid, valid)])
+        check_points([*labelled_items(self.train, train), *labelled_items(self.valid, valid)])
         return self._label(labeller, target, train, valid)
 
 
 def _check_files(rows: Rows, method: str) -> None:
     if rows.shards is not None:
         raise DataError(
-            f"{method}() needs files, and these images are in shards.",
+            f"{method}() needs files, and these images are in {'a table' if rows.shards.any_order else 'shards'}.",
             "images and their labels in folders.",
             "unpack the shards and use from_folder(); or label with classes, tags or numbers.",
         )
@@ -238,19 +239,30 @@ class ImageList(ItemList[SplitImages]):
         include: Sequence[str] | None = None,
         missing: str = "raise",
     ) -> ImageList:
-        """Use the images named in a table: pandas, polars, Arrow, or any other that exports the Arrow C stream.
+        """Use the images of a table: pandas, polars, Arrow, a Hugging Face dataset, or any other Arrow C stream.
 
-        The arguments are those of `from_csv`.
+        A column of bytes, or of {bytes, path} as the Hugging Face hub stores images, holds the images themselves; they
+        stay where they are, and are decoded one by one when they are needed. Any other names them, as for `from_csv`.
+
+        The arguments are those of `from_csv`; `column` may be one of images as well.
         """
         if missing not in ("raise", "drop"):
             raise DataError(f"missing={missing!r}.", '"raise" or "drop".', "pass one of them.")
+        # Reading whole files out of tables, and out of Parquet, takes a while to import.
+        from onecycle.vision.image_tables import TableOfImages, find_column, rows_of_images, take_out
+
         rows, root = as_table(table), Path(folder)
-        if column is not None and column not in rows.column_names:
-            raise missing_column(column, rows.column_names)
         if not rows.num_rows:
             raise DataError(
                 "The table has no rows.", "one row for each image.", "check the file, or how rows were filtered."
             )
+        if (inside := find_column(rows, IMAGES, column, "The table")) is not None:
+            found = take_out(rows, inside)
+            if isinstance(found, TableOfImages):
+                _check_no_files(suffix=suffix, search=search, include=include)
+                images, skipped = rows_of_images(found, missing)
+                return cls(images, Images(), tuple(skipped))
+            rows, column = found, inside
         column = _image_column(rows, root, suffix, search) if column is None else column
         names = item_names(rows[column], suffix)
         if search:
@@ -263,6 +275,51 @@ class ImageList(ItemList[SplitImages]):
         skipped += [Skipped(name, "rows without an image") for name in absent]
         rows = rows.filter(pa.array(exists)) if absent else rows
         return cls(Rows(rows, root), Images(), tuple(skipped))
+
+    @classmethod
+    def from_parquet(
+        cls,
+        path: str | Path | Sequence[str | Path],
+        *,
+        folder: str | Path | None = None,
+        column: str | None = None,
+        suffix: str = "",
+        search: bool = False,
+        include: Sequence[str] | None = None,
+        missing: str = "raise",
+    ) -> ImageList:
+        """Use the images inside Parquet files, or named in them; all other columns can split and label.
+
+        The bytes of images are copied once into the cache, in a form that is mapped into memory: any image is read by
+        itself, processes share the pages, and training shuffles all of them. For more than the disk has room for, use
+        `from_shards`, which reads the files as they are. Where the files are called after splits, as
+        `train-00000-of-00002.parquet`, `validation-*` and `test-*` are, a column "split" holds "train", "valid" or
+        "test": use `split_by_column("split", valid="valid", test="test")`.
+
+        Args:
+            path: A file, a folder, a pattern such as "train-*.parquet", or several.
+            folder: Where images that are only named are; None uses the folder of the files.
+            column: The column of images, or of their names; None finds it.
+            suffix: As for `from_csv`, for images that are only named.
+            search: As for `from_csv`.
+            include: As for `from_csv`.
+            missing: "raise" refuses rows without an image, "drop" lists them in `skipped`.
+        Raises:
+            DataError: There are no such files, they are damaged, or several columns hold images.
+        """
+        from onecycle.vision.image_tables import TableOfImages, read_parquet, rows_of_images
+
+        if missing not in ("raise", "drop"):
+            raise DataError(f"missing={missing!r}.", '"raise" or "drop".', "pass one of them.")
+        found, column, root = read_parquet(path, IMAGES, column)
+        if isinstance(found, TableOfImages):
+            _check_no_files(suffix=suffix, search=search, include=include)
+            images, skipped = rows_of_images(found, missing)
+            return cls(images, Images(), tuple(skipped))
+        root = root if folder is None else str(folder)
+        return cls.from_table(
+            found, folder=root, column=column, suffix=suffix, search=search, include=include, missing=missing
+        )
 
     @classmethod
     def from_shards(
@@ -328,6 +385,19 @@ class ImageList(ItemList[SplitImages]):
         else:
             rows, skipped = shard_rows(shards, **options)
         return cls(rows, Images(), tuple(skipped))
+
+
+def _check_no_files(**given: Any) -> None:
+    """Refuse options of files, for images that are inside a table.
+
+    Raises:
+        DataError: One is given.
+    """
+    if unused := [f"{name}={value!r}" for name, value in given.items() if value]:
+        raise DataError(
+            f"{some(unused)}, and the images are inside the table.", "none of these: they say where files are.",
+            "leave them out, or name the column of files as column=.",
+        )  # fmt: skip
 
 
 def _image_column(rows: pa.Table, root: Path, suffix: str, search: bool) -> str:

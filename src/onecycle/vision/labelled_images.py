@@ -75,10 +75,10 @@ def common_size(labelled: LabelledImages) -> tuple[int, int]:
     Raises:
         DataError: They differ.
     """
-    paths = [path for rows in (labelled.train, labelled.valid) for path in rows.located()]
-    looked_at = paths[:: -(-len(paths) // MOST_HEADERS)]
+    items = [(rows, row) for rows in (labelled.train, labelled.valid) for row in range(len(rows))]
+    looked_at = items[:: -(-len(items) // MOST_HEADERS)]
     with ThreadPoolExecutor() as pool:
-        sizes = Counter(pool.map(original_size, looked_at))
+        sizes = Counter(pool.map(lambda item: original_size(item[0].input(item[1])), looked_at))
     if len(sizes) > 1:
         listed = some((f"{height}x{width} ({count})" for (height, width), count in sizes.most_common()), 4)
         raise DataError(
@@ -86,6 +86,7 @@ def common_size(labelled: LabelledImages) -> tuple[int, int]:
             "pass a size, such as transform(224).",
         )  # fmt: skip
     size = as_size(next(iter(sizes)))
-    count = f"all {len(paths):,} images" if looked_at == paths else f"{len(looked_at):,} of {len(paths):,} images"
+    some_of = "all" if len(looked_at) == len(items) else f"{len(looked_at):,} of"
+    count = f"{some_of} {len(items):,} images"
     print(f"transform(size=None): {size[0]}x{size[1]} pixels, which {count} have.")
     return size

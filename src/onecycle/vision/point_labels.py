@@ -6,14 +6,16 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from onecycle.data.labellers import Labeller
 from onecycle.data.numbers import column_of_numbers
-from onecycle.data.rows import ITEM, LABEL, Rows
+from onecycle.data.rows import Rows
+from onecycle.data.tables import RESERVED
 from onecycle.errors import DataError, some, users_level
 from onecycle.vision.decode import original_size
 
@@ -53,13 +55,23 @@ def point_names(points: PointSource, names: Sequence[str] | None, rows: Rows, co
     return found if all(found) and len(set(found)) == count else [str(number) for number in range(count)]
 
 
-def check_points(items: Sequence[tuple[str, list[list[float]]]]) -> None:
-    """Warn about items without any point, and about points outside their image.
+class LabelledItem(NamedTuple):
+    """An image with its points.
 
-    Args:
-        items: The path of each image, and its points.
+    Attributes:
+        name: Its path, or what else it is called.
+        read: Returns what it is read from.
+        points: (x, y) of each point.
     """
-    empty = [path for path, points in items if np.isnan(np.array(points, np.float64)).all()]
+
+    name: str
+    read: Callable[[], Any]
+    points: list[list[float]]
+
+
+def check_points(items: Sequence[LabelledItem]) -> None:
+    """Warn about items without any point, and about points outside their image."""
+    empty = [one.name for one in items if np.isnan(np.array(one.points, np.float64)).all()]
     if empty:
         warnings.warn(
             f"{len(empty):,} items have no points: {some(empty, 3)}. Nothing is learnt from them.",
@@ -67,19 +79,18 @@ def check_points(items: Sequence[tuple[str, list[list[float]]]]) -> None:
         )
     chosen = [items[int(i)] for i in np.linspace(0, len(items) - 1, min(SAMPLE, len(items)))]
 
-    def count_outside(item: tuple[str, list[list[float]]]) -> int:
-        path, points = item
+    def count_outside(item: LabelledItem) -> int:
         try:
-            height, width = original_size(path)
+            height, width = original_size(item.read())
         except DataError:
             return 0  # the error comes up when the image is read
-        x, y = np.array(points, np.float64).T
+        x, y = np.array(item.points, np.float64).T
         return int(((x < -0.5) | (y < -0.5) | (x > width - 0.5) | (y > height - 0.5)).sum())
 
     with ThreadPoolExecutor() as pool:
         counts = list(pool.map(count_outside, chosen))
     if any(counts):
-        paths = [path for (path, _), count in zip(chosen, counts, strict=True) if count]
+        paths = [one.name for one, count in zip(chosen, counts, strict=True) if count]
         among = "" if len(chosen) == len(items) else f" of {len(chosen):,} that were checked"
         warnings.warn(
             f"{sum(counts):,} points are outside their image, in {len(paths):,} items{among}: {some(paths, 3)}. "
@@ -88,14 +99,16 @@ def check_points(items: Sequence[tuple[str, list[list[float]]]]) -> None:
         )
 
 
-def labelled_paths(rows: Rows, labels: Sequence[Any]) -> Iterable[tuple[str, Any]]:
-    """Yield each item's path with its label."""
-    return ((rows.locate(name), label) for name, label in zip(rows.names(), labels, strict=True))
+def labelled_items(rows: Rows, labels: Sequence[Any]) -> Iterable[LabelledItem]:
+    """Yield each item with its label."""
+    numbered = enumerate(zip(rows.names(), labels, strict=True))
+    return (LabelledItem(rows.locate(name), partial(rows.input, row), label) for row, (name, label) in numbered)
 
 
 def _coordinate_columns(points: Sequence[str] | Literal["all"], rows: Rows) -> list[str]:
     if points == "all":
-        columns = [name for name in rows.table.column_names if name not in (ITEM, LABEL)][1:]
+        named = [name for name in rows.table.column_names if name not in RESERVED]
+        columns = named if rows.shards is not None else named[1:]  # the first one names the images
     else:
         columns = [points] if isinstance(points, str) else list(points)
     if not columns or len(columns) % 2:

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from onecycle.data.class_labels import features, named_labels
 from onecycle.data.shards import parquet
-from onecycle.data.shards.parquet import ParquetShards, content_column, features, index_parquet, named_labels
+from onecycle.data.shards.parquet import ParquetShards, content_column, index_parquet
 from onecycle.data.shards.source import NAME, Place
 from onecycle.errors import DataError
 from onecycle.vision.image_list import IMAGES

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from onecycle.data.cache_file import cache_home, state_of
+from onecycle.data.class_labels import named_labels
 from onecycle.data.items import Skipped
 from onecycle.data.progress import progress
 from onecycle.data.rows import ITEM, PLACE, Rows
@@ -29,7 +30,7 @@ from onecycle.data.shards.iterable import (
     part_of,
     undecoded,
 )
-from onecycle.data.shards.parquet import ParquetShards, content_column, counted, index_parquet, named_labels
+from onecycle.data.shards.parquet import ParquetShards, content_column, counted, index_parquet
 from onecycle.data.shards.source import (
     NAME,
     PLACE_TYPE,

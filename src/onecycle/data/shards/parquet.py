@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from onecycle.data.class_labels import class_names, feature_type, features, named_labels
 from onecycle.data.shards.source import (
     NAME,
     SIZE,
@@ -113,7 +113,9 @@ class ParquetShards(Shards):
         return f"{self.column}.bytes" if pa.types.is_struct(schema.field(self.column).type) else self.column
 
 
-def content_column(schema: pa.Schema, path: str, kind: ContentKind, asked: str | None) -> str:
+def content_column(
+    schema: pa.Schema, path: str, kind: ContentKind, asked: str | None, option: str | None = None
+) -> str:
     """Return the column of a Parquet file that holds the items.
 
     Args:
@@ -121,13 +123,15 @@ def content_column(schema: pa.Schema, path: str, kind: ContentKind, asked: str |
         path: The file's path, for messages.
         kind: What the items are.
         asked: The column's name; None takes the only one that can be it.
+        option: The argument that names it, for an error; None is that of `kind`.
     Raises:
         DataError: There is none, there are several, or `asked` is none.
     """
     if asked is not None and asked not in schema.names:
         raise missing_column(asked, schema.names)
-    fitting = [one.name for one in schema if _holds_bytes(one.type)]
-    named = [name for name, feature in features(schema).items() if _type(feature) == kind.feature and name in fitting]
+    fitting = [one.name for one in schema if holds_bytes(one.type)]
+    said = [name for name, feature in features(schema).items() if feature_type(feature) == kind.feature]
+    named = [name for name in said if name in fitting]
     found = [asked] if asked in fitting else [] if asked is not None else named or fitting
     if len(found) != 1:
         what = f"Column {asked!r} of {path} is {schema.field(asked).type}." if asked else (
@@ -136,7 +140,7 @@ def content_column(schema: pa.Schema, path: str, kind: ContentKind, asked: str |
         raise DataError(
             what,
             "one column of bytes, or of {bytes, path} as Hugging Face writes it.",
-            f"pass {kind.keyword}= with one of: {some(fitting or schema.names, 12)}.",
+            f"pass {option or kind.keyword}= with one of: {some(fitting or schema.names, 12)}.",
         )
     return str(found[0])
 
@@ -178,53 +182,8 @@ def counted(count: int, labels: Mapping[str, pa.ChunkedArray]) -> ShardIndex:
     return ShardIndex(table.filter(pa.array(~lacking)) if skipped else table, skipped, None)
 
 
-def named_labels(column: pa.ChunkedArray, label: str, names: Sequence[str] | None) -> pa.ChunkedArray:
-    """Return labels as texts, the numbers of classes as their names; -1, with which Hugging Face says none, as null.
-
-    Raises:
-        DataError: They are no texts or numbers, or a number has no name.
-    """
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if pa.types.is_floating(kind):
-        return column
-    if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind) or _is_text(kind)):
-        raise DataError(f"Column {label!r} is {column.type}.", "texts or numbers.", "name another column as label=.")
-    texts = column.cast(pa.string())
-    if names is None:
-        return texts
-    numbers = {str(number): name for number, name in enumerate(names)} | {name: name for name in names} | {"-1": None}
-    encoded = texts.dictionary_encode().unify_dictionaries()
-    values = encoded.chunk(0).dictionary.to_pylist() if encoded.num_chunks else []
-    if unknown := [value for value in values if value not in numbers]:
-        raise DataError(
-            f"Column {label!r} holds {some(unknown)}.",
-            f"numbers from 0 to {len(names) - 1}, of the classes {some(names, 12)}, or these.",
-            "pass all classes= in the order of their numbers.",
-        )
-    mapped = pa.array([numbers[value] for value in values], pa.string())
-    return pa.chunked_array([mapped.take(chunk.indices) for chunk in encoded.chunks], pa.string())
-
-
-def features(schema: pa.Schema) -> Mapping[str, Any]:
-    """Return what Hugging Face says of each column in a schema's metadata; nothing where it says nothing."""
-    try:
-        found = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
-    except (ValueError, KeyError, TypeError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def class_names(feature: Any) -> list[str] | None:
-    """Return the names of a column's classes, in the order of their numbers."""
-    names = feature.get("names") if isinstance(feature, dict) and _type(feature) == "ClassLabel" else None
-    return [str(name) for name in names] if isinstance(names, list) else None
-
-
-def _type(feature: Any) -> Any:
-    return feature.get("_type") if isinstance(feature, dict) else None
-
-
-def _holds_bytes(kind: pa.DataType) -> bool:
+def holds_bytes(kind: pa.DataType) -> bool:
+    """Return whether a column of this type can hold whole files: bytes, or a struct with a field of them."""
     if pa.types.is_struct(kind):
         return kind.get_field_index("bytes") >= 0 and _is_binary(kind.field("bytes").type)
     return _is_binary(kind)
@@ -232,7 +191,3 @@ def _holds_bytes(kind: pa.DataType) -> bool:
 
 def _is_binary(kind: pa.DataType) -> bool:
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind))

@@ -82,6 +82,7 @@ class Shards(ABC):
         buffer: How many items that follow one another in the shards are shuffled together.
         open: Opens a shard by its name, as a file that can be searched.
         forward_only: Whether items can only be read in order, by one process.
+        any_order: Whether any item is read as fast as the one that follows, so that they are shuffled as files are.
         label: What labels are called that are only known when their items are read, or None.
         classes: The names of these labels, or None.
     """
@@ -91,6 +92,7 @@ class Shards(ABC):
     open: OpenShard = field(default=open_file, repr=False)
 
     forward_only: ClassVar[bool] = False
+    any_order: ClassVar[bool] = False
     label: str | None = field(default=None, kw_only=True)
     classes: tuple[str, ...] | None = field(default=None, kw_only=True)
 
@@ -101,6 +103,13 @@ class Shards(ABC):
         Raises:
             DataError: It cannot be read; the error says its name, which says the shard.
         """
+
+    def contents(self) -> list[pa.Array]:
+        """Return what the items are, where neither `names` nor their files' states tell that."""
+        return []
+
+    def __str__(self) -> str:
+        return f"of {len(self.names):,} shards" if len(self.names) > 1 else "of 1 shard"
 
 
 class ShardIndex(NamedTuple):
