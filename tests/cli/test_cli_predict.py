@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -105,6 +106,20 @@ def test_a_table_gets_one_answer_a_row_in_any_format(
         assert rows[2]["p(red)"] is None
     assert [row["file"] for row in rows] == names
     assert rows[0] == rows[3]
+
+
+def test_images_inside_a_parquet_file(shell: Any, bundle: Path, tagged: Path, tmp_path: Path) -> None:
+    files = sorted((tagged / "images").iterdir())[:3]
+    images: list[Any] = [{"bytes": file.read_bytes(), "path": file.name} for file in files]
+    images += [{"bytes": None, "path": "none.png"}]
+    pq.write_table(pa.table({"image": images}), tmp_path / "items.parquet")
+    done = shell("predict", bundle, "items.parquet", "--out", "x.json")
+    assert done.code == 2
+    assert "none.png (row 3) has no bytes." in done.err
+    rows = json.loads((tmp_path / "x.json").read_text())
+    assert [row["image_name"] for row in rows] == [*(file.stem for file in files), "none"]
+    expected = oc.load_model(bundle).predict(files[1]).probabilities["red"]
+    assert rows[1]["p(red)"] == pytest.approx(expected, abs=1e-6)
 
 
 def test_nothing_is_overwritten_unless_asked(shell: Any, bundle: Path, tagged: Path, tmp_path: Path) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from onecycle.errors import DataError
 
-TABLES = (".csv", ".tsv")
+TABLES = (".csv", ".tsv", ".parquet")
 # What looks like the name of a file rather than like a text, where there are no blanks in it.
-_SUFFIXES = (".txt", ".text", ".md", ".html", ".json", ".jsonl", ".parquet", ".pdf", ".docx", *TABLES)
+_SUFFIXES = (".txt", ".text", ".md", ".html", ".json", ".jsonl", ".pdf", ".docx", *TABLES)
 
 
 @dataclass(frozen=True)
@@ -20,12 +22,12 @@ class Input:
 
     Attributes:
         name: What it is called in the output: a path, a text as it was given, or the value in a table.
-        item: What the model reads: a path, or a text.
+        item: What the model reads: a path, a text, or a function that reads what is inside a table.
         is_file: Whether it was given as a file, or found in a folder, so that its name may be shortened.
     """
 
     name: str
-    item: str | Path
+    item: str | Path | Callable[[], Any]
     is_file: bool = False
 
 
@@ -81,6 +83,8 @@ def _table_inputs(path: Path, options: TableOptions, *, texts: bool) -> tuple[li
         column = options.column or choose_text_column(read.table).name
         values = [str(value or "") for value in _column(read.table, column).to_pylist()]
         return [Input(value, value) for value in values], column
+    if (inside := _images_inside(path, options.column)) is not None:
+        return inside, "image_name"
     folder = list_data(path.parent)
     index = ImageIndex(folder.images)
     column = image_column(read, index, options.column).name
@@ -88,6 +92,22 @@ def _table_inputs(path: Path, options: TableOptions, *, texts: bool) -> tuple[li
     places = find_place(names, index, str(path)).paths
     found = zip(names, places, strict=True)
     return [Input(name, folder.root / (place or name)) for name, place in found], column
+
+
+def _images_inside(path: Path, column: str | None) -> list[Input] | None:
+    """Return the images inside a Parquet file; None where there are none in it."""
+    if path.suffix.lower() != ".parquet":
+        return None
+    from onecycle.data.parquet_files import first_rows, read_parquet
+    from onecycle.vision.image_list import IMAGES
+    from onecycle.vision.image_tables import TableOfImages, find_column, images_of, rows_of_images
+
+    inside = find_column(first_rows(path), IMAGES, column, str(path))
+    found = images_of(read_parquet(path, lambda head, what: inside))
+    if not isinstance(found, TableOfImages):
+        return None
+    rows, _ = rows_of_images(found, "keep")
+    return [Input(name, partial(rows.input, row), True) for row, name in enumerate(rows.names())]
 
 
 def _column(table: Any, name: str) -> Any:

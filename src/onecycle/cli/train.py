@@ -19,8 +19,8 @@ Data = Annotated[
     Path,
     typer.Argument(
         metavar="DATA",
-        help="Folder of images or texts, or a CSV file of texts. Folders train/ and valid/ in it are the splits; "
-        "without them a random fifth validates.",
+        help="Folder of images, texts, Parquet files or tars; or a CSV or Parquet file. Folders train/ and valid/ in "
+        "it, or files of such names, are the splits; without them a random fifth validates.",
     ),
 ]
 

@@ -44,7 +44,13 @@ def with_class_names(table: pa.Table) -> pa.Table:
         feature = features(table.schema).get(field.name)
         if pa.types.is_integer(field.type) and (names := class_names(feature)):
             named = named_labels(table[field.name], field.name, names, fix)
-        elif _is_list_of_integers(field.type) and (names := class_names(_inner(feature))):
+        elif (
+            is_list(field.type)
+            and pa.types.is_integer(field.type.value_type)
+            and (names := class_names(inner_feature(feature)))
+        ):
+            if not pa.types.is_integer(field.type.value_type):
+                continue
             named = _named_lists(table[field.name], field.name, names, fix)
         else:
             continue
@@ -92,16 +98,16 @@ def _named_lists(column: pa.ChunkedArray, label: str, names: Sequence[str], fix:
     return pa.chunked_array([pa.array(found, pa.list_(pa.string()))])
 
 
-def _inner(feature: Any) -> Any:
+def inner_feature(feature: Any) -> Any:
     """Return what a list holds; older versions wrote the list itself."""
     if isinstance(feature, list):
         return feature[0] if len(feature) == 1 else None
     return feature.get("feature") if isinstance(feature, dict) else None
 
 
-def _is_list_of_integers(kind: pa.DataType) -> bool:
-    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    return bool(lists and pa.types.is_integer(kind.value_type))
+def is_list(kind: pa.DataType) -> bool:
+    """Return whether a column of this type holds lists."""
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from onecycle.data.categories import Category, MultiCategory, in_natural_order
+from onecycle.data.class_labels import is_list
 from onecycle.data.label_values import are_written_lists, differ_by_capitals, label_of, numbers_in, tags_of
 from onecycle.data.labels import Labels, distinct
 from onecycle.data.rows import ITEM, Rows
@@ -88,7 +89,7 @@ def without_missing(rows: Rows, column: str) -> Rows:
 
 def holds_lists(values: pa.ChunkedArray) -> bool:
     """Return whether a column holds lists: as Arrow has them, or each written as a text."""
-    if pa.types.is_list(values.type) or pa.types.is_large_list(values.type) or pa.types.is_fixed_size_list(values.type):
+    if is_list(values.type):
         return True
     return are_written_lists(distinct(values)[1])
 

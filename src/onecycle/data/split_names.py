@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 ROLES = {
     "train": ("train", "training", "trn"),
@@ -20,3 +22,27 @@ def role_of(name: str) -> str | None:
     """
     words = re.findall(r"[a-z]+", name.casefold())
     return next((role for role, names in ROLES.items() if any(word in names for word in words)), None)
+
+
+def splits_of(names: Sequence[str]) -> dict[str, str | None]:
+    """Return the split that each of some files is for, by its own name, else by the folder that it is in.
+
+    None is for none of the splits, and so are all where the names tell no two apart. Where none is for training by its
+    name, those without one are.
+
+    Example:
+        >>> splits_of(["data/train-0.parquet", "validation/0.parquet", "extra.parquet"])
+        {'data/train-0.parquet': 'train', 'validation/0.parquet': 'valid', 'extra.parquet': None}
+        >>> splits_of(["all.parquet", "test.parquet"]), splits_of(["train-0.parquet", "train-1.parquet"])
+        ({'all.parquet': 'train', 'test.parquet': 'test'}, {'train-0.parquet': None, 'train-1.parquet': None})
+    """
+    found = {name: _split_of(PurePosixPath(name)) for name in names}
+    if len(set(found.values())) < 2:
+        return dict.fromkeys(names)
+    rest = None if "train" in found.values() else "train"
+    return {name: role or rest for name, role in found.items()}
+
+
+def _split_of(path: PurePosixPath) -> str | None:
+    parts = [path.name.partition(".")[0], *reversed(path.parts[:-1])]
+    return next((role for part in parts if (role := role_of(part))), None)

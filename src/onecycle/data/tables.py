@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from onecycle.data.class_labels import with_class_names
-from onecycle.data.split_names import role_of
+from onecycle.data.split_names import splits_of
 from onecycle.errors import DataError, some, suggest
 
 LEAST_BLOCK, LARGEST_BLOCK = 2**20, 2**25
@@ -63,7 +63,7 @@ def with_splits(parts: Sequence[tuple[str, pa.Table]]) -> pa.Table:
     Raises:
         DataError: They have different columns, or one of this name.
     """
-    named = []
+    named, roles = [], splits_of([name for name, _ in parts])
     for name, part in parts:
         if SPLIT in part.column_names:
             raise DataError(
@@ -71,7 +71,7 @@ def with_splits(parts: Sequence[tuple[str, pa.Table]]) -> pa.Table:
                 "other names: it would say which of them a row is from.",
                 f"rename it, or pass one of them, such as dataset[{name!r}].",
             )
-        role = pa.array([role_of(name) or name], pa.string())
+        role = pa.array([roles[name] or name], pa.string())
         column = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(part), np.int32)), role)
         named.append(part.append_column(SPLIT, pa.chunked_array([column])))
     return concatenated(named)

@@ -10,14 +10,14 @@ from onecycle.data.candidates import Candidate
 from onecycle.data.split_names import role_of
 from onecycle.errors import DataError, some
 from onecycle.recipes.class_folders import class_counts, why_no_classes
-from onecycle.recipes.label_tables import image_column, read_table
+from onecycle.recipes.label_tables import PARQUET, image_column, read_table
 from onecycle.recipes.listing import Listing, folder_of
 from onecycle.recipes.options import FineTuneOptions
 from onecycle.recipes.split_folders import in_test_folder
 from onecycle.vision.image_index import ImageIndex
 
 MASK_FOLDERS = ("labels", "masks", "annotations", "segmentationclass", "mask", "groundtruth", "gt")
-TABLES = (".csv", ".tsv")
+TABLES = (".csv", ".tsv", *PARQUET)
 HEAD_BYTES = 2**16
 
 
@@ -114,13 +114,8 @@ def _refuse_other_formats(data: Listing) -> None:
             )
 
 
-def _parquet(data: Listing) -> str | None:
-    files = data.with_suffix(".parquet", ".arrow", ".feather")
-    return some(files, 2) if files and not data.images else None
-
-
-def _shards(data: Listing) -> str | None:
-    files = data.with_suffix(".tar")
+def _arrow(data: Listing) -> str | None:
+    files = data.with_suffix(".arrow", ".feather")
     return some(files, 2) if files and not data.images else None
 
 
@@ -158,5 +153,5 @@ def _voc(data: Listing) -> str | None:
 
 # Layouts that are recognised and cannot be read, by name.
 _FORMATS: dict[str, Callable[[Listing], str | None]] = {
-    "Parquet or Arrow": _parquet, "WebDataset": _shards, "COCO": _coco, "YOLO": _yolo, "Pascal VOC": _voc,
+    "Arrow": _arrow, "COCO": _coco, "YOLO": _yolo, "Pascal VOC": _voc,
 }  # fmt: skip

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from onecycle.data.candidates import Candidate, choose
 from onecycle.data.label_values import label_of, numbers_in
+from onecycle.data.parquet_files import read_parquet
 from onecycle.data.split_names import role_of
 from onecycle.data.table_format import TableFormat, find_format, is_index, no_header
 from onecycle.data.tables import missing_column
@@ -34,6 +35,7 @@ LABEL_COLUMNS = frozenset({
 })  # fmt: skip
 SPLIT_COLUMNS = frozenset({"is_valid", "split", "set", "subset", "partition", "dataset"})
 MOST_TRIED, FIRST_ROWS = 50, 500
+PARQUET = (".parquet", ".pq")
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,11 @@ class LabelTable:
     path: Path
     format: TableFormat
     table: pa.Table
+
+    @property
+    def maker(self) -> str:
+        """The constructor of a list that reads the file."""
+        return "from_parquet" if self.path.suffix.lower() in PARQUET else "from_csv"
 
     @cached_property
     def columns(self) -> list[str]:
@@ -70,6 +77,8 @@ def read_table(path: Path, options: FineTuneOptions) -> LabelTable:
     Raises:
         DataError: There is none, or its first line is no header.
     """
+    if path.suffix.lower() in PARQUET and path.is_file():
+        return LabelTable(path, TableFormat(), read_parquet(path).table)
     form = find_format(path, options.separator, options.encoding, header=options.header)
     table = LabelTable(path, form, form.read(path))
     if not table.table.num_rows:
@@ -155,7 +164,7 @@ def image_call(
     findings.append(f"images: column {chosen.name!r} of {table.path.name}, {place.evidence} in {where}")
     if table.format.options:
         findings.append(f"{table.path.name}: {table.format}")
-    return Call("ImageList.from_csv", (str(table.path),), call), chosen.name, place
+    return Call(f"ImageList.{table.maker}", (str(table.path),), call), chosen.name, place
 
 
 def _without_tests(place: Place, data: Listing, usable: Sequence[str]) -> list[str]:
@@ -243,7 +252,7 @@ def _as_labels(table: LabelTable, name: str) -> Candidate:
 
 def _same_labels(table: LabelTable, one: str, other: str) -> Candidate | None:
     """Return the column in words, where two columns say the same in numbers and in words."""
-    pairs = set(zip(table.table[one].to_pylist(), table.table[other].to_pylist(), strict=True))
+    pairs = set(zip(*(map(str, table.table[name].to_pylist()) for name in (one, other)), strict=True))
     if not len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs}):
         return None
     words, codes = (one, other) if numbers_in(table.counts(other)) else (other, one)

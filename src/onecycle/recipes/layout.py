@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from onecycle.data.candidates import Candidate
 from onecycle.errors import DataError, some
 from onecycle.recipes.class_folders import class_counts, empty_classes
 from onecycle.recipes.data_kinds import find_task, only_table
@@ -53,9 +54,13 @@ class Layout:
     findings: tuple[str, ...] = ()
 
 
-def find_layout(data: Path, options: FineTuneOptions) -> Layout:
-    """Look at the data and return how it is read.
+def find_layout(data: Path, options: FineTuneOptions, listing: Listing | None = None) -> Layout:
+    """Look at a folder, or a table of labels, and return how it is read.
 
+    Args:
+        data: The folder or the table.
+        options: What the user says of it.
+        listing: The folder, where it is listed already.
     Raises:
         DataError: The files for the task are missing, the labels are not found, or there are two ways to read them.
     """
@@ -63,7 +68,7 @@ def find_layout(data: Path, options: FineTuneOptions) -> Layout:
     task: str = options.task
     if data.is_file():
         return _table_file(data, options, findings)
-    listing = list_data(data, _names(options.include))
+    listing = listing or list_data(data, _names(options.include))
     if task == "auto" and (options.masks is not None or options.codes is not None or options.colours is not None):
         task = "segment"
     if options.labels is not None:
@@ -80,10 +85,11 @@ def find_layout(data: Path, options: FineTuneOptions) -> Layout:
 
 def _table_file(data: Path, options: FineTuneOptions, findings: list[str]) -> Layout:
     """Return the layout of a table as the data: of texts, or of images that it names."""
-    if data.suffix.lower() in (".parquet", ".arrow", ".feather", ".tar", ".zip", ".json", ".jsonl"):
+    if data.suffix.lower() in (".arrow", ".feather", ".zip", ".json", ".jsonl"):
         raise DataError(
-            f"{data} is a {data.suffix[1:]} file.", "a folder, or a CSV file.", "unpack it, or convert it to CSV."
-        )
+            f"{data} is a {data.suffix[1:]} file.", "a folder, a Parquet, or a CSV file.",
+            "unpack it, or convert it to Parquet or CSV.",
+        )  # fmt: skip
     folder = list_data(data.parent, _names(options.include))
     options = replace(options, labels=data)
     if options.task in ("text", "sentiment"):
@@ -114,16 +120,17 @@ def class_table(data: Listing, options: FineTuneOptions, findings: list[str]) ->
         findings.append(f"labels: a tag for each of the columns {some(flags, 6)}, which hold 0 and 1")
         split = _table_split(table, [images, *flags], place.paths, data, options, findings)
         return Layout("tag", items, split, Call("label_from_columns", (flags,)), has_tags=True, test=test)
-    label, has_tags, column = _labels(table, [images], options, findings)
+    label, has_tags, column = table_labels(table, [images], options, findings)
     split = _table_split(table, [images, column], place.paths, data, options, findings, None if has_tags else column)
     return Layout("tag" if has_tags else "classify", items, split, label, has_tags, test)
 
 
-def _labels(
-    table: LabelTable, taken: Sequence[str], options: FineTuneOptions, findings: list[str]
-) -> tuple[Call, bool, str]:
+def table_labels(
+    table: LabelTable, taken: Sequence[str], options: FineTuneOptions, findings: list[str],
+    chosen: Candidate | None = None,
+) -> tuple[Call, bool, str]:  # fmt: skip
     """Return the call that labels from a table's column, whether it gives tags, and the column."""
-    chosen = label_column(table, _first(_names(options.column)), taken)
+    chosen = chosen or label_column(table, _first(_names(options.column)), taken)
     kind = find_kind(table.counts(chosen.name), chosen.name, options.delimiter, _label_task(options))
     findings.append(f"labels: column {chosen.name!r} ({chosen.evidence}); {kind.evidence}")
     more: dict[str, Any] = {}
@@ -187,9 +194,9 @@ def texts(data: Listing, options: FineTuneOptions, findings: list[str]) -> Layou
         chosen = choose_text_column(table.table, "text_column")
         column = chosen.name
         findings.append(f"texts: column {chosen}")
-    label, has_tags, labels = _labels(table, [column], options, findings)
+    label, has_tags, labels = table_labels(table, [column], options, findings)
     split = _table_split(table, [column, labels], [], data, options, findings, None if has_tags else labels)
-    items = Call("TextList.from_csv", (str(table.path),), {"column": column, **table.format.options})
+    items = Call(f"TextList.{table.maker}", (str(table.path),), {"column": column, **table.format.options})
     return Layout("text", items, split, label, has_tags, test_set_call(data, options, "TextList"))
 
 

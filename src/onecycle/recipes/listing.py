@@ -81,5 +81,13 @@ def existing_path(given: str | Path, data: Path) -> Path:
     return there if there.exists() and not here.exists() else here
 
 
+def path_of_all(root: Path, parts: Sequence[str], present: Sequence[str], *, whole: bool) -> str | list[str]:
+    """Return the folder where all files in it are meant, else their paths."""
+    if whole and set(parts) == set(present):
+        return str(root)
+    paths = [str(root / name) for name in parts]
+    return paths[0] if len(paths) == 1 else paths
+
+
 def _is_text(path: PurePosixPath) -> bool:
     return path.suffix.lower() in TEXT_SUFFIXES and path.stem.lower() not in NOTE_NAMES

@@ -97,11 +97,12 @@ class Pipeline:
             f"learner = oc.{learner}{f'.{self.precision}' if self.precision else ''}",
             *(f"learner.{call}" for call in (self.train, *self.finish)),
         ]  # fmt: skip
-        names = sorted(
-            {each.code.partition("[")[0] for each in _given(self.learner) if not each.code.startswith("oc.")}
-        )
+        names = sorted({each.code.partition("[")[0] for each in self._given() if not each.code.startswith("oc.")})
         note = [f"# {', '.join(names)}: the objects that were passed."] if names else []
         return "\n".join([*(f"# {found}" for found in self.findings), *note, *lines])
+
+    def _given(self) -> list[Given]:
+        return [*_given(self.items), *(one for call in self.labelled for one in _given(call)), *_given(self.learner)]
 
     def find_items(self) -> Any:
         """Return the inputs: a list of images or texts."""
@@ -161,6 +162,7 @@ def _value(value: Any, package: ModuleType) -> Any:
 def _given(call: Call) -> list[Given]:
     """Return the user's objects among a call's options."""
     values = [*call.arguments]
+    values += [one for value in call.arguments if isinstance(value, Call) for one in _given(value)]
     for value in call.options.values():
         values += value if isinstance(value, list) else [value]
     return [value for value in values if isinstance(value, Given)]

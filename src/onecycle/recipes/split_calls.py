@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from onecycle.errors import DataError, some
+from onecycle.recipes.label_tables import PARQUET
 from onecycle.recipes.listing import Listing, existing_path
 from onecycle.recipes.options import FineTuneOptions
 from onecycle.recipes.pipeline import Call
@@ -54,5 +55,6 @@ def test_set_call(data: Listing, options: FineTuneOptions, kind: str) -> Call | 
     path = existing_path(options.test, data.root)
     if not path.exists():
         raise DataError(f"No such file or folder: {path}.", "a test set.", "check test=.")
-    maker = "from_folder" if path.is_dir() else "from_csv"
+    parquet = path.suffix.lower() in PARQUET or (path.is_dir() and any(path.glob("*.parquet")))
+    maker = "from_parquet" if parquet else "from_folder" if path.is_dir() else "from_csv"
     return Call("add_test", (Call(f"{kind}.{maker}", (str(path),)),))

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from onecycle.errors import DataError, ModelError, suggest
 from onecycle.recipes.code import given
-from onecycle.recipes.layout import Layout, find_layout, proportional_size
+from onecycle.recipes.layout import Layout, proportional_size
 from onecycle.recipes.options import FineTuneOptions, Precision, Size
 from onecycle.recipes.pipeline import Call, Pipeline, public_package
+from onecycle.recipes.table_layout import layout_of
 from onecycle.train.callbacks import KeepBest
 from onecycle.train.option_fields import takes_options
 from onecycle.train.options import TrainOptions
@@ -58,12 +59,13 @@ _COMPLETED = ("metrics", "callbacks", "seed")
 
 
 @takes_options(FineTuneOptions)
-def fine_tune(data: str | Path, **options: Any) -> Learner:
+def fine_tune(data: Any, **options: Any) -> Learner:
     """Train a model on a folder of images or texts; print the code that does it.
 
     Args:
-        data: The folder. `train/` and `valid/` in it are the splits; without them a random fifth validates. For texts
-            also a CSV file, whose column with the longest texts is read.
+        data: The folder. `train/` and `valid/` in it are the splits; without them a random fifth validates. Or a CSV
+            file, Parquet files or WebDataset tars, or a folder of these; a Hugging Face dataset, or a table of any
+            library. Of texts in a table, the column with the most words is read.
         options: All options of `FineTuneOptions`:
     Returns:
         The trained learner, with the weights of its best epoch; for tags with the best threshold.
@@ -80,20 +82,20 @@ def fine_tune(data: str | Path, **options: Any) -> Learner:
     return learner
 
 
-def build_pipeline(data: str | Path, options: FineTuneOptions | None = None) -> Pipeline:
+def build_pipeline(data: Any, options: FineTuneOptions | None = None) -> Pipeline:
     """Look at the data and return the calls that train a model on it.
 
     Args:
-        data: The folder, or for texts a CSV file.
+        data: As for `fine_tune`.
         options: None takes the default of every option.
     Raises:
         DataError: The data is not what the task needs, or an option does not fit it.
     """
     options = options or FineTuneOptions()
     _check_augment(options.augment)
-    layout = find_layout(Path(data), options)
+    layout = layout_of(data, options)
     defaults = TASK_DEFAULTS[layout.task]
-    sizes = _sizes(Path(data), options, defaults)
+    sizes = _sizes(data, options, defaults)
     precision = options.precision or defaults.precision
     return Pipeline(
         items=layout.items,
@@ -163,9 +165,9 @@ def _check_augment(name: str) -> None:
         )  # fmt: skip
 
 
-def _sizes(data: Path, options: FineTuneOptions, defaults: TaskDefaults) -> list[Size]:
+def _sizes(data: Any, options: FineTuneOptions, defaults: TaskDefaults) -> list[Size]:
     if options.sizes is None:
-        return [proportional_size(data) if defaults.size is None else defaults.size]
+        return [proportional_size(Path(data)) if defaults.size is None else defaults.size]
     return [options.sizes] if isinstance(options.sizes, int) else list(options.sizes)
 
 

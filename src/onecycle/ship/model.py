@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +147,7 @@ def _fused(model: nn.Module, modality: Modality, target: Target) -> nn.Module:
 
 def predict_files(
     model: Predictor,
-    paths: Sequence[str | Path],
+    paths: Sequence[str | Path | Callable[[], Any]],
     *,
     names: Sequence[str] | None = None,
     batch_size: int = 32,
@@ -157,7 +157,7 @@ def predict_files(
 
     Args:
         model: The model.
-        paths: The files; for texts, a `str` is a text itself.
+        paths: The files; for texts, a `str` is a text itself; or functions that return what the model reads.
         names: What each is called in the predictions; None takes the paths.
         batch_size: Files at a time.
         tile_scale: For masks: predict in tiles, of images shrunk by this; see `predict_tiled`.
@@ -171,7 +171,7 @@ def predict_files(
         read, samples = [], []
         for name, path in named[start : start + batch_size]:
             try:
-                samples.append(model.read(path))
+                samples.append(model.read(path() if callable(path) else path))
                 read.append(name)
             except DataError as error:
                 errors.append(error)
@@ -184,7 +184,7 @@ def predict_files(
 
 
 def _predict_tiled_files(
-    model: Predictor, named: Sequence[tuple[str, str | Path]], scale: float
+    model: Predictor, named: Sequence[tuple[str, str | Path | Callable[[], Any]]], scale: float
 ) -> tuple[Predictions, list[DataError]]:
     from onecycle.vision.tiles import predict_tiled
 
@@ -192,7 +192,7 @@ def _predict_tiled_files(
     rows: list[pa.Table] = []
     for name, path in named:
         try:
-            prediction = predict_tiled(model, path, scale=scale)
+            prediction = predict_tiled(model, path() if callable(path) else path, scale=scale)
         except DataError as error:
             errors.append(error)
             continue

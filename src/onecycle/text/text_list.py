@@ -155,6 +155,24 @@ class TextList(ItemList[SplitTexts]):
         return cls(Rows(items), Texts(rules=rules), tuple(cleaned.skipped))
 
     @classmethod
+    def from_parquet(
+        cls, path: str | Path | Sequence[str | Path], *, column: str | None = None, clean: Iterable[str] = RULE_NAMES
+    ) -> TextList:
+        """Read texts from a column of Parquet files; the other columns can be used for splitting and labelling.
+
+        Where the files are called after splits, as `train-00000-of-00002.parquet` and `test-*` are, a column "split"
+        holds "train", "valid" or "test".
+
+        Args:
+            path: A file, a folder, a pattern such as "train-*.parquet", or several.
+            column: As for `from_csv`.
+            clean: Names of the rules that clean each text.
+        """
+        from onecycle.data.parquet_files import read_parquet  # Parquet takes a while to import
+
+        return cls.from_table(read_parquet(path).table, column=column, clean=clean)
+
+    @classmethod
     def from_texts(
         cls, texts: Iterable[str], labels: Iterable[Any] | None = None, *, clean: Iterable[str] = RULE_NAMES
     ) -> TextList:

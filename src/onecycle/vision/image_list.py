@@ -307,18 +307,20 @@ class ImageList(ItemList[SplitImages]):
         Raises:
             DataError: There are no such files, they are damaged, or several columns hold images.
         """
-        from onecycle.vision.image_tables import TableOfImages, read_parquet, rows_of_images
+        from onecycle.data.parquet_files import read_parquet
+        from onecycle.vision.image_tables import TableOfImages, find_column, images_of, rows_of_images
 
         if missing not in ("raise", "drop"):
             raise DataError(f"missing={missing!r}.", '"raise" or "drop".', "pass one of them.")
-        found, column, root = read_parquet(path, IMAGES, column)
+        read = read_parquet(path, lambda head, what: find_column(head, IMAGES, column, what))
+        found = images_of(read)
         if isinstance(found, TableOfImages):
             _check_no_files(suffix=suffix, search=search, include=include)
             images, skipped = rows_of_images(found, missing)
             return cls(images, Images(), tuple(skipped))
-        root = root if folder is None else str(folder)
+        named, root = read.column or column, read.root if folder is None else str(folder)
         return cls.from_table(
-            found, folder=root, column=column, suffix=suffix, search=search, include=include, missing=missing
+            found, folder=root, column=named, suffix=suffix, search=search, include=include, missing=missing
         )
 
     @classmethod

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from onecycle.data.items import Skipped
+from onecycle.data.parquet_files import LOOKED_AT, ParquetTable, has_paths, without_bytes
 from onecycle.data.progress import progress
 from onecycle.data.rows import ITEM, PLACE, Rows
 from onecycle.data.shards.arrow_copy import arrow_copy
 from onecycle.data.shards.column import ColumnShards, SharedColumn, map_column
-from onecycle.data.shards.find import find_shards
 from onecycle.data.shards.parquet import content_column, holds_bytes
-from onecycle.data.shards.source import PLACE_TYPE, ContentKind, open_file, reading
-from onecycle.data.split_names import role_of
-from onecycle.data.tables import SPLIT, as_table, concatenated, missing_column, with_splits
+from onecycle.data.shards.source import PLACE_TYPE, ContentKind, open_file
+from onecycle.data.tables import missing_column
 from onecycle.errors import DataError, some
 from onecycle.vision.decode import is_image
 
-LOOKED_AT = 20  # rows
 Numbers = NDArray[np.int64]
 
 
@@ -83,51 +78,25 @@ def _holds_images(column: pa.ChunkedArray) -> bool:
 def take_out(table: pa.Table, column: str) -> TableOfImages | pa.Table:
     """Take the images out of a table; where they are only named there, return it with the column of these names."""
     images = table[column]
-    paths = pc.struct_field(images, "path") if _has_paths(images.type) else None
+    paths = pc.struct_field(images, "path") if has_paths(images.type) else None
     held = SharedColumn(images)
     if paths is not None and len(held) and held.missing().all():
         return table.set_column(table.column_names.index(column), column, paths)
-    return TableOfImages(_without_bytes(table), held, paths)
+    return TableOfImages(without_bytes(table), held, paths)
 
 
-def read_parquet(
-    path: str | Path | Sequence[str | Path], kind: ContentKind, asked: str | None
-) -> tuple[TableOfImages | pa.Table, str | None, str]:
-    """Read Parquet files: what is beside the images into memory, the images from a copy that is mapped.
-
-    Where their names tell splits, as `train-00000-of-00002.parquet` and `test-*` do, a column "split" says them.
-
-    Args:
-        path: See `find_shards`.
-        kind: What images are.
-        asked: The column that the user names.
-    Returns:
-        The images, or a table that names them; their column; and the folder that the files are in.
-    Raises:
-        DataError: There are no such files, or they are damaged.
-    """
-    form, files = find_shards(path)
-    if form != "parquet":
-        raise DataError(f"{files[0]} is a tar.", "Parquet files.", "use from_shards().")
-    root = os.path.commonpath([os.path.dirname(file) or "." for file in files])
-    column = find_column(_head(files[0]), kind, asked, files[0])
-    tables = [_read(file, column) for file in files]
-    names = [Path(os.path.relpath(file, root)).as_posix() for file in files]
-    roles = [_role(name) for name in names]
-    if len(set(roles) - {None}) > 1 and SPLIT not in tables[0].column_names:
-        table = with_splits([(role or name, part) for name, role, part in zip(names, roles, tables, strict=True)])
-    else:
-        table = concatenated(tables)
-    if column is None:
-        return table, asked, root
-    shown = progress(files, "copying images into the cache", len(files))
-    copies = map_column(tuple(arrow_copy(file, column, open_file) for file in shown))
-    paths = table[column] if column in table.column_names else None  # see _read
-    if paths is not None and copies.missing().all():
-        return table, column, root
-    starts = tuple(np.cumsum([0, *map(len, tables)])[:-1].tolist())
-    table = table.drop_columns([column]) if paths is not None else table
-    return TableOfImages(table, copies, paths, tuple(files), starts), column, root
+def images_of(found: ParquetTable) -> TableOfImages | pa.Table:
+    """Return the images inside Parquet files, copied to where they are mapped from; or a table that names them."""
+    if found.column is None:
+        return found.table
+    shown = progress(found.files, "copying images into the cache", len(found.files))
+    copies = map_column(tuple(arrow_copy(file, found.column, open_file) for file in shown))
+    if found.column not in found.table.column_names:
+        return TableOfImages(found.table, copies, None, found.files, found.starts)
+    if len(copies) and copies.missing().all():
+        return found.table
+    paths = found.table[found.column]
+    return TableOfImages(found.table.drop_columns([found.column]), copies, paths, found.files, found.starts)
 
 
 def rows_of_images(found: TableOfImages, missing: str) -> tuple[Rows, list[Skipped]]:
@@ -135,7 +104,7 @@ def rows_of_images(found: TableOfImages, missing: str) -> tuple[Rows, list[Skipp
 
     Args:
         found: The images, and what is beside them.
-        missing: "raise" refuses rows without an image, "drop" leaves them out.
+        missing: "raise" refuses rows without an image, "drop" leaves them out, "keep" lets reading them fail.
     Raises:
         DataError: There is no image, or one is missing.
     """
@@ -146,7 +115,7 @@ def rows_of_images(found: TableOfImages, missing: str) -> tuple[Rows, list[Skipp
     place = pa.StructArray.from_arrays(places, fields=list(PLACE_TYPE))
     names = _names(found, rows - starts[shard], shard)
     table = found.table.append_column(ITEM, names).append_column(PLACE, pa.chunked_array([place]))
-    absent = found.column.missing()
+    absent = found.column.missing() & (missing != "keep")
     lacking = table[ITEM].filter(pa.array(absent)).to_pylist() if absent.any() else []
     if lacking and (missing == "raise" or len(lacking) == count):
         raise DataError(
@@ -171,41 +140,3 @@ def _names(found: TableOfImages, rows: Numbers, shard: Numbers) -> pa.ChunkedArr
     paths = found.paths.cast(pa.string())
     named = pc.if_else(pc.fill_null(pc.not_equal(paths, ""), False), paths, numbered)
     return named if pc.count_distinct(named).as_py() == len(named) else numbered
-
-
-def _head(path: str) -> pa.Table:
-    with reading(path), open_file(path) as file:
-        parquet = pq.ParquetFile(file)
-        batch = next(parquet.iter_batches(LOOKED_AT), None)
-        return parquet.schema_arrow.empty_table() if batch is None else pa.Table.from_batches([batch])
-
-
-def _read(path: str, column: str | None) -> pa.Table:
-    """Return all columns that hold no bytes; in place of the images what these are called, if they are."""
-    with reading(path), open_file(path) as file:
-        parquet = pq.ParquetFile(file)
-        schema = parquet.schema_arrow
-        if column is None:
-            return as_table(parquet.read())
-        if column not in schema.names or not holds_bytes(schema.field(column).type):
-            raise missing_column(column, schema.names)
-        named = _has_paths(schema.field(column).type)
-        wanted = [f"{field.name}" for field in schema if not holds_bytes(field.type)]
-        table = parquet.read(columns=[*wanted, *([f"{column}.path"] if named else [])])
-        if named:
-            place = table.column_names.index(column)
-            table = table.set_column(place, column, pc.struct_field(table[column], "path"))
-    return as_table(table)
-
-
-def _without_bytes(table: pa.Table) -> pa.Table:
-    return table.select([field.name for field in table.schema if not holds_bytes(field.type)])
-
-
-def _has_paths(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_struct(kind) and kind.get_field_index("path") >= 0)
-
-
-def _role(name: str) -> str | None:
-    """Return the split that a file is for: by its own name, else by the folder it is in."""
-    return next((role for part in reversed(name.split("/")) if (role := role_of(part.removesuffix(".parquet")))), None)
