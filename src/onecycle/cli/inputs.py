@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from onecycle.data.remote import as_local, is_remote
 from onecycle.errors import DataError
 
 TABLES = (".csv", ".tsv", ".parquet")
@@ -54,8 +55,12 @@ def find_inputs(given: list[str], modality: Any, table: TableOptions) -> tuple[l
     inputs: list[Input] = []
     header = "image_name"
     for text in given:
-        path = Path(text)
-        if text and _exists(path, Path.is_dir):  # an empty text is not the current folder
+        elsewhere = bool(text) and " " not in text and is_remote(text) and not (texts and text.startswith("http"))
+        path = as_local(text) if elsewhere else Path(text)
+        if elsewhere and path.is_dir():
+            begin = text.rstrip("/")
+            inputs += [Input(f"{begin}/{name}", path / name, True) for name in modality.find_items(path)]
+        elif text and _exists(path, Path.is_dir):  # an empty text is not the current folder
             inputs += [Input(str(path / name), path / name, True) for name in modality.find_items(path)]
         elif path.suffix.lower() in TABLES and _exists(path, Path.is_file):
             rows, header = _table_inputs(path, table, texts=texts)

@@ -12,6 +12,7 @@ from typing import Any
 import typer
 
 from onecycle.cli.paths import check_writable
+from onecycle.data.remote import address_of, is_remote
 from onecycle.errors import DataError, some
 
 CHECKPOINT, PREVIOUS, OPTIONS, LOCK = "last.ckpt", "last.1.ckpt", "run.json", ".lock"
@@ -84,7 +85,7 @@ class RunFolder:
                 "leave --resume out, or pass the --out of another run.",
             )
         was = {"DATA": stored["data"], **stored["options"]}
-        now = {"DATA": str(data.resolve()), **{name: _plain(value) for name, value in passed.items()}}
+        now = {"DATA": _place(data), **{name: _plain(value) for name, value in passed.items()}}
         if other := [
             f"{name} is {value}, and was {was.get(name)}" for name, value in now.items() if value != was.get(name)
         ]:
@@ -159,7 +160,7 @@ class RunFolder:
 
     def _write(self, data: Path, options: dict[str, Any], *, finished: bool) -> None:
         stored = {
-            "data": str(data.resolve()),
+            "data": _place(data),
             "options": {name: _plain(value) for name, value in options.items()},
             "finished": finished,
         }
@@ -193,6 +194,11 @@ def _numbered(first: Path) -> Iterator[Path]:
     """Yield runs/photos, runs/photos-2, runs/photos-3, ..."""
     yield first
     yield from (first.with_name(f"{first.name}-{number}") for number in count(2))
+
+
+def _place(data: Path) -> str:
+    """Return the whole path of the data, or its address."""
+    return address_of(data) if is_remote(data) else str(data.resolve())
 
 
 def _is_taken(folder: Path) -> bool:

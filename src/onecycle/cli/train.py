@@ -12,6 +12,7 @@ from onecycle.cli.command_options import read_options, takes_shell_options
 from onecycle.cli.launched import joined_processes
 from onecycle.cli.run_folder import RunFolder, numbered_folder
 from onecycle.cli.training import readable_checkpoint, train_and_report
+from onecycle.data.remote import address_of, is_remote
 from onecycle.imports import without_collecting
 from onecycle.recipes.options import FineTuneOptions
 
@@ -48,7 +49,7 @@ def train(
     **options: Any,
 ) -> None:
     """Train a model on a folder of images or texts. Prints the Python code that it runs."""
-    typer.echo(f"# Looking at {data}.")
+    typer.echo(f"# Looking at {address_of(data) if is_remote(data) else data}.")
     given = {name: options[name] for name in options if _was_given(context, name)}
     with joined_processes() as processes, ExitStack() as until_the_end:
         run = RunFolder(out or processes.decide(lambda: numbered_folder(data, resume=resume, overwrite=overwrite)))

@@ -17,12 +17,12 @@ from onecycle.data.cache_file import (
     CacheContent,
     DamagedCacheError,
     Part,
-    cache_home,
     cache_name,
     checksum,
     part_file,
     read_cache_file,
 )
+from onecycle.data.cache_home import cache_home
 from onecycle.data.dataset import Dataset
 from onecycle.data.item_tensors import ItemTensors
 from onecycle.data.nested import take

@@ -25,6 +25,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from onecycle.data.dataset import Dataset
+from onecycle.data.remote import is_remote, remote_state
 from onecycle.errors import DataError
 
 fcntl: ModuleType | None
@@ -206,20 +207,17 @@ def cache_name(dataset: Dataset, shape: tuple[int, ...]) -> str:
     digest = hashlib.sha256(json.dumps([*how, dataset.training, shape]).encode())
     shards = dataset.rows.shards
     for path in (*dataset.rows.located(), *(shards.names if shards else ())):
-        path = os.path.abspath(path)
+        path = path if is_remote(path) else os.path.abspath(path)
         digest.update(f"{path}\0{state_of(path)}\0".encode(errors="surrogateescape"))
     for content in dataset.contents():
         digest.update(pa.record_batch([content], ["content"]).serialize())
     return f"{digest.hexdigest()[:32]}.cache"
 
 
-def cache_home() -> Path:
-    """Return the folder that caches are kept in: the environment variable ONECYCLE_CACHE, or one in the home."""
-    return Path(os.environ.get("ONECYCLE_CACHE") or Path.home() / ".cache" / "onecycle")
-
-
-def state_of(path: str) -> Sequence[int]:
+def state_of(path: str) -> Sequence[int | str]:
     """Return what changes whenever a file does; nothing where there is none."""
+    if is_remote(path):
+        return remote_state(path)
     try:
         state = os.stat(path)
     except (OSError, ValueError):  # an item need not be a file

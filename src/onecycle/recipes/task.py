@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from onecycle.data.remote import as_local
 from onecycle.errors import DataError, ModelError, suggest
 from onecycle.recipes.code import given
 from onecycle.recipes.layout import Layout, proportional_size
@@ -92,6 +93,8 @@ def build_pipeline(data: Any, options: FineTuneOptions | None = None) -> Pipelin
         DataError: The data is not what the task needs, or an option does not fit it.
     """
     options = options or FineTuneOptions()
+    if isinstance(data, str | Path):
+        data = as_local(data)  # which prints what it copies
     _check_augment(options.augment)
     layout = layout_of(data, options)
     defaults = TASK_DEFAULTS[layout.task]

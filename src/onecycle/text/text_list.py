@@ -14,6 +14,7 @@ from onecycle.data.character_encoding import check_encoding
 from onecycle.data.items import ItemList
 from onecycle.data.label import SplitList
 from onecycle.data.labellers import Labeller
+from onecycle.data.remote import as_local
 from onecycle.data.rows import CONTENT, ITEM, Rows
 from onecycle.data.table_format import find_format
 from onecycle.data.tables import as_table, missing_column
@@ -96,7 +97,7 @@ class TextList(ItemList[SplitTexts]):
             DataError: The folder does not exist, or contains no text.
         """
         check_encoding(encoding)
-        root, rules = Path(folder), check_rules(clean)
+        root, rules = as_local(folder), check_rules(clean)
         names, skipped = find_texts(root, _as_sequence(include), _as_sequence(suffixes) or ())
         cleaned = read_text_files(root, names, encoding, rules)
         _check_not_empty(cleaned, f"All texts in {root} are empty.")
@@ -125,6 +126,7 @@ class TextList(ItemList[SplitTexts]):
             header: Whether the first line names the columns; without it they are "column_1", "column_2", ...
             clean: Names of the rules that clean each text.
         """
+        path = as_local(path)
         rows = find_format(path, separator, encoding, header=header).read(path)
         return cls.from_table(rows, column=column, clean=clean)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +122,18 @@ def _reason_not_an_image(path: str) -> str | None:
     if os.path.splitext(path)[1].lower() not in IMAGE_SUFFIXES:
         return "other files"
     return "images with a damaged header" if head else "empty images"
+
+
+def is_below(folders: Sequence[str], name: str) -> bool:
+    """Return whether a file is in one of some folders."""
+    return any(name.startswith(f"{folder.strip('/')}/") for folder in folders)
+
+
+def names_file(rows: pa.Table, column: str | None, suffix: str) -> Callable[[str], bool]:
+    """Return a function that tells whether a column of a table, or any of them, names a file."""
+    columns = rows.column_names if column is None else [name for name in rows.column_names if name == column]
+    named = {str(name) for one in columns for name in item_names(rows[one], suffix).to_pylist()}
+    return named.__contains__
 
 
 def item_names(column: pa.ChunkedArray, suffix: str) -> pa.ChunkedArray:

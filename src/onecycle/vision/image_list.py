@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, Literal, get_args
 
@@ -16,6 +17,7 @@ from onecycle.data.candidates import Candidate, choose
 from onecycle.data.items import ItemList, Skipped
 from onecycle.data.label import SplitList
 from onecycle.data.labellers import Labeller
+from onecycle.data.remote import as_local, is_remote, parent_of
 from onecycle.data.rows import ITEM, Rows
 from onecycle.data.shards.source import ContentKind, OnBadShard
 from onecycle.data.table_format import find_format, is_index, no_header
@@ -27,8 +29,10 @@ from onecycle.vision.image_files import (
     drop_repeated_rows,
     find_existing,
     find_images,
+    is_below,
     is_inside,
     item_names,
+    names_file,
 )
 from onecycle.vision.image_index import ImageIndex, image_names, match_images, missing_files
 from onecycle.vision.images import Images
@@ -169,12 +173,12 @@ class ImageList(ItemList[SplitImages]):
         Hidden files, empty files and files that are not images are listed in `skipped`.
 
         Args:
-            folder: The folder.
+            folder: The folder, or an address such as s3://bucket/photos, of which a copy is kept in the cache.
             include: Names of the folders directly below it to search; None searches everywhere.
         Raises:
             DataError: There is no such folder, or no image in it.
         """
-        root = Path(folder)
+        root = as_local(folder, None if include is None else partial(is_below, include))
         names, skipped = find_images(root, include)
         return cls(Rows(pa.table({ITEM: pa.array(names, pa.string())}), root), Images(), tuple(skipped))
 
@@ -207,8 +211,8 @@ class ImageList(ItemList[SplitImages]):
         """Use the images named in a CSV file; all its columns are available for splitting and labelling.
 
         Args:
-            path: The CSV file.
-            folder: Where the images are; None uses the CSV file's own folder.
+            path: The CSV file, or its address, such as s3://bucket/labels.csv.
+            folder: Where the images are, also at an address; None uses the CSV file's own folder.
             column: Which column names the images; None uses the first, or where that names none the one that does. The
                 index that pandas writes is never used.
             suffix: Added to each name, such as ".jpg".
@@ -221,7 +225,8 @@ class ImageList(ItemList[SplitImages]):
         Raises:
             DataError: A column or image is missing, or an image is named twice with different values.
         """
-        root = Path(path).parent if folder is None else Path(folder)
+        root = parent_of(path) if folder is None else folder
+        path = as_local(path)
         table = find_format(path, separator, encoding, header=header).read(path)
         return cls.from_table(
             table, folder=root, column=column, suffix=suffix, search=search, include=include, missing=missing
@@ -251,7 +256,7 @@ class ImageList(ItemList[SplitImages]):
         # Reading whole files out of tables, and out of Parquet, takes a while to import.
         from onecycle.vision.image_tables import TableOfImages, find_column, rows_of_images, take_out
 
-        rows, root = as_table(table), Path(folder)
+        rows = as_table(table)
         if not rows.num_rows:
             raise DataError(
                 "The table has no rows.", "one row for each image.", "check the file, or how rows were filtered."
@@ -263,6 +268,7 @@ class ImageList(ItemList[SplitImages]):
                 images, skipped = rows_of_images(found, missing)
                 return cls(images, Images(), tuple(skipped))
             rows, column = found, inside
+        root = as_local(folder, None if search or not is_remote(folder) else names_file(rows, column, suffix))
         column = _image_column(rows, root, suffix, search) if column is None else column
         names = item_names(rows[column], suffix)
         if search:
@@ -297,7 +303,8 @@ class ImageList(ItemList[SplitImages]):
         "test": use `split_by_column("split", valid="valid", test="test")`.
 
         Args:
-            path: A file, a folder, a pattern such as "train-*.parquet", or several.
+            path: A file, a folder, a pattern such as "train-*.parquet", or several; also at an address, such as
+                hf://datasets/USER/NAME or s3://bucket/data.
             folder: Where images that are only named are; None uses the folder of the files.
             column: The column of images, or of their names; None finds it.
             suffix: As for `from_csv`, for images that are only named.
@@ -343,7 +350,8 @@ class ImageList(ItemList[SplitImages]):
         at its ends, however few there are.
 
         Args:
-            shards: A file, a folder, a pattern such as "train-{000..099}.tar" or "train-*.parquet", or several; or an
+            shards: A file, a folder, a pattern such as "train-{000..099}.tar" or "train-*.parquet", or several, also at
+                an address such as s3://bucket/train-*.tar, from where items are read without a copy; or an
                 `IterableDataset`, which is read in order, by this process alone.
             image: Suffix of images in tars, or several, such as "jpg;png"; else the column of images. None takes all
                 usual suffixes, or the only column that it can be.

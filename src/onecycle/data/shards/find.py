@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from onecycle.data.remote import address_of, is_remote, list_remote
 from onecycle.errors import DataError, some
 
 SUFFIXES = {".tar": "tar", ".parquet": "parquet", ".pq": "parquet"}
@@ -25,7 +26,7 @@ def find_shards(shards: str | Path | Sequence[str | Path]) -> tuple[str, list[st
     """
     asked = [shards] if isinstance(shards, str | Path) else list(shards)
     found = list(dict.fromkeys(path for one in asked for path in _paths(str(one))))
-    if len({os.path.isabs(path) for path in found}) > 1:
+    if len({os.path.isabs(path) for path in found if not is_remote(path)}) > 1:
         found = [os.path.abspath(path) for path in found]
     if not found:
         raise DataError("No shards are named.", "one or more tars, or Parquet files.", "pass their paths, or a folder.")
@@ -36,7 +37,7 @@ def find_shards(shards: str | Path | Sequence[str | Path]) -> tuple[str, list[st
                 "a plain tar, in which any item can be found.",
                 "decompress it, for example with gzip -d.",
             )
-        if not os.path.isfile(path):
+        if not is_remote(path) and not os.path.isfile(path):
             raise DataError(f"No such shard: {path}.", "a file.", "check the path, and the numbers in { }.")
     kinds = {Path(path).suffix.lower() for path in found}
     known = sorted({SUFFIXES.get(suffix, "") for suffix in kinds})
@@ -50,6 +51,8 @@ def find_shards(shards: str | Path | Sequence[str | Path]) -> tuple[str, list[st
 
 
 def _paths(pattern: str) -> list[str]:
+    if is_remote(pattern):
+        return [path for one in expand_braces(address_of(pattern)) for path in list_remote(one, tuple(SUFFIXES))]
     if os.path.isdir(pattern):
         inside = sorted(str(path) for path in Path(pattern).rglob("*") if path.suffix.lower() in SUFFIXES)
         if not inside:

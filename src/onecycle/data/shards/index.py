@@ -16,10 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from onecycle.data.cache_file import cache_home, state_of
+from onecycle.data.cache_file import state_of
+from onecycle.data.cache_home import cache_home
 from onecycle.data.class_labels import named_labels
 from onecycle.data.items import Skipped
 from onecycle.data.progress import progress
+from onecycle.data.remote import is_remote
 from onecycle.data.rows import ITEM, PLACE, Rows
 from onecycle.data.shards.find import find_shards
 from onecycle.data.shards.iterable import (
@@ -172,7 +174,7 @@ def _rows(
             "items" + (f" with {some(labels)}." if labels else "."),
             f"check {kind.keyword}= and label=: the suffixes of a tar's members, or names of columns.",
         )
-    return Rows(table, root, shards), skipped
+    return Rows(table, None if root is None or is_remote(root) else root, shards), skipped
 
 
 def _joined(tables: Sequence[pa.Table], paths: Sequence[str]) -> pa.Table:

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, ClassVar, Literal, NamedTuple
 
 import pyarrow as pa
 
+from onecycle.data.remote import is_remote, open_remote
 from onecycle.errors import DataError
 
 MOST_BYTES = 2**28
@@ -69,8 +70,8 @@ class Contents:
 
 
 def open_file(path: str) -> BinaryIO:
-    """Open a shard on this machine. Shards elsewhere need another such function, and nothing else."""
-    return open(path, "rb")
+    """Open a shard on this machine, or at an address such as s3://bucket/a.tar."""
+    return open_remote(path) if is_remote(path) else open(path, "rb")
 
 
 @dataclass(frozen=True)

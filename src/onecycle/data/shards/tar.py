@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 
+from onecycle.data.remote import is_remote, read_range
 from onecycle.data.rows import is_utf8
 from onecycle.data.shards.source import (
     NAME,
@@ -38,12 +39,18 @@ class TarShards(Shards):
     def read(self, place: Place, name: str) -> Contents:
         check_size(place.size, name)
         path = self.names[place.shard]
-        with reading(path), self.open(path) as file:
-            file.seek(place.start)
-            data = file.read(place.size)
+        with reading(path):
+            data = self._range(path, place)
         if len(data) < place.size:
             raise damaged_shard(path, f"it ends within {name}")
         return Contents(name, data)
+
+    def _range(self, path: str, place: Place) -> bytes:
+        if is_remote(path):
+            return read_range(path, place.start, place.size)
+        with self.open(path) as file:
+            file.seek(place.start)
+            return file.read(place.size)
 
 
 def index_tar(file: BinaryIO, suffixes: frozenset[str], labels: Sequence[str]) -> ShardIndex:
