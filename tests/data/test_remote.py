@@ -70,10 +70,10 @@ def test_a_folder_is_copied_once_and_what_changes_anew(
     folder = local_copy("memory://data")
     assert contents(folder) == {"a/1.txt": "one", "a/2 x.txt": "two", "b.csv": "three"}
     assert folder.name == "data"
-    assert capsys.readouterr().out == f"# memory://data: copied 3 of 3 files, 0.0 MB, to {folder}.\n"
+    assert capsys.readouterr().err == f"# memory://data: copied 3 of 3 files, 0.0 MB, to {folder}.\n"
     monkeypatch.setattr(remote, "_download", lambda *_: pytest.fail("copied again"))
     assert as_local(Path("memory://data")) == folder
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().err == ""
     monkeypatch.undo()
 
 

@@ -99,7 +99,7 @@ def test_tars_are_read_without_a_copy(store: str, photos: Path, tmp_path: Path) 
 @pytest.mark.parametrize("what", ["photos", "parquet", "tars", "parquet/photos-00000-of-00004.parquet"])
 def test_the_recipe(store: str, what: str, capsys: pytest.CaptureFixture[str]) -> None:
     pipeline = build_pipeline(Path(f"{store}/{what}"))
-    assert f"# {store}/{what}: copied" in capsys.readouterr().out
+    assert f"# {store}/{what}: copied" in capsys.readouterr().err
     labelled = pipeline.label(pipeline.find_items())
     assert labelled.target.classes == ("blue", "green", "red")
 
@@ -125,6 +125,7 @@ def test_the_run_of_an_address_is_found_again(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     data = Path("s3://bucket/photos")
     assert numbered_folder(data, resume=False, overwrite=False) == Path("runs/photos")
+    assert numbered_folder(Path("s3://bucket/a.csv"), resume=False, overwrite=False) == Path("runs/a")
     run = RunFolder(Path("runs/photos"))
     run.path.mkdir(parents=True)
     run._write(data, {}, finished=False)

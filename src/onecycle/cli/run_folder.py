@@ -177,7 +177,8 @@ def numbered_folder(data: Path, *, resume: bool, overwrite: bool) -> Path:
         resume: Return the newest run that is not finished, else the newest one.
         overwrite: Return the first, whatever is in it.
     """
-    name = data.resolve().stem if data.is_file() else data.resolve().name
+    file = data.is_file() or (is_remote(data) and data.suffix in (".csv", ".parquet", ".tar"))
+    name = data.resolve().stem if file else data.resolve().name
     first = Path("runs") / (name or "data")
     taken = list(takewhile(_is_taken, _numbered(first)))
     if overwrite or not taken:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -103,7 +104,8 @@ def local_copy(address: str, wanted: Callable[[str], bool] | None = None) -> Pat
             _write_index(home / INDEX, known)
     if missing:
         size = sum(int(states[name][0] or 0) for name in missing) / 2**20
-        print(f"# {address}: copied {len(missing):,} of {len(chosen):,} files, {size:,.1f} MB, to {root}.")
+        text = f"# {address}: copied {len(missing):,} of {len(chosen):,} files, {size:,.1f} MB, to {root}."
+        print(text, file=sys.stderr)  # not among predictions
     return root
 
 
