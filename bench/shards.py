@@ -74,6 +74,8 @@ def images_of(kind: str, folder: Path) -> Any:
         return oc.ImageList.from_shards(folder / kind, label="cls")
     if kind == "parquet":
         return oc.ImageList.from_shards(folder / kind, label="label")
+    if kind == "mapped":
+        return oc.ImageList.from_parquet(folder / "parquet")
     import datasets
 
     files = sorted(map(str, (folder / "parquet").iterdir()))

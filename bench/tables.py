@@ -270,11 +270,21 @@ def processes(found: Found) -> list[str]:
 
 def shards(found: Found) -> list[str]:
     """Images from shards against the same files in folders."""
+    return shard_rows(found["shards"])
+
+
+def parquet(found: Found) -> list[str]:
+    """Images from mapped Parquet files against the same files in folders."""
+    return shard_rows(found["parquet"])
+
+
+def shard_rows(about: Found) -> list[str]:
+    """Compare ways to read the same images."""
     lines = [
         "| | images/s | to folders | processor, ms an image | to folders | main process, and its growth |",
         "|---|---|---|---|---|---|",
     ]
-    for name, one in found["shards"]["medians"].items():
+    for name, one in about["medians"].items():
         lines.append(
             f"| {name} | {one['images_per_second']:.0f} | {one['images_per_second_to_folders']:.2f} "
             f"| {one['processor_ms']:.2f} | {one['processor_ms_to_folders']:.2f} "
@@ -301,6 +311,7 @@ TABLES = {
     "tricks": tricks,
     "steps": steps,
     "shards": shards,
+    "parquet": parquet,
 }
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from onecycle.data.remote import as_local, is_remote
 from onecycle.errors import DataError
 from onecycle.text.text_files import NOTE_NAMES, TEXT_SUFFIXES
 from onecycle.vision.image_files import check_included, list_files
@@ -67,11 +68,13 @@ def count_folders(names: Sequence[str]) -> Counter[str]:
 
 
 def existing_path(given: str | Path, data: Path) -> Path:
-    """Return a path that the user gave, relative to the data or to where one stands, whichever exists.
+    """Return a path that the user gave, relative to the data or to where one stands, whichever exists; or elsewhere.
 
     Raises:
         DataError: Both exist, and are different files.
     """
+    if is_remote(given):
+        return as_local(given)
     here, there = Path(given), data / given
     if here.exists() and there.exists() and not here.samefile(there):
         raise DataError(
