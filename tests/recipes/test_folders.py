@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from folders import kind, labels, masks, pictures, table
+from PIL import Image
 
 from onecycle.errors import DataError
 from task_data import pipeline_for
@@ -145,6 +147,45 @@ class TestImagesOfATable:
         labels(tmp_path)
         assert len(truth(tmp_path, labels="labels.csv")) == 12
         assert labelled(tmp_path, task="classify").target.classes == ("cat", "dog")
+
+
+class TestKindsOfFiles:
+    def test_avif_jpeg_2000_and_ppm_are_images_like_any(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "{kind}/{i}.png")
+        for number, (name, suffix) in enumerate((("fox", "avif"), ("owl", "jp2"), ("emu", "ppm"))):
+            (tmp_path / name).mkdir()
+            for i in range(4):
+                Image.new("RGB", (16, 16), (60 * number, 90, 20)).save(tmp_path / name / f"{i}.{suffix}")
+        (tmp_path / "cat/page.jpg").write_text("<html>not found</html>")
+        assert labelled(tmp_path).target.classes == ("cat", "dog", "emu", "fox", "owl")
+        labels(tmp_path, "{kind}/{i}")
+        assert len(truth(tmp_path, labels="labels.csv")) == 12
+
+    def test_masks_as_lossless_webp_in_a_folder_with_braces(self, tmp_path: Path) -> None:
+        data = tmp_path / "set {v1}"
+        pictures(data, "images/{i}.png")
+        masks(data, "labels/{i}.png")
+        for path in sorted((data / "labels").iterdir()):
+            Image.open(path).save(path.with_suffix(".webp"), lossless=True)
+            path.unlink()
+        (data / "codes.txt").write_text("cat\ndog\n")
+        assert labelled(data).target.classes == ("cat", "dog")
+
+    def test_twelve_bits_in_sixteen_say_how_to_pass_the_range(self, tmp_path: Path) -> None:
+        for number in range(12):
+            path = tmp_path / kind(number) / f"{number}.png"
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray(np.full((16, 16), 3600 if number % 2 else 900, np.uint16)).save(path)
+        with pytest.warns(UserWarning, match=r"use a sixteenth of their range.*range=\[0, 4095\]"):
+            labelled(tmp_path)
+        found = labelled(tmp_path, range=[0, 4095])
+        assert found.modality.reading.range == (0, 4095)
+        assert ".read_as(range=[0, 4095])" in str(pipeline_for(tmp_path, range=[0, 4095]))
+
+    def test_how_images_are_read_is_nothing_for_texts(self, reviews: Path) -> None:
+        with pytest.raises(DataError, match=r"^page= for texts\.\nExpected images\.\nFix: leave page= out\.$"):
+            pipeline_for(reviews, page=1, task="text")
+        assert pipeline_for(reviews, task="text")
 
 
 class TestColumns:

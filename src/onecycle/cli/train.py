@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
@@ -64,7 +65,9 @@ def train(
         typer.echo(f"{pipeline}\n")
         learner = processes.alike(lambda: prepare(pipeline))
         checkpoint = processes.decide(lambda: readable_checkpoint(run)) if resume else None
-        train_and_report(learner, pipeline, run, checkpoint_minutes, checkpoint, f"onecycle train {data}")
+        train_and_report(
+            learner, pipeline, run, checkpoint_minutes, checkpoint, f"onecycle train {shlex.quote(str(data))}"
+        )
 
 
 def _was_given(context: typer.Context, name: str) -> bool:

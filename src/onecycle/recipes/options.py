@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args, get_origin
 from onecycle.errors import DataError, suggest
 from onecycle.train.option_fields import document_fields, option
 from onecycle.train.options import LearningRate, TrainOptions
+from onecycle.vision.read_options import Orientation
 
 Task = Literal["auto", "classify", "tag", "segment", "points", "numbers", "text", "sentiment"]
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -25,6 +26,7 @@ Columns = str | Sequence[str] | None
 BatchSize = int | Literal["auto"] | None
 Colours = str | Path | Sequence[tuple[int, int, int]] | None
 Values = Sequence[int] | None
+Range = Sequence[float] | None
 Held = str | Path | float | None
 
 
@@ -73,6 +75,21 @@ class FineTuneOptions(TrainOptions):
     )
     include: Columns = option(
         None, "Folders in the data folder that are searched. Default: all but test sets.", panel="Data"
+    )
+    range: Range = option(
+        None,
+        "For images of more than 8 bits or floats: the values that become black and white, such as 0,4095 for 12 bits. "
+        "Default: all that 16 bits hold, of floats 0 to 1.",
+        panel="Data",
+    )
+    page: int | None = option(
+        None, "Page of image files that have several, from 0. Default: the first, which is said.", panel="Data"
+    )
+    orientation: Orientation | None = option(
+        None,
+        "apply turns photos as their EXIF data says, ignore reads them as they are stored. Default: apply, unless "
+        "masks or points show otherwise.",
+        panel="Data",
     )
     valid: Held = option(
         None,

@@ -33,7 +33,7 @@ from onecycle.vision.image_files import (
 from onecycle.vision.image_index import ImageIndex, image_names, match_images, missing_files
 from onecycle.vision.images import Images
 from onecycle.vision.labelled_images import LabelledImages
-from onecycle.vision.mask_files import Colour
+from onecycle.vision.mask_files import Colour, read_mask_values
 from onecycle.vision.mask_labels import (
     balanced_weights,
     check_class_weights,
@@ -42,8 +42,11 @@ from onecycle.vision.mask_labels import (
     mask_target,
     warn_of_absent,
 )
+from onecycle.vision.orientation import settle_masks, settle_points
 from onecycle.vision.point_labels import check_points, labelled_paths, point_names, points_labeller
 from onecycle.vision.points import points_target
+from onecycle.vision.read_options import Orientation, ReadOptions, read_options
+from onecycle.vision.reading_notes import tell_how_images_are_read
 
 IMAGES = ContentKind("image", "Image", frozenset(suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES))
 MOST_TRIED = 50  # columns of a table that are compared with the images
@@ -59,6 +62,7 @@ class SplitImages(SplitList[LabelledImages]):
     def _labelled(
         self, train: Rows, valid: Rows, test: Rows | None, target: Target, labeller: Labeller
     ) -> LabelledImages:
+        tell_how_images_are_read(train, self.modality.reading)
         return LabelledImages(train, valid, test, target, self.modality, labeller)
 
     def label_masks(
@@ -98,7 +102,14 @@ class SplitImages(SplitList[LabelledImages]):
             target = replace(target, class_weights=balanced_weights(counts))
         elif class_weights is not None:
             target = replace(target, class_weights=check_class_weights(class_weights, target.classes))
-        return self._label(labeller, target, train, valid)
+        images = [*self.train.located(), *self.valid.located()]
+        reading = settle_masks(
+            self.modality.reading, images, [*train, *valid], lambda path: read_mask_values(path, colours)
+        )
+        return self._read(reading)._label(labeller, target, train, valid)
+
+    def _read(self, reading: ReadOptions) -> SplitImages:
+        return replace(self, modality=replace(self.modality, reading=reading))
 
     def label_points(
         self,
@@ -125,8 +136,10 @@ class SplitImages(SplitList[LabelledImages]):
         labeller = points_labeller(points, self.train)
         train, valid = labeller(self.train), labeller(self.valid)
         target = points_target(point_names(points, names, self.train, len(train[0])), flip_pairs)
-        check_points([*labelled_paths(self.train, train), *labelled_paths(self.valid, valid)])
-        return self._label(labeller, target, train, valid)
+        items = [*labelled_paths(self.train, train), *labelled_paths(self.valid, valid)]
+        reading = settle_points(self.modality.reading, [path for path, _ in items], [one for _, one in items])
+        check_points(items, reading)
+        return self._read(reading)._label(labeller, target, train, valid)
 
 
 def _check_files(rows: Rows, method: str) -> None:
@@ -160,6 +173,30 @@ class ImageList(ItemList[SplitImages]):
 
     def _split(self, train: Rows, valid: Rows, test: Rows | None) -> SplitImages:
         return SplitImages(train, valid, test, self.modality)
+
+    def read_as(
+        self,
+        *,
+        range: Sequence[float] | None = None,
+        page: int | None = None,
+        orientation: Orientation | None = None,
+    ) -> ImageList:
+        """Say how the files are read, where they do not say it themselves; predictions read them the same way.
+
+        Args:
+            range: The values that become black and white in images of more than 8 bits and of floats, such as
+                [0, 4095] for 12 bits in files of 16. None takes all that 16 bits hold, of floats 0 to 1.
+            page: The page of files that have several, from 0. None takes the first, and says so.
+            orientation: "apply" turns photos as their EXIF data says, "ignore" reads them as they are stored. None
+                turns them, unless masks or points turn out to be those of photos that are not.
+        Raises:
+            DataError: An argument is not one of these.
+        Example:
+            >>> images = oc.ImageList.from_folder(photos).read_as(range=[0, 4095])
+            >>> images.modality.reading.range
+            (0, 4095)
+        """
+        return replace(self, modality=replace(self.modality, reading=read_options(range, page, orientation)))
 
     @classmethod
     def from_folder(cls, folder: str | Path, *, include: Sequence[str] | None = None) -> ImageList:

@@ -66,7 +66,7 @@ class LabelledImages(LabelledList):
                 f"pass one of them.{suggest(str(resize), get_args(Resize))}",
             )
         found = common_size(self) if size is None else as_size(size)
-        return replace(self, modality=Images(found, method, chosen))
+        return replace(self, modality=replace(self.modality, size=found, method=method, augment=chosen))
 
 
 def common_size(labelled: LabelledImages) -> tuple[int, int]:
@@ -78,7 +78,7 @@ def common_size(labelled: LabelledImages) -> tuple[int, int]:
     paths = [path for rows in (labelled.train, labelled.valid) for path in rows.located()]
     looked_at = paths[:: -(-len(paths) // MOST_HEADERS)]
     with ThreadPoolExecutor() as pool:
-        sizes = Counter(pool.map(original_size, looked_at))
+        sizes = Counter(pool.map(lambda path: original_size(path, labelled.modality.reading), looked_at))
     if len(sizes) > 1:
         listed = some((f"{height}x{width} ({count})" for (height, width), count in sizes.most_common()), 4)
         raise DataError(

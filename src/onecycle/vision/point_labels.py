@@ -16,6 +16,7 @@ from onecycle.data.numbers import column_of_numbers
 from onecycle.data.rows import ITEM, LABEL, Rows
 from onecycle.errors import DataError, some, users_level
 from onecycle.vision.decode import original_size
+from onecycle.vision.read_options import ReadOptions
 
 PointSource = Callable[[Path], Any] | Sequence[str] | Literal["all"]
 # For at most this many items, points are compared with the size of their image: each file has to be opened.
@@ -53,11 +54,12 @@ def point_names(points: PointSource, names: Sequence[str] | None, rows: Rows, co
     return found if all(found) and len(set(found)) == count else [str(number) for number in range(count)]
 
 
-def check_points(items: Sequence[tuple[str, list[list[float]]]]) -> None:
+def check_points(items: Sequence[tuple[str, list[list[float]]]], reading: ReadOptions) -> None:
     """Warn about items without any point, and about points outside their image.
 
     Args:
         items: The path of each image, and its points.
+        reading: How images are read, which decides about their size.
     """
     empty = [path for path, points in items if np.isnan(np.array(points, np.float64)).all()]
     if empty:
@@ -70,7 +72,7 @@ def check_points(items: Sequence[tuple[str, list[list[float]]]]) -> None:
     def count_outside(item: tuple[str, list[list[float]]]) -> int:
         path, points = item
         try:
-            height, width = original_size(path)
+            height, width = original_size(path, reading)
         except DataError:
             return 0  # the error comes up when the image is read
         x, y = np.array(points, np.float64).T
