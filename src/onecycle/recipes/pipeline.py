@@ -91,6 +91,11 @@ class Pipeline:
     findings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
+        return "\n".join([*(f"# {found}" for found in self.findings), self.code])
+
+    @property
+    def code(self) -> str:
+        """The calls as a program, without the findings."""
         learner = Call(self.learner.name, (Variable("bunch"), *self.learner.arguments), self.learner.options)
         lines = [
             "bunch = (", f"    oc.{self.items}", *(f"    .{call}" for call in (*self.labelled, *self.loaders)), ")",
@@ -101,7 +106,7 @@ class Pipeline:
             {each.code.partition("[")[0] for each in _given(self.learner) if not each.code.startswith("oc.")}
         )
         note = [f"# {', '.join(names)}: the objects that were passed."] if names else []
-        return "\n".join([*(f"# {found}" for found in self.findings), *note, *lines])
+        return "\n".join([*note, *lines])
 
     def find_items(self) -> Any:
         """Return the inputs: a list of images or texts."""

@@ -80,18 +80,19 @@ def fine_tune(data: str | Path, **options: Any) -> Learner:
     return learner
 
 
-def build_pipeline(data: str | Path, options: FineTuneOptions | None = None) -> Pipeline:
+def build_pipeline(data: str | Path, options: FineTuneOptions | None = None, layout: Layout | None = None) -> Pipeline:
     """Look at the data and return the calls that train a model on it.
 
     Args:
         data: The folder, or for texts a CSV file.
         options: None takes the default of every option.
+        layout: How the data is read, as `find_layout` returned it; None looks at the data.
     Raises:
         DataError: The data is not what the task needs, or an option does not fit it.
     """
     options = options or FineTuneOptions()
     _check_augment(options.augment)
-    layout = find_layout(Path(data), options)
+    layout = layout or find_layout(Path(data), options)
     defaults = TASK_DEFAULTS[layout.task]
     sizes = _sizes(Path(data), options, defaults)
     precision = options.precision or defaults.precision

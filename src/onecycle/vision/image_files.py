@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from onecycle.data.items import Skipped
 from onecycle.data.own_output import is_own_output
 from onecycle.data.rows import ITEM, is_utf8
 from onecycle.data.rows import folders as folders_of
+from onecycle.data.skipped import Skipped
 from onecycle.data.tables import slices
 from onecycle.errors import DataError, some, suggest
 from onecycle.vision.decode import KINDS, is_image

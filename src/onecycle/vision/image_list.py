@@ -13,11 +13,12 @@ import pyarrow as pa
 
 from onecycle.calls import explains_calls
 from onecycle.data.candidates import Candidate, choose
-from onecycle.data.items import ItemList, Skipped
+from onecycle.data.items import ItemList
 from onecycle.data.label import SplitList
 from onecycle.data.labellers import Labeller
 from onecycle.data.rows import ITEM, Rows
 from onecycle.data.shards.source import ContentKind, OnBadShard
+from onecycle.data.skipped import Skipped
 from onecycle.data.table_format import find_format, is_index, no_header
 from onecycle.data.tables import as_table, missing_column
 from onecycle.data.target import Target

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,19 @@ def _read_values(path: str, colours: Sequence[Colour] | None) -> Indices:
             if colours is not None:
                 return _from_colours(image, colours, path)
             return _from_index_image(image, path)
+
+
+def values_in(paths: Sequence[str]) -> tuple[int, ...]:
+    """Return the values that masks hold, without those that cannot be read; none where they are in colour."""
+
+    def read(path: str) -> NDArray[np.uint8]:
+        try:
+            return np.unique(read_mask_values(path))
+        except DataError:
+            return np.empty(0, np.uint8)
+
+    with ThreadPoolExecutor() as pool:
+        return tuple(np.unique(np.concatenate([np.empty(0, np.uint8), *pool.map(read, paths)])).tolist())
 
 
 def is_lossless_webp(path: str) -> bool:

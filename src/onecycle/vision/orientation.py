@@ -19,7 +19,8 @@ from onecycle.errors import DataError, users_level
 from onecycle.vision.decode import decode, open_image, original_size, read_safely
 from onecycle.vision.mask_files import Indices
 from onecycle.vision.read_options import Orientation, ReadOptions
-from onecycle.vision.reading_notes import MOST_HEADERS, spread_over
+from onecycle.vision.reading_notes import MOST_HEADERS
+from onecycle.vision.spread import spread_over
 
 MOST_COMPARED, SIDE = 16, 64
 # Of two orientations, that in which the labels explain so many times as much of the colours, and so much more, fits.

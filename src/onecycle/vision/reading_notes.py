@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -23,13 +22,13 @@ from onecycle.vision.decode import open_image, read_safely, turn_to_page
 from onecycle.vision.decode_memory import decoding_bytes, memory_for
 from onecycle.vision.read_options import ReadOptions
 from onecycle.vision.rgb import extremes, is_deep, white_of
+from onecycle.vision.spread import spread_over
 
 MOST_HEADERS = 2000
 MOST_READ = 16  # images that are decoded whole, to see which values they hold
 _PAGED = r"(?i)\.tiff?$"
 # Of what an image may hold, the share below which something is wrong with its range.
 _LITTLE = 0.25
-ItemT = TypeVar("ItemT")
 
 
 @dataclass(frozen=True)
@@ -50,12 +49,6 @@ class _Look:
     highest: float = 0.0
     white: int = 0
     is_float: bool = False
-
-
-def spread_over(items: Sequence[ItemT], count: int) -> list[ItemT]:
-    """Return at most `count` of the items, evenly spread."""
-    places = np.linspace(0, len(items) - 1, min(len(items), count)).astype(int)
-    return [items[place] for place in places.tolist()]
 
 
 def tell_how_images_are_read(rows: Rows, options: ReadOptions) -> None:

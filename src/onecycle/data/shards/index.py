@@ -17,7 +17,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from onecycle.data.cache_file import cache_home, state_of
-from onecycle.data.items import Skipped
 from onecycle.data.progress import progress
 from onecycle.data.rows import ITEM, PLACE, Rows
 from onecycle.data.shards.find import find_shards
@@ -47,6 +46,7 @@ from onecycle.data.shards.source import (
     reading,
 )
 from onecycle.data.shards.tar import TarShards, index_tar
+from onecycle.data.skipped import Skipped
 from onecycle.data.tables import check_columns
 from onecycle.errors import DataError, some
 
