@@ -269,11 +269,20 @@ class TestKindsOfLabels:
         table(folder / "a.csv", ["image", "label"], [[f"{i}.png", value] for i, value in enumerate(values)])
         return labelled(folder, labels="a.csv", **options)
 
-    def test_labels_of_two_words_are_asked_about_and_each_fix_works(self, tmp_path: Path) -> None:
+    def test_names_of_two_words_in_their_places_are_classes_and_tags_where_one_says_so(self, tmp_path: Path) -> None:
         values = [f"{colour} {thing}" for thing in ("apple", "pear", "pepper") for colour in ("red", "green", "blue")]
+        assert len(self.label(tmp_path, values * 3).target.classes) == 9
+        said = (
+            "9 classes in 27 rows; each has 2 words, of which none is ever in another's place, so that they are names"
+        )
+        assert said in found_in(tmp_path, labels="a.csv")
+        assert len(self.label(tmp_path, values * 3, task="tag").target.classes) == 6
+
+    def test_labels_of_two_words_with_a_comma_are_asked_about_and_each_fix_works(self, tmp_path: Path) -> None:
+        values = [f"{colour},{thing}" for thing in ("apple", "pear", "pepper") for colour in ("red", "green", "blue")]
         message = (
-            r"The labels of column 'label', such as 'red apple', are as likely one class each \(9\) as several tags "
-            r"separated by ' ' \(6\)\.[^$]*Fix: pass task='classify' or task='tag'\."
+            r"The labels of column 'label', such as 'red,apple', are as likely one class each \(9\) as several tags "
+            r"separated by ',' \(6\)\.[^$]*Fix: pass task='classify' or task='tag'\."
         )
         with pytest.raises(DataError, match=message):
             self.label(tmp_path, values * 3)

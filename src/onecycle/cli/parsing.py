@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from onecycle.errors import DataError
-from onecycle.recipes.options import BatchSize, Colours, Columns, Epochs, Held, Range, Size, Sizes, Values
+from onecycle.recipes.options import BatchSize, Colours, Columns, Epochs, Held, Ignore, Range, Size, Sizes, Values
 from onecycle.train.options import LearningRate
 
 
@@ -120,6 +120,7 @@ VALUE_TYPES: dict[Any, ValueType] = {
     Held: ValueType("FOLDER|FILE|COLUMN", parse_held),
     Values: ValueType("N,...", parse_values),
     Range: ValueType("LOW,HIGH", parse_range),
+    Ignore: ValueType("NAME|VALUE", lambda flag, text: text),
     Colours: ValueType("R,G,B;...|FILE", parse_colours),
     BatchSize: ValueType("N|auto", parse_batch_size),
     LearningRate: ValueType("RATE|auto", parse_learning_rate),

@@ -105,7 +105,7 @@ def _class_names(codes: Path) -> list[str]:
 
 def _mask_path(data: Listing, options: FineTuneOptions, folders: SplitFolders | None, findings: list[str]) -> str:
     if options.masks is not None:
-        return _given(options.masks, data.root)
+        return _given(str(options.masks), data.root)
     if folders is not None and (data.root / folders.parent / f"{folders.train[0]}annot").is_dir():
         findings.append(f"masks: {folders.train[0]}annot/ beside {folders.train[0]}/")
         return f"{data.root / folders.parent}/{{folder}}annot/{{stem}}.png"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from onecycle.errors import DataError, ModelError, suggest
+from onecycle.calls import explain_call, explained
+from onecycle.errors import DataError, ModelError, suggest, with_article
 from onecycle.recipes.code import given
 from onecycle.recipes.layout import Layout, find_layout, proportional_size
 from onecycle.recipes.options import FineTuneOptions, Precision, Size
@@ -55,8 +56,10 @@ TASK_DEFAULTS = {
 
 # Options of training that are not passed on as they are: the pipeline completes the first two, the data has the seed.
 _COMPLETED = ("metrics", "callbacks", "seed")
+_NAMES = frozenset(field.name for field in dataclasses.fields(FineTuneOptions))
 
 
+@explained
 @takes_options(FineTuneOptions)
 def fine_tune(data: str | Path, **options: Any) -> Learner:
     """Train a model on a folder of images or texts; print the code that does it.
@@ -73,11 +76,37 @@ def fine_tune(data: str | Path, **options: Any) -> Learner:
     Example:
         >>> learner = oc.fine_tune("photos/", epochs=3)  # doctest: +SKIP
     """
+    _check_place(data)
+    if wrong := explain_call(fine_tune, [data], {name: value for name, value in options.items() if name in _NAMES}):
+        raise wrong
     pipeline = build_pipeline(data, FineTuneOptions.from_keywords("fine_tune", **options))
     print(pipeline)
     learner = prepare(pipeline)
     train(learner, pipeline)
     return learner
+
+
+def _check_place(data: Any) -> None:
+    """Refuse what the user has made with the data block already: from there on, each step is a call.
+
+    Raises:
+        DataError: It is no path.
+    """
+    if isinstance(data, str | Path):
+        return
+    of_texts = "Text" in type(getattr(data, "modality", None)).__name__
+    masks = getattr(getattr(data, "target", None), "kind", None) == "mask"
+    maker = "text_learner" if of_texts else "unet_learner" if masks else "vision_learner"
+    rest = ("split_random()", "label_from_folder()", "transform(128)", "databunch()")
+    stages = {"ItemList": 0, "SplitList": 1, "LabelledItems": 2, "DataBunch": 4}
+    stage = next((stages[base.__name__] for base in type(data).__mro__ if base.__name__ in stages), None)
+    if stage is None:
+        fix = "pass the folder that holds the items, such as fine_tune('photos/')."
+        fix += " A table of them: fine_tune('photos/', labels='labels.csv')." if hasattr(data, "columns") else ""
+    else:
+        calls = "".join(f".{call}" for call in rest[stage:] if (maker, call) != ("text_learner", "transform(128)"))
+        fix = f"call {maker}(data{calls}).fine_tune(3), or pass the folder that the data are from."
+    raise DataError(f"fine_tune() was given {with_article(type(data).__name__)}.", "a folder, or a CSV file.", fix)
 
 
 def build_pipeline(data: str | Path, options: FineTuneOptions | None = None, layout: Layout | None = None) -> Pipeline:
@@ -170,7 +199,7 @@ def _reading(layout: Layout, options: FineTuneOptions) -> list[Call]:
 
 
 def _check_augment(name: str) -> None:
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise DataError(
             f"augment={name!r}.", f"one of: {', '.join(PRESETS)}.",
             f"check the spelling.{suggest(str(name), PRESETS)}",
