@@ -263,6 +263,57 @@ class TestColumns:
         assert "split: column 'split'" in found_in(tmp_path, labels="a.csv")
 
 
+class TestTablesInFolders:
+    def test_a_table_in_a_folder_is_found_and_printed(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "data/images/{i}.png")
+        shutil.move(labels(tmp_path), tmp_path / "data/labels.csv")
+        (tmp_path / "data/labels").mkdir()
+        shutil.move(tmp_path / "data/labels.csv", tmp_path / "data/labels/train.csv")
+        assert len(truth(tmp_path)) == 12
+        assert "labels: data/labels/train.csv, where 12 of 12 rows name an image" in found_in(tmp_path)
+
+    def test_two_that_fit_about_as_well_are_refused_and_each_fix_works(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "images/{i}.png")
+        for name, shift in (("a/labels.csv", 0), ("b/labels.csv", 1)):
+            table(tmp_path / name, ["image", "label"], [[f"{i}.png", kind(i + shift)] for i in range(12)])
+        message = (
+            r"Which table has the labels of the images of .*\? 'a/labels\.csv' \(.*'b/labels\.csv' .* fit about as "
+            r"well\.\nExpected one table of labels\.\nFix: pass labels='a/labels\.csv' or labels='b/labels\.csv'\."
+        )
+        with pytest.raises(DataError, match=message):
+            pipeline_for(tmp_path)
+        for name, shift in (("a/labels.csv", 0), ("b/labels.csv", 1)):
+            assert truth(tmp_path, labels=name) == {f"images/{i}.png": kind(i + shift) for i in range(12)}
+
+    def test_one_for_testing_and_one_of_few_images_are_not_taken(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "images/{i}.png")
+        for name, count in (("lists/train.csv", 12), ("lists/few.csv", 2), ("test.csv", 12), ("submission.csv", 12)):
+            shutil.move(labels(tmp_path, count=count), tmp_path / "moved.csv")
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            shutil.move(tmp_path / "moved.csv", tmp_path / name)
+        assert len(truth(tmp_path)) == 12
+        said = "labels: lists/train.csv, where 12 of 12 rows name an image; not lists/few.csv, where 2 of 2 rows"
+        assert said in found_in(tmp_path)
+
+    def test_a_table_of_few_images_does_not_stand_against_folders_of_classes(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "{kind}/{i}.png")
+        labels(tmp_path, count=2)
+        assert len(truth(tmp_path)) == 12
+        assert "a folder per class; not labels.csv, where 2 of 2 rows name an image" in found_in(tmp_path)
+
+    def test_a_table_of_texts_in_a_folder(self, tmp_path: Path) -> None:
+        rows = [["a fine day it was", "good"], ["a poor day it was", "bad"]] * 8
+        table(tmp_path / "tables/train.csv", ["text", "label"], rows)
+        assert labelled(tmp_path).target.classes == ("bad", "good")
+        table(tmp_path / "tables/more.csv", ["text", "label"], rows)
+        message = (
+            r"2 tables are in .*, and no images: tables/more\.csv, tables/train\.csv\.[^$]*labels='tables/more\.csv' or"
+        )
+        with pytest.raises(DataError, match=message):
+            pipeline_for(tmp_path)
+        assert labelled(tmp_path, labels="tables/more.csv").target.classes == ("bad", "good")
+
+
 class TestKindsOfLabels:
     def label(self, folder: Path, values: list[str], **options: Any) -> Any:
         pictures(folder, "{i}.png", len(values))
