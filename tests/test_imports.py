@@ -1,6 +1,7 @@
 import gc
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +51,13 @@ def test_what_was_imported_is_still_collected() -> None:
         "assert gc.get_freeze_count() == 0 and gc.collect() >= 1"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_is_found_in_the_data_is_printed_before_torch_is_imported(photos: Path, tmp_path: Path) -> None:
+    code = f"import sys; sys.modules['torch'] = None; from onecycle.cli import main; main(['train', {str(photos)!r}])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert "# classes: blue (10), green (10), red (10)" in done.stdout
+    assert "import of torch halted" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["Learner", "load_model"])

@@ -127,7 +127,7 @@ def _explain_binding(
     passed = list(arguments)[len(signature.parameters) - len(parameters) :]
     by_position = [name for name in known if parameters[name].kind is not inspect.Parameter.KEYWORD_ONLY]
     if len(passed) > len(by_position):
-        others = ", ".join(f"{name}=" for name in known if name not in by_position)
+        others = some((f"{name}=" for name in known if name not in by_position), 12)
         by_name = f"pass the others by name: {others}." if others else "remove the rest."
         return CallError(
             f"{caller}() got {len(passed)} arguments by position: {some(map(_shown, passed))}.",

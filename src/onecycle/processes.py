@@ -1,4 +1,7 @@
-"""The processes that train together: what they add up, decide and gather."""
+"""The processes that train together: what they add up, decide and gather.
+
+Torch is imported where there are several: a process alone, which only looks at data, does without.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,11 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import torch
-import torch.distributed as dist
-from accelerate import Accelerator
-from torch import Tensor
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+    from torch import Tensor
 
 T = TypeVar("T")
 ErrorT = TypeVar("ErrorT", bound=BaseException)
@@ -54,7 +56,7 @@ class Processes:
     def sum(self, tensor: Tensor) -> Tensor:
         """Return the sum of a tensor over all processes; `tensor` itself may be overwritten."""
         if self.world > 1:
-            dist.all_reduce(tensor, group=_control() if tensor.device.type == "cpu" else None)
+            _dist().all_reduce(tensor, group=_control() if tensor.device.type == "cpu" else None)
         return tensor
 
     def any(self, flag: bool) -> bool:
@@ -66,7 +68,7 @@ class Processes:
         if self.world == 1:
             return [value]
         values: list[Any] = [None] * self.world
-        dist.all_gather_object(values, value, group=_control())
+        _dist().all_gather_object(values, value, group=_control())
         return values
 
     def each(self, make: Callable[[], T]) -> list[T]:
@@ -100,7 +102,7 @@ class Processes:
                 outcome[0] = make()
             except Exception as error:
                 outcome[1] = sendable(error)
-        dist.broadcast_object_list(outcome, src=0, group=_control())
+        _dist().broadcast_object_list(outcome, src=0, group=_control())
         if outcome[1] is not None:
             raise in_all(outcome[1])
         return cast(T, outcome[0])
@@ -114,17 +116,22 @@ class Processes:
     def broadcast(self, tensors: Iterable[Tensor]) -> None:
         """Give all processes the numbers that tensors have in the main process."""
         if self.world > 1:
-            with torch.no_grad():
-                for tensor in tensors:
-                    dist.broadcast(tensor, src=0)
+            for tensor in tensors:
+                _dist().broadcast(tensor.detach(), src=0)
 
     def wait(self) -> None:
         """Wait until every process has come here."""
         if self.world > 1:
-            dist.barrier(group=_control())
+            _dist().barrier(group=_control())
 
 
 ALONE = Processes()
+
+
+def _dist() -> Any:
+    import torch.distributed
+
+    return torch.distributed
 
 
 def processes_on_this_machine() -> int:
@@ -135,11 +142,11 @@ def processes_on_this_machine() -> int:
 @lru_cache(maxsize=1)
 def _control_group(default: object) -> Any:
     """Return a group for objects and for tensors on the CPU: through it no accelerator has to wait."""
-    return None if dist.get_backend() == "gloo" else dist.new_group(backend="gloo")
+    return None if _dist().get_backend() == "gloo" else _dist().new_group(backend="gloo")
 
 
 def _control() -> Any:
-    return _control_group(dist.group.WORLD)
+    return _control_group(_dist().group.WORLD)
 
 
 def _let_gloo_finish() -> None:

@@ -4,6 +4,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
+from PIL import Image
+
 
 def test_good_data(shell: Any, photos: Path) -> None:
     done = shell("check", photos)
@@ -22,6 +26,19 @@ def test_broken_files_are_listed(shell: Any, photos: Path, tmp_path: Path) -> No
     assert "31 items read, 1 broken." in done.out
     assert "red/red_3.jpg" in done.out
     assert "1 groups of exact duplicates" in done.out
+
+
+@pytest.mark.filterwarnings("default")
+def test_twelve_bits_in_sixteen_are_told_and_the_range_is_taken(shell: Any, tmp_path: Path) -> None:
+    for number in range(8):
+        path = tmp_path / "data" / ("dark", "light")[number % 2] / f"{number}.tif"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((8, 8), 3600 if number % 2 else 900, np.uint16)).save(path)
+    done = shell("check", "data")
+    assert "Note: The images use a sixteenth of their range" in done.err
+    assert "Pass --range 0,4095 to say which" in done.err
+    done = shell("check", "data", "--range", "0,4095")
+    assert (done.code, done.err) == (0, "")
 
 
 def test_labels_from_a_csv_file(shell: Any, tagged: Path) -> None:

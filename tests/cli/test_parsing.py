@@ -11,6 +11,7 @@ from onecycle.cli.parsing import (
     parse_columns,
     parse_learning_rate,
     parse_numbers,
+    parse_range,
     parse_sizes,
 )
 from onecycle.errors import DataError
@@ -26,6 +27,8 @@ from onecycle.errors import DataError
         (parse_sizes, "90X120, 180 x 240", [(90, 120), (180, 240)]),
         (parse_columns, "a b", "a b"),
         (parse_columns, "a, b", ["a", "b"]),
+        (parse_range, "-1024, 3071", [-1024, 3071]),
+        (parse_range, "0,0.5", [0, 0.5]),
         (parse_batch_size, "auto", "auto"),
         (parse_batch_size, "32", 32),
         (parse_learning_rate, "auto", "auto"),
@@ -46,6 +49,7 @@ def test_values_are_read(parse: Callable[[str, str], Any], text: str, value: Any
             for text in ("64x", "axb", "1x2x3", "64;128", "", "-1")
         ),
         (parse_columns, "a,,b", "names separated by commas.", "pass --flag left_x,left_y."),
+        (parse_range, "12", "two numbers separated by a comma: black and white.", "pass --flag 0,4095."),
         (parse_batch_size, "-1", "a whole number or auto.", "pass --flag 32."),
         (parse_learning_rate, "fast", "a number or auto.", "pass --flag 0.003."),
     ],

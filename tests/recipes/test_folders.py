@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from folders import kind, labels, masks, pictures, table
+from PIL import Image
 
 from onecycle.errors import DataError
 from task_data import pipeline_for
@@ -147,6 +149,45 @@ class TestImagesOfATable:
         assert labelled(tmp_path, task="classify").target.classes == ("cat", "dog")
 
 
+class TestKindsOfFiles:
+    def test_avif_jpeg_2000_and_ppm_are_images_like_any(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "{kind}/{i}.png")
+        for number, (name, suffix) in enumerate((("fox", "avif"), ("owl", "jp2"), ("emu", "ppm"))):
+            (tmp_path / name).mkdir()
+            for i in range(4):
+                Image.new("RGB", (16, 16), (60 * number, 90, 20)).save(tmp_path / name / f"{i}.{suffix}")
+        (tmp_path / "cat/page.jpg").write_text("<html>not found</html>")
+        assert labelled(tmp_path).target.classes == ("cat", "dog", "emu", "fox", "owl")
+        labels(tmp_path, "{kind}/{i}")
+        assert len(truth(tmp_path, labels="labels.csv")) == 12
+
+    def test_masks_as_lossless_webp_in_a_folder_with_braces(self, tmp_path: Path) -> None:
+        data = tmp_path / "set {v1}"
+        pictures(data, "images/{i}.png")
+        masks(data, "labels/{i}.png")
+        for path in sorted((data / "labels").iterdir()):
+            Image.open(path).save(path.with_suffix(".webp"), lossless=True)
+            path.unlink()
+        (data / "codes.txt").write_text("cat\ndog\n")
+        assert labelled(data).target.classes == ("cat", "dog")
+
+    def test_twelve_bits_in_sixteen_say_how_to_pass_the_range(self, tmp_path: Path) -> None:
+        for number in range(12):
+            path = tmp_path / kind(number) / f"{number}.png"
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray(np.full((16, 16), 3600 if number % 2 else 900, np.uint16)).save(path)
+        with pytest.warns(UserWarning, match=r"use a sixteenth of their range.*range=\[0, 4095\]"):
+            labelled(tmp_path)
+        found = labelled(tmp_path, range=[0, 4095])
+        assert found.modality.reading.range == (0, 4095)
+        assert ".read_as(range=[0, 4095])" in str(pipeline_for(tmp_path, range=[0, 4095]))
+
+    def test_how_images_are_read_is_nothing_for_texts(self, reviews: Path) -> None:
+        with pytest.raises(DataError, match=r"^page= for texts\.\nExpected images\.\nFix: leave page= out\.$"):
+            pipeline_for(reviews, page=1, task="text")
+        assert pipeline_for(reviews, task="text")
+
+
 class TestColumns:
     def test_the_index_of_pandas_is_never_the_image(self, tmp_path: Path) -> None:
         pictures(tmp_path, "{i}.png")
@@ -222,17 +263,77 @@ class TestColumns:
         assert "split: column 'split'" in found_in(tmp_path, labels="a.csv")
 
 
+class TestTablesInFolders:
+    def test_a_table_in_a_folder_is_found_and_printed(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "data/images/{i}.png")
+        shutil.move(labels(tmp_path), tmp_path / "data/labels.csv")
+        (tmp_path / "data/labels").mkdir()
+        shutil.move(tmp_path / "data/labels.csv", tmp_path / "data/labels/train.csv")
+        assert len(truth(tmp_path)) == 12
+        assert "labels: data/labels/train.csv, where 12 of 12 rows name an image" in found_in(tmp_path)
+
+    def test_two_that_fit_about_as_well_are_refused_and_each_fix_works(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "images/{i}.png")
+        for name, shift in (("a/labels.csv", 0), ("b/labels.csv", 1)):
+            table(tmp_path / name, ["image", "label"], [[f"{i}.png", kind(i + shift)] for i in range(12)])
+        message = (
+            r"Which table has the labels of the images of .*\? 'a/labels\.csv' \(.*'b/labels\.csv' .* fit about as "
+            r"well\.\nExpected one table of labels\.\nFix: pass labels='a/labels\.csv' or labels='b/labels\.csv'\."
+        )
+        with pytest.raises(DataError, match=message):
+            pipeline_for(tmp_path)
+        for name, shift in (("a/labels.csv", 0), ("b/labels.csv", 1)):
+            assert truth(tmp_path, labels=name) == {f"images/{i}.png": kind(i + shift) for i in range(12)}
+
+    def test_one_for_testing_and_one_of_few_images_are_not_taken(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "images/{i}.png")
+        for name, count in (("lists/train.csv", 12), ("lists/few.csv", 2), ("test.csv", 12), ("submission.csv", 12)):
+            shutil.move(labels(tmp_path, count=count), tmp_path / "moved.csv")
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            shutil.move(tmp_path / "moved.csv", tmp_path / name)
+        assert len(truth(tmp_path)) == 12
+        said = "labels: lists/train.csv, where 12 of 12 rows name an image; not lists/few.csv, where 2 of 2 rows"
+        assert said in found_in(tmp_path)
+
+    def test_a_table_of_few_images_does_not_stand_against_folders_of_classes(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "{kind}/{i}.png")
+        labels(tmp_path, count=2)
+        assert len(truth(tmp_path)) == 12
+        assert "a folder per class; not labels.csv, where 2 of 2 rows name an image" in found_in(tmp_path)
+
+    def test_a_table_of_texts_in_a_folder(self, tmp_path: Path) -> None:
+        rows = [["a fine day it was", "good"], ["a poor day it was", "bad"]] * 8
+        table(tmp_path / "tables/train.csv", ["text", "label"], rows)
+        assert labelled(tmp_path).target.classes == ("bad", "good")
+        table(tmp_path / "tables/more.csv", ["text", "label"], rows)
+        message = (
+            r"2 tables are in .*, and no images: tables/more\.csv, tables/train\.csv\.[^$]*labels='tables/more\.csv' or"
+        )
+        with pytest.raises(DataError, match=message):
+            pipeline_for(tmp_path)
+        assert labelled(tmp_path, labels="tables/more.csv").target.classes == ("bad", "good")
+
+
 class TestKindsOfLabels:
     def label(self, folder: Path, values: list[str], **options: Any) -> Any:
         pictures(folder, "{i}.png", len(values))
         table(folder / "a.csv", ["image", "label"], [[f"{i}.png", value] for i, value in enumerate(values)])
         return labelled(folder, labels="a.csv", **options)
 
-    def test_labels_of_two_words_are_asked_about_and_each_fix_works(self, tmp_path: Path) -> None:
+    def test_names_of_two_words_in_their_places_are_classes_and_tags_where_one_says_so(self, tmp_path: Path) -> None:
         values = [f"{colour} {thing}" for thing in ("apple", "pear", "pepper") for colour in ("red", "green", "blue")]
+        assert len(self.label(tmp_path, values * 3).target.classes) == 9
+        said = (
+            "9 classes in 27 rows; each has 2 words, of which none is ever in another's place, so that they are names"
+        )
+        assert said in found_in(tmp_path, labels="a.csv")
+        assert len(self.label(tmp_path, values * 3, task="tag").target.classes) == 6
+
+    def test_labels_of_two_words_with_a_comma_are_asked_about_and_each_fix_works(self, tmp_path: Path) -> None:
+        values = [f"{colour},{thing}" for thing in ("apple", "pear", "pepper") for colour in ("red", "green", "blue")]
         message = (
-            r"The labels of column 'label', such as 'red apple', are as likely one class each \(9\) as several tags "
-            r"separated by ' ' \(6\)\.[^$]*Fix: pass task='classify' or task='tag'\."
+            r"The labels of column 'label', such as 'red,apple', are as likely one class each \(9\) as several tags "
+            r"separated by ',' \(6\)\.[^$]*Fix: pass task='classify' or task='tag'\."
         )
         with pytest.raises(DataError, match=message):
             self.label(tmp_path, values * 3)

@@ -11,7 +11,7 @@ from torch import nn
 
 import onecycle as oc
 from learners import Break, assert_same, weights_of
-from onecycle.errors import DataError, ModelError
+from onecycle.errors import DataError, ModelError, OnecycleError
 from onecycle.recipes.options import FineTuneOptions
 from onecycle.recipes.pipeline import Pipeline
 from onecycle.recipes.task import fine_tune, prepare, train
@@ -128,6 +128,75 @@ class TestErrors:
     def test_a_folder_that_does_not_exist(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"^No such folder: "):
             pipeline_for(tmp_path / "none").find_items()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sizes": "48"}, r"^fine_tune\(\) got sizes='48', of type str\.\nExpected a whole number, a list"),
+        ({"sizes": 48.0}, r"^fine_tune\(\) got sizes=48\.0, of type float\."),
+        ({"epochs": "3"}, r"^fine_tune\(\) got epochs='3', of type str\."),
+        (
+            {"epochs": -1},
+            r"^epochs=-1\.\nExpected a whole number of 0 or more, or one for each size\.\nFix: pass epochs=3",
+        ),
+        ({"epochs": []}, r"^epochs=\[\]\."),
+        ({"freeze_to": -1}, r"^freeze_to=-1\.\nExpected a whole number of 0 or more\.\nFix: pass freeze_to=0\.$"),
+        (
+            {"labels": 3},
+            r"^fine_tune\(\) got labels=3, of type int\.\nExpected a string, a path or None\.\nFix: pass a str",
+        ),
+        ({"column": 1}, r"^fine_tune\(\) got column=1, of type int\.\nExpected a string, a list of strings or None\."),
+        ({"include": 3}, r"^fine_tune\(\) got include=3, of type int\."),
+        ({"valid": ["a"]}, r"^fine_tune\(\) got valid=\['a'\], of type list\."),
+        ({"masks": print}, r"^fine_tune\(\) got masks=print, of type builtin_function_or_method\."),
+        ({"augment": [1]}, r"^fine_tune\(\) got augment=\[1\], of type list\.\nExpected a string\."),
+        ({"metric": print}, r"^fine_tune\(\) got metric=print, of type builtin_function_or_method\."),
+        (
+            {"seed": "a"},
+            r"^fine_tune\(\) got seed='a', of type str\.\nExpected a whole number\.\nFix: pass a whole number",
+        ),
+    ],
+)
+def test_values_of_another_type_are_told_before_anything_is_read(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(OnecycleError, match=message):
+        fine_tune("no such folder", **options)
+
+
+def test_arguments_by_position_and_none_at_all(photos: Path) -> None:
+    with pytest.raises(
+        OnecycleError, match=r"^fine_tune\(\) got 2 arguments by position: [^$]*Fix: pass the others by name"
+    ):
+        fine_tune(photos, 3)
+    with pytest.raises(OnecycleError, match=r"^fine_tune\(\) got no data=\."):
+        fine_tune()
+
+
+def test_what_the_data_block_made_is_told_how_to_go_on_and_that_works(photos: Path) -> None:
+    images = oc.ImageList.from_folder(photos)
+    split = images.split_random()
+    labelled = split.label_from_folder()
+    for data in (images, split, labelled, labelled.transform(128).databunch()):
+        name = type(data).__name__
+        message = (
+            rf"^fine_tune\(\) was given (a|an) {name}\.\nExpected a folder, a CSV or Parquet file, or a table\.\n"
+            "Fix: call vision_learner"
+        )
+        with pytest.raises(DataError, match=message) as caught:
+            fine_tune(data)
+        code = caught.value.fix.removeprefix("call ").partition(".fine_tune(3)")[0]
+        assert eval(code, {"vision_learner": oc.vision_learner, "data": data}).data.target.classes
+    texts = oc.TextList.from_texts(["a", "b"])
+    with pytest.raises(
+        DataError, match=r"text_learner\(data\.split_random\(\)\.label_from_folder\(\)\.databunch\(\)\)"
+    ):
+        fine_tune(texts)
+
+
+@pytest.mark.parametrize("data", [["a.jpg", "b.jpg"], None, 3])
+def test_what_is_no_data_is_told(data: Any) -> None:
+    with pytest.raises(DataError, match=r"^fine_tune\(\) was given (a|an) \w+\.[^$]*Fix: pass the folder that holds"):
+        fine_tune(data)
 
 
 def test_fine_tune_shows_every_option() -> None:

@@ -3,6 +3,7 @@
 import io
 import os
 import struct
+import sys
 import warnings
 import zlib
 from pathlib import Path
@@ -12,8 +13,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, features
 
+from onecycle.data.shards.source import Contents
 from onecycle.errors import DataError
 from onecycle.vision import decode as decode_module
 from onecycle.vision.decode import (
@@ -26,7 +28,7 @@ from onecycle.vision.decode import (
     padding_box,
 )
 
-FORMATS = ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP"]
+FORMATS = ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM"]
 
 
 def smooth(height: int, width: int) -> Image.Image:
@@ -61,7 +63,55 @@ def test_a_big_endian_tiff_is_an_image() -> None:
     assert is_image(b"MM\0*" + bytes(12))
 
 
-@pytest.mark.parametrize("head", [b"", b"image,tags\n", b"%PDF-1.7", b"RIFF\0\0\0\0WAVE", b"PK\3\4", b"\xff\xd8"])
+@pytest.fixture
+def heic(tmp_path: Path) -> Path:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    file = pillow_heif.from_pillow(smooth(32, 48))
+    file.save(tmp_path / "photo.heic", quality=95)
+    return tmp_path / "photo.heic"
+
+
+def test_heic_is_read_with_its_extra(heic: Path) -> None:
+    assert is_image(heic.read_bytes()[:16])
+    assert original_size(heic) == (32, 48)
+    assert np.abs(decode(heic, (32, 48)).astype(int) - np.asarray(smooth(32, 48))).mean() < 12
+    assert decode(Contents("a.heic", heic.read_bytes()), (32, 48)).shape == (32, 48, 3)
+
+
+def test_heic_without_its_extra_says_what_to_install(heic: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for opener in ("HEIF",):
+        monkeypatch.delitem(Image.OPEN, opener, raising=False)
+        monkeypatch.setattr(Image, "ID", [name for name in Image.ID if name != opener])
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    message = (
+        r"photo\.heic is a HEIC image, which Pillow reads with pillow-heif alone\.\nExpected the extra `heif`\.\n"
+        r"Fix: pip install 'onecycle\[heif\]', or convert it to JPEG\.$"
+    )
+    with pytest.raises(DataError, match=message):
+        decode(heic, (8, 8))
+
+
+def test_avif_without_its_codec_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x.avif").write_bytes(encoded(smooth(9, 14), "AVIF"))
+    monkeypatch.setattr(Image, "ID", [name for name in Image.ID if name != "AVIF"])
+    monkeypatch.setattr(features, "check", lambda feature: feature != "avif")
+    with pytest.raises(DataError, match=r"x\.avif is an AVIF image, which Pillow [\d.]+ does not read here\.[^$]*pip"):
+        decode(tmp_path / "x.avif", (4, 4))
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        b"image,tags\n",
+        b"P5 pens\n",
+        b"\0\0\0\x20ftypisom",
+        b"%PDF-1.7",
+        b"RIFF\0\0\0\0WAVE",
+        b"PK\3\4",
+        b"\xff\xd8",
+    ],
+)
 def test_other_content_is_not_an_image(head: bytes) -> None:
     assert not is_image(head)
 

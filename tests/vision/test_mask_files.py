@@ -91,7 +91,30 @@ def test_a_coloured_mask_needs_colours(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(("suffix", "kind"), [("jpg", "JPEG"), ("webp", "WEBP")])
+@pytest.mark.parametrize("extended", [False, True])
+def test_a_webp_is_told_by_what_is_in_it(extended: bool, tmp_path: Path) -> None:
+    exif: dict[str, Any] = {"exif": Image.Exif()} if extended else {}
+    if extended:
+        exif["exif"][0x010E] = "a mask"  # which takes a chunk of its own before the image
+    path = saved(VALUES, tmp_path / "mask.webp", lossless=True, **exif)
+    np.testing.assert_array_equal(read_mask_values(path), VALUES)
+    path = saved(VALUES, tmp_path / "lossy.webp", quality=100, **exif)
+    with pytest.raises(DataError, match=r"lossy\.webp is a WEBP: lossy compression"):
+        read_mask_values(path)
+
+
+def test_a_mask_of_several_pages_is_refused(tmp_path: Path) -> None:
+    pages = [Image.fromarray(VALUES), Image.fromarray(VALUES)]
+    pages[0].save(tmp_path / "mask.tif", save_all=True, append_images=pages[1:])
+    assert_data_error(
+        lambda: read_mask_values(tmp_path / "mask.tif"),
+        f"The mask {tmp_path / 'mask.tif'} has 2 pages.",
+        "one page, so that nothing is guessed.",
+        "save the page with the classes as PNG.",
+    )
+
+
+@pytest.mark.parametrize(("suffix", "kind"), [("jpg", "JPEG"), ("webp", "WEBP"), ("avif", "AVIF")])
 @pytest.mark.parametrize("colours", [None, COLOURS])
 def test_lossy_compression_is_refused(suffix: str, kind: str, colours: Any, tmp_path: Path) -> None:
     path = saved(np.array(COLOURS, np.uint8)[VALUES], tmp_path / f"mask.{suffix}")

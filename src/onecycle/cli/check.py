@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from onecycle.cli.command_options import read_options, takes_shell_options
-from onecycle.cli.train import Data
+from onecycle.cli.train import Data, look_at
 from onecycle.imports import without_collecting
 from onecycle.recipes.options import FineTuneOptions
 
@@ -16,11 +16,10 @@ from onecycle.recipes.options import FineTuneOptions
 def check(data: Data, **options: Any) -> None:
     """Read every item as training would, and list broken files, unusual labels and duplicates."""
     chosen = read_options(FineTuneOptions, options)
+    layout = look_at(data, chosen)
     with without_collecting():
         from onecycle.recipes.task import build_pipeline
-    pipeline = build_pipeline(data, chosen)
-    for found in pipeline.findings:
-        typer.echo(f"# {found}")
+    pipeline = build_pipeline(data, chosen, layout)
     items = pipeline.find_items()
     typer.echo(repr(items))
     labelled = pipeline.label(items)

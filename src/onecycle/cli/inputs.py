@@ -104,8 +104,7 @@ def _images_inside(path: Path, column: str | None) -> list[Input] | None:
     if path.suffix.lower() != ".parquet":
         return None
     from onecycle.data.parquet_files import first_rows, read_parquet
-    from onecycle.vision.image_list import IMAGES
-    from onecycle.vision.image_tables import TableOfImages, find_column, images_of, rows_of_images
+    from onecycle.vision.image_tables import IMAGES, TableOfImages, find_column, images_of, rows_of_images
 
     inside = find_column(first_rows(path), IMAGES, column, str(path))
     found = images_of(read_parquet(path, lambda head, what: inside))

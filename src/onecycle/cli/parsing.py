@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from onecycle.errors import DataError
-from onecycle.recipes.options import BatchSize, Colours, Columns, Epochs, Held, Size, Sizes, Values
+from onecycle.recipes.options import BatchSize, Colours, Columns, Epochs, Held, Ignore, Range, Size, Sizes, Values
 from onecycle.train.options import LearningRate
 
 
@@ -73,6 +73,17 @@ def parse_values(flag: str, text: str) -> list[int]:
     return numbers if isinstance(numbers, list) else [numbers]
 
 
+def parse_range(flag: str, text: str) -> list[float]:
+    """Read "0,4095" as two numbers."""
+    try:
+        low, high = (int(each) if each.strip().lstrip("-").isdecimal() else float(each) for each in text.split(","))
+    except ValueError:
+        raise DataError(
+            f"{flag} {text}.", "two numbers separated by a comma: black and white.", f"pass {flag} 0,4095."
+        ) from None
+    return [low, high]
+
+
 def parse_colours(flag: str, text: str) -> Any:
     """Read "0,0,0;128,64,0" as colours, and anything else as the name of a file."""
     try:
@@ -108,6 +119,8 @@ VALUE_TYPES: dict[Any, ValueType] = {
     Columns: ValueType("NAME,...", parse_columns),
     Held: ValueType("FOLDER|FILE|COLUMN", parse_held),
     Values: ValueType("N,...", parse_values),
+    Range: ValueType("LOW,HIGH", parse_range),
+    Ignore: ValueType("NAME|VALUE", lambda flag, text: text),
     Colours: ValueType("R,G,B;...|FILE", parse_colours),
     BatchSize: ValueType("N|auto", parse_batch_size),
     LearningRate: ValueType("RATE|auto", parse_learning_rate),

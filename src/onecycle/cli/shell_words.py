@@ -10,7 +10,7 @@ from onecycle.cli.command_options import can_be_turned_off, flag_of, shell_field
 from onecycle.errors import OnecycleError
 
 # An option and its value, if there is one: missing='drop', suffix=, sizes=128, values=[0, 255].
-_OPTION = re.compile(r"""\b([a-z_]+)=('[^']*'|"[^"]*"|\[[\d, ]*\]|[\w.+-]*\w)?(?![(\[])""")
+_OPTION = re.compile(r"""\b([a-z_]+)=('[^']*'|"[^"]*"|\[[-\d., ]*\]|[\w.+-]*\w)?(?![(\[])""")
 # Arguments of the data block that have another name in the recipes.
 QUOTES = "'\""
 _OTHER_NAMES = {"classes": "codes", "folder": "include"}

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from onecycle.cli.command_options import read_options, takes_shell_options
 from onecycle.cli.launched import joined_processes
 from onecycle.cli.run_folder import RunFolder, numbered_folder
+from onecycle.cli.shell_words import in_shell_words
 from onecycle.cli.training import readable_checkpoint, train_and_report
-from onecycle.data.remote import address_of, is_remote
+from onecycle.data.remote import address_of, as_local, is_remote
 from onecycle.imports import without_collecting
 from onecycle.recipes.options import FineTuneOptions
+
+if TYPE_CHECKING:
+    from onecycle.recipes.layout import Layout
 
 Data = Annotated[
     Path,
@@ -59,13 +64,26 @@ def train(
         chosen = processes.alike(lambda: read_options(FineTuneOptions, options))
         # From now on --resume knows the options, whenever this is killed.
         processes.decide(lambda: until_the_end.enter_context(run.used(data, options)))
+        layout = processes.alike(lambda: look_at(data, chosen))
         with without_collecting():
             from onecycle.recipes.task import build_pipeline, prepare
-        pipeline = processes.alike(lambda: build_pipeline(data, chosen))
-        typer.echo(f"{pipeline}\n")
+        pipeline = processes.alike(lambda: build_pipeline(data, chosen, layout))
+        typer.echo(f"{pipeline.code}\n")
         learner = processes.alike(lambda: prepare(pipeline))
         checkpoint = processes.decide(lambda: readable_checkpoint(run)) if resume else None
-        train_and_report(learner, pipeline, run, checkpoint_minutes, checkpoint, f"onecycle train {data}")
+        train_and_report(
+            learner, pipeline, run, checkpoint_minutes, checkpoint, f"onecycle train {shlex.quote(str(data))}"
+        )
+
+
+def look_at(data: Path, options: FineTuneOptions) -> Layout:
+    """Return how the data is read, and print it: before torch is imported, which takes longer."""
+    from onecycle.recipes.table_layout import layout_of
+
+    layout = layout_of(as_local(data), options)
+    for found in layout.findings:
+        typer.echo(f"# {in_shell_words(found)}")
+    return layout
 
 
 def _was_given(context: typer.Context, name: str) -> bool:

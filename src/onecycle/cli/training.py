@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 import tempfile
@@ -55,7 +56,9 @@ def train_and_report(
         terminated = isinstance(stop, SystemExit)
         if command and rank() == 0:
             signal_name = "SIGTERM" if terminated else "Ctrl-C"
-            typer.echo(f"\nStopped by {signal_name}. To go on: {command} --out {run.path} --resume", err=True)
+            typer.echo(
+                f"\nStopped by {signal_name}. To go on: {command} --out {shlex.quote(str(run.path))} --resume", err=True
+            )
         # A scheduler that sends SIGTERM waits for some seconds alone.
         if len(learner.history) and not terminated and not finished:
             write_results(learner, run.path, interrupted=True)
@@ -102,7 +105,7 @@ def write_results(learner: Learner, folder: Path, *, interrupted: bool = False) 
     if interrupted:
         typer.echo(f"Stopped by Ctrl-C: the best model so far is {written['model']}")
     typer.echo(f"Written to {folder}/: {', '.join(path.name for path in written.values())}")
-    typer.echo(f"Next: onecycle predict {written['model']} INPUTS...")
+    typer.echo(f"Next: onecycle predict {shlex.quote(str(written['model']))} INPUTS...")
 
 
 def _export_elsewhere(learner: Any, folder: Path, error: Exception) -> None:

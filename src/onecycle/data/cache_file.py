@@ -12,7 +12,7 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
@@ -25,7 +25,8 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from onecycle.data.dataset import Dataset
-from onecycle.data.remote import is_remote, remote_state
+from onecycle.data.file_state import state_of
+from onecycle.data.remote import is_remote
 from onecycle.errors import DataError
 
 fcntl: ModuleType | None
@@ -212,18 +213,6 @@ def cache_name(dataset: Dataset, shape: tuple[int, ...]) -> str:
     for content in dataset.contents():
         digest.update(pa.record_batch([content], ["content"]).serialize())
     return f"{digest.hexdigest()[:32]}.cache"
-
-
-def state_of(path: str) -> Sequence[int | str]:
-    """Return what changes whenever a file does; nothing where there is none."""
-    if is_remote(path):
-        return remote_state(path)
-    try:
-        state = os.stat(path)
-    except (OSError, ValueError):  # an item need not be a file
-        return ()
-    # A freed inode is given to the next file, and times can be set; the time of the last change of either cannot.
-    return state.st_size, state.st_mtime_ns, state.st_ino, state.st_ctime_ns
 
 
 def _size_of(shape: tuple[int, ...]) -> int:

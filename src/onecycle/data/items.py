@@ -20,17 +20,9 @@ from onecycle.data.labels import Labels
 from onecycle.data.modality import Modality
 from onecycle.data.preview import html_of_rows
 from onecycle.data.rows import ITEM, Rows
+from onecycle.data.skipped import Skipped
 from onecycle.errors import DataError, some, users_level
 from onecycle.registry import lookup
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A file that was found but is not an item, and why."""
-
-    path: str
-    reason: str
-
 
 SplitT = TypeVar("SplitT")
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 
-from onecycle.data.candidates import Candidate
+from onecycle.data.candidates import Candidate, choose
 from onecycle.data.split_names import role_of
 from onecycle.errors import DataError, some
 from onecycle.recipes.class_folders import class_counts, why_no_classes
@@ -19,6 +19,7 @@ from onecycle.vision.image_index import ImageIndex
 MASK_FOLDERS = ("labels", "masks", "annotations", "segmentationclass", "mask", "groundtruth", "gt")
 TABLES = (".csv", ".tsv", *PARQUET)
 HEAD_BYTES = 2**16
+MOST_TABLES = 20  # that are read to see whether they name images
 
 
 def find_task(data: Listing, options: FineTuneOptions) -> tuple[str, str | None, str]:
@@ -37,48 +38,69 @@ def find_task(data: Listing, options: FineTuneOptions) -> tuple[str, str | None,
         return "text", None, f"{len(data.texts):,} text files in {len(class_counts(data.texts)):,} folders"
     if not data.images and (name := only_table(data)):
         return "text", name, f"{name}, beside which there are no images"
+    if not data.images and len(names := tables_to_learn_from(data)) > 1:
+        raise DataError(
+            f"{len(names)} tables are in {data.root}, and no images: {some(names, 4)}.", "one table of texts.",
+            f"pass {' or '.join(f'labels={name!r}' for name in names[:4])}.",
+        )  # fmt: skip
     tables = find_tables(data, options)
     why_not = why_no_classes(data)
-    if tables and why_not is None:
+    if tables and why_not is None and tables[0].score > 0.5:
         raise DataError(
             f"{data.root} has a folder per class ({some(class_counts(data.images), 4)}), and {tables[0].name}, which "
             "names the images too.",
             "one of both, so that nothing is guessed.",
             f"pass labels={tables[0].name!r} for the table, or task='classify' for the folders.",
         )
-    if len(tables) > 1:
-        raise DataError(
-            f"{len(tables)} tables name the images of {data.root}: {some(tables, 4)}.", "one table of labels.",
-            f"pass {' or '.join(f'labels={one.name!r}' for one in tables[:4])}.",
-        )  # fmt: skip
+    if why_not is None:
+        return "classify", None, f"a folder per class{_not_taken(tables)}"
     if tables:
-        return "table", tables[0].name, tables[0].evidence
-    if why_not is not None:
-        raise why_not
-    return "classify", None, "a folder per class"
+        question = f"Which table has the labels of the images of {data.root}?"
+        chosen = choose(question, tables, expected="one table of labels.", option="labels")
+        return "table", chosen.name, f"{chosen.evidence}{_not_taken([one for one in tables if one is not chosen])}"
+    raise why_not
+
+
+def _not_taken(tables: Sequence[Candidate]) -> str:
+    return f"; not {some((one.evidence for one in tables), 3)}" if tables else ""
 
 
 def only_table(data: Listing) -> str | None:
-    """Return the one table at the top of the folder that is not for testing; None where there is none, or several."""
-    names = [name for name in data.with_suffix(*TABLES) if "/" not in name]
-    names = [name for name in names if role_of(PurePosixPath(name).stem) != "test" and "submission" not in name.lower()]
+    """Return the one table of the folder that is not for testing; None where there is none, or several."""
+    names = tables_to_learn_from(data)
     return names[0] if len(names) == 1 else None
 
 
+def tables_to_learn_from(data: Listing) -> list[str]:
+    """Return the tables at the top of the folder, or where there are none those below; not those for testing."""
+    names = [name for name in data.with_suffix(*TABLES) if not _is_for_testing(name)]
+    return [name for name in names if "/" not in name] or names
+
+
+def _is_for_testing(name: str) -> bool:
+    return "submission" in name.lower() or in_test_folder(name) or role_of(PurePosixPath(name).stem) == "test"
+
+
 def find_tables(data: Listing, options: FineTuneOptions) -> list[Candidate]:
-    """Return the tables at the top of the folder that name its images."""
-    index = ImageIndex([name for name in data.images if options.include or not in_test_folder(name)])
+    """Return the tables, wherever they are in the folder, that name its images; those that name most come first.
+
+    Their scores are the shares of the images that they name.
+    """
+    images = [name for name in data.images if options.include or not in_test_folder(name)]
+    index = ImageIndex(images)
+    names = data.with_suffix(*TABLES) if images else []
+    names = [name for name in names if not _is_for_testing(name)] or names
     found = []
-    for name in data.with_suffix(*TABLES):
-        if "/" in name or not index.paths:
-            continue
+    for name in sorted(names, key=lambda name: (name.count("/"), name))[:MOST_TABLES]:
         try:
-            chosen = image_column(read_table(data.root / name, options), index, options.image_column)
+            table = read_table(data.root / name, options)
+            chosen = image_column(table, index, options.image_column)
         except DataError:
             continue
-        if chosen.score > 0.5:
-            found.append(Candidate(name, chosen.score, f"{name}, where {chosen.evidence}"))
-    return found
+        if chosen.score > 0.5 and len(table.columns) > 1:
+            share = min(chosen.score * table.table.num_rows / len(images), 1.0)
+            found.append(Candidate(name, share, f"{name}, where {chosen.evidence}"))
+    return sorted(found, key=lambda one: -one.score)
 
 
 def _masks(data: Listing) -> str | None:

@@ -52,7 +52,7 @@ def find_kind(counts: Mapping[str, int], column: str, delimiter: str | None, tas
     if delimiter or task == "tag":
         chosen = delimiter or (found.delimiter if found else " ")
         return LabelKind(chosen, True, f"tags separated by {chosen!r}")
-    if found is None or (found.recurring <= NAMES and found.recurring_words <= NAMES_BY_WORD):
+    if found is None or found.are_names:
         _check_no_numbers(counts, column)
         _check_recurring(counts, column)
         return LabelKind(None, False, f"{len(counts):,} classes in {rows:,} rows{found.as_names if found else ''}")
@@ -83,6 +83,7 @@ class _Evidence:
         recurring_words: The same, each word counted once.
         by_position: Whether all have as many parts, no part is ever in another's place, and none stands alone, as in
             "red apple" and "green pear".
+        parts: How many parts they have at most.
     """
 
     delimiter: str
@@ -91,9 +92,21 @@ class _Evidence:
     recurring: float
     recurring_words: float
     by_position: bool
+    parts: int
+
+    @property
+    def are_names(self) -> bool:
+        """Whether the words are those of names: few recur, or as in "red apple" each has its place."""
+        few = self.recurring <= NAMES and self.recurring_words <= NAMES_BY_WORD
+        return few or (self.by_position and self.delimiter == " ")
 
     @property
     def as_names(self) -> str:
+        if self.by_position and self.recurring > NAMES:
+            return (
+                f"; each has {self.parts} words, of which none is ever in another's place, so that they are names and "
+                f"not {len(self.words):,} tags"
+            )
         return f"; of the words between {self.delimiter!r} {self.recurring:.0%} recur in another, so they are no tags"
 
 
@@ -124,7 +137,9 @@ def _evidence(counts: Mapping[str, int], delimiter: str) -> _Evidence | None:
     recurring_words = len(again) / max(len(labels_with), 1)
     lengths = {len(words) for words in several.values()}
     by_position = not alone and len(lengths) == 1 and all(len(where) == 1 for where in places.values())
-    return _Evidence(delimiter, rows, frozenset(labels_with), recurring, recurring_words, by_position)
+    return _Evidence(
+        delimiter, rows, frozenset(labels_with), recurring, recurring_words, by_position, max(lengths, default=1)
+    )
 
 
 def _check_no_numbers(counts: Mapping[str, int], column: str) -> None:

@@ -72,7 +72,11 @@ def find_layout(data: Path, options: FineTuneOptions, listing: Listing | None = 
     if task == "auto" and (options.masks is not None or options.codes is not None or options.colours is not None):
         task = "segment"
     if options.labels is not None:
-        options = replace(options, labels=existing_path(options.labels, data))
+        options = replace(options, labels=(path := existing_path(options.labels, data)))
+        inside = path.resolve().is_relative_to(data.resolve())
+        if task == "auto" and not listing.images and inside:
+            task = "text"
+            findings.append("task: text, since there are no images")
     if task == "auto" and options.labels is None:
         task, table, evidence = find_task(listing, options)
         findings.append(f"task: {'classify' if task == 'table' else task}, from {evidence}")

@@ -14,11 +14,12 @@ from onecycle.recipes.options import FineTuneOptions
 from onecycle.recipes.pipeline import Call
 from onecycle.recipes.split_calls import split_call
 from onecycle.recipes.split_folders import SplitFolders, find_split_folders
-from onecycle.vision.mask_labels import spread, values_in
+from onecycle.vision.mask_files import values_in
+from onecycle.vision.spread import spread_over
 
 # Classes that usually do not count.
 _VOID = ("void", "unlabelled", "unlabeled", "ignore", "background (ignored)")
-SPARSE = 8  # of the masks that are checked before training, so many are looked at here
+LOOKED_AT = 25  # masks whose values are read here; more are checked before training
 _ENDINGS = ("_mask", "_P", "_label", "_labels", "_gt", "_seg")  # of the masks' names
 _IMAGE_FOLDERS = ("images", "image", "jpegimages", "imgs", "photos")
 
@@ -88,7 +89,7 @@ def _split(data: Listing, folders: SplitFolders | None, options: FineTuneOptions
 def _other_values(data: Listing, names: list[str]) -> list[int] | None:
     """Return the values of the classes where they are not 0, 1, 2, ..., and as many as there are classes."""
     masks = [str(data.root / name) for name in data.images if _in_masks(name)]
-    values = list(values_in(spread(masks)[::SPARSE])) if masks else []
+    values = list(values_in(spread_over(masks, LOOKED_AT))) if masks else []
     return values if len(values) == len(names) and values != list(range(len(names))) else None
 
 
@@ -104,7 +105,7 @@ def _class_names(codes: Path) -> list[str]:
 
 def _mask_path(data: Listing, options: FineTuneOptions, folders: SplitFolders | None, findings: list[str]) -> str:
     if options.masks is not None:
-        return _given(options.masks, data.root)
+        return _given(str(options.masks), data.root)
     if folders is not None and (data.root / folders.parent / f"{folders.train[0]}annot").is_dir():
         findings.append(f"masks: {folders.train[0]}annot/ beside {folders.train[0]}/")
         return f"{data.root / folders.parent}/{{folder}}annot/{{stem}}.png"

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from onecycle.errors import DataError, suggest
-from onecycle.train.option_fields import document_fields, option
+from onecycle.train.option_fields import Rule, document_fields, is_whole, option
 from onecycle.train.options import LearningRate, TrainOptions
+from onecycle.vision.read_options import Orientation
 
 Task = Literal["auto", "classify", "tag", "segment", "points", "numbers", "text", "sentiment"]
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -25,7 +26,14 @@ Columns = str | Sequence[str] | None
 BatchSize = int | Literal["auto"] | None
 Colours = str | Path | Sequence[tuple[int, int, int]] | None
 Values = Sequence[int] | None
+Range = Sequence[float] | None
 Held = str | Path | float | None
+Ignore = str | int | None
+
+
+def _are_epochs(value: Any) -> bool:
+    counts = value if isinstance(value, list | tuple) else [value]
+    return bool(counts) and all(is_whole(count) and count >= 0 for count in counts)
 
 
 @document_fields
@@ -74,6 +82,21 @@ class FineTuneOptions(TrainOptions):
     include: Columns = option(
         None, "Folders in the data folder that are searched. Default: all but test sets.", panel="Data"
     )
+    range: Range = option(
+        None,
+        "For images of more than 8 bits or floats: the values that become black and white, such as 0,4095 for 12 bits. "
+        "Default: all that 16 bits hold, of floats 0 to 1.",
+        panel="Data",
+    )
+    page: int | None = option(
+        None, "Page of image files that have several, from 0. Default: the first, which is said.", panel="Data"
+    )
+    orientation: Orientation | None = option(
+        None,
+        "apply turns photos as their EXIF data says, ignore reads them as they are stored. Default: apply, unless "
+        "masks or points show otherwise.",
+        panel="Data",
+    )
     valid: Held = option(
         None,
         "What validates: a folder in the data, a file that names the items, a column of the CSV file, or a fraction. "
@@ -88,7 +111,7 @@ class FineTuneOptions(TrainOptions):
     delimiter: str | None = option(
         None, "Text between the tags of an item. Default: found in the labels.", panel="Data"
     )
-    masks: str | None = option(
+    masks: str | Path | None = option(
         None,
         "Path of the masks inside the data folder, such as labels/{stem}_P.png. Default: a folder with a usual name, "
         "such as labels or masks.",
@@ -98,8 +121,10 @@ class FineTuneOptions(TrainOptions):
         None, "Text file with the class names of masks, one per line. Default: codes.txt in the data folder.",
         panel="Data",
     )  # fmt: skip
-    ignore: str | None = option(
-        None, "Class of the masks whose pixels do not count. Default: a class called void, if any.", panel="Data"
+    ignore: Ignore = option(
+        None,
+        "Class of the masks, or value in them, whose pixels do not count. Default: a class called void, if any.",
+        panel="Data",
     )
     colours: Colours = option(
         None,
@@ -141,11 +166,13 @@ class FineTuneOptions(TrainOptions):
         None,
         "Epochs after the head alone was trained: one number, or one for each size. Default: by task; for classes of "
         "images, by how often the head alone is right.",
+        rule=Rule(_are_epochs, "a whole number of 0 or more, or one for each size.", "3"),
     )
     freeze_to: int | None = option(
         None,
         "Layer groups before this one stay frozen after the head was trained; 0 trains all layers. Default: by model.",
         formerly="first_tuned",
+        rule=Rule(lambda value: is_whole(value) and value >= 0, "a whole number of 0 or more.", "0"),
     )
     lr: LearningRate = option("auto", "Learning rate of the head, or auto to find one.")
     metric: str | None = option(

@@ -91,6 +91,11 @@ class Pipeline:
     findings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
+        return "\n".join([*(f"# {found}" for found in self.findings), self.code])
+
+    @property
+    def code(self) -> str:
+        """The calls as a program, without the findings."""
         learner = Call(self.learner.name, (Variable("bunch"), *self.learner.arguments), self.learner.options)
         lines = [
             "bunch = (", f"    oc.{self.items}", *(f"    .{call}" for call in (*self.labelled, *self.loaders)), ")",
@@ -99,7 +104,7 @@ class Pipeline:
         ]  # fmt: skip
         names = sorted({each.code.partition("[")[0] for each in self._given() if not each.code.startswith("oc.")})
         note = [f"# {', '.join(names)}: the objects that were passed."] if names else []
-        return "\n".join([*(f"# {found}" for found in self.findings), *note, *lines])
+        return "\n".join([*note, *lines])
 
     def _given(self) -> list[Given]:
         return [*_given(self.items), *(one for call in self.labelled for one in _given(call)), *_given(self.learner)]

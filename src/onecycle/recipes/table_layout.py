@@ -27,8 +27,7 @@ from onecycle.recipes.pipeline import Call
 from onecycle.recipes.split_calls import split_call, test_set_call
 from onecycle.recipes.tar_layout import TEXT_TASKS, tar_layout
 from onecycle.text.text_columns import choose_text_column
-from onecycle.vision.image_list import IMAGES
-from onecycle.vision.image_tables import find_column
+from onecycle.vision.image_tables import IMAGES, find_column
 
 TARS = (".tar",)
 

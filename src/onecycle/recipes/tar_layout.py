@@ -14,7 +14,7 @@ from onecycle.recipes.listing import Listing, path_of_all
 from onecycle.recipes.options import FineTuneOptions
 from onecycle.recipes.pipeline import Call
 from onecycle.recipes.split_calls import split_call, test_set_call
-from onecycle.vision.image_list import IMAGES
+from onecycle.vision.image_tables import IMAGES
 
 LABEL_SUFFIXES = ("cls", "label", "class")
 MEMBERS = 2000  # of a tar, that are looked at

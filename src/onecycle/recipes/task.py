@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from onecycle.calls import explain_call, explained
 from onecycle.data.remote import as_local
-from onecycle.errors import DataError, ModelError, suggest
+from onecycle.errors import DataError, ModelError, suggest, with_article
 from onecycle.recipes.code import given
 from onecycle.recipes.layout import Layout, proportional_size
 from onecycle.recipes.options import FineTuneOptions, Precision, Size
@@ -57,8 +58,10 @@ TASK_DEFAULTS = {
 
 # Options of training that are not passed on as they are: the pipeline completes the first two, the data has the seed.
 _COMPLETED = ("metrics", "callbacks", "seed")
+_NAMES = frozenset(field.name for field in dataclasses.fields(FineTuneOptions))
 
 
+@explained
 @takes_options(FineTuneOptions)
 def fine_tune(data: Any, **options: Any) -> Learner:
     """Train a model on a folder of images or texts; print the code that does it.
@@ -76,6 +79,9 @@ def fine_tune(data: Any, **options: Any) -> Learner:
     Example:
         >>> learner = oc.fine_tune("photos/", epochs=3)  # doctest: +SKIP
     """
+    _check_place(data)
+    if wrong := explain_call(fine_tune, [data], {name: value for name, value in options.items() if name in _NAMES}):
+        raise wrong
     pipeline = build_pipeline(data, FineTuneOptions.from_keywords("fine_tune", **options))
     print(pipeline)
     learner = prepare(pipeline)
@@ -83,12 +89,39 @@ def fine_tune(data: Any, **options: Any) -> Learner:
     return learner
 
 
-def build_pipeline(data: Any, options: FineTuneOptions | None = None) -> Pipeline:
+def _check_place(data: Any) -> None:
+    """Refuse what the user has made with the data block already: from there on, each step is a call.
+
+    Raises:
+        DataError: It is a list, a bunch, or a stage between; or no data at all.
+    """
+    stages = {"ItemList": 0, "SplitList": 1, "LabelledItems": 2, "DataBunch": 4}
+    stage = next((stages[base.__name__] for base in type(data).__mro__ if base.__name__ in stages), None)
+    expected = "a folder, a CSV or Parquet file, or a table."
+    given_as = f"fine_tune() was given {with_article(type(data).__name__)}."
+    if data is None or isinstance(data, list | tuple | int | float):
+        raise DataError(given_as, expected, "pass the folder that holds the items, such as fine_tune('photos/').")
+    if stage is None:
+        return
+    of_texts = "Text" in type(getattr(data, "modality", None)).__name__
+    masks = getattr(getattr(data, "target", None), "kind", None) == "mask"
+    maker = "text_learner" if of_texts else "unet_learner" if masks else "vision_learner"
+    rest = ("split_random()", "label_from_folder()", "transform(128)", "databunch()")
+    calls = "".join(f".{call}" for call in rest[stage:] if (maker, call) != ("text_learner", "transform(128)"))
+    raise DataError(
+        given_as,
+        expected,
+        f"call {maker}(data{calls}).fine_tune(3), or pass the folder that the data are from.",
+    )
+
+
+def build_pipeline(data: Any, options: FineTuneOptions | None = None, layout: Layout | None = None) -> Pipeline:
     """Look at the data and return the calls that train a model on it.
 
     Args:
         data: As for `fine_tune`.
         options: None takes the default of every option.
+        layout: How the data is read, as `layout_of` returned it; None looks at the data.
     Raises:
         DataError: The data is not what the task needs, or an option does not fit it.
     """
@@ -96,13 +129,13 @@ def build_pipeline(data: Any, options: FineTuneOptions | None = None) -> Pipelin
     if isinstance(data, str | Path):
         data = as_local(data)  # which prints what it copies
     _check_augment(options.augment)
-    layout = layout_of(data, options)
+    layout = layout or layout_of(data, options)
     defaults = TASK_DEFAULTS[layout.task]
     sizes = _sizes(data, options, defaults)
     precision = options.precision or defaults.precision
     return Pipeline(
         items=layout.items,
-        labelled=(layout.split, layout.label, *([layout.test] if layout.test else [])),
+        labelled=(*_reading(layout, options), layout.split, layout.label, *([layout.test] if layout.test else [])),
         loaders=(_input_call(layout, options, defaults, sizes), _loader_call(options, defaults)),
         learner=_learner_call(layout, options, defaults),
         train=_training_call(options, defaults, sizes),
@@ -160,8 +193,21 @@ def best_of(learner: Learner, pipeline: Pipeline, checkpoint: Path) -> None:
         pipeline.run_finish(learner)
 
 
+def _reading(layout: Layout, options: FineTuneOptions) -> list[Call]:
+    """Return the call that says how images are read, if the user does."""
+    given_options = {name: getattr(options, name) for name in ("range", "page", "orientation")}
+    said = {name: value for name, value in given_options.items() if value is not None}
+    if not said:
+        return []
+    if layout.task == "text":
+        raise DataError(
+            f"{next(iter(said))}= for texts.", "images.", f"leave {next(iter(said))}= out.",
+        )  # fmt: skip
+    return [Call("read_as", (), said)]
+
+
 def _check_augment(name: str) -> None:
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise DataError(
             f"augment={name!r}.", f"one of: {', '.join(PRESETS)}.",
             f"check the spelling.{suggest(str(name), PRESETS)}",

@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 
 from onecycle.data.character_encoding import decode_bytes
-from onecycle.data.items import Skipped
 from onecycle.data.progress import progress
+from onecycle.data.skipped import Skipped
 from onecycle.errors import DataError, some, suggest, users_level
 from onecycle.text.cleaning import clean
 from onecycle.text.storage import build_column

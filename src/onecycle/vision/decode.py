@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
+import re
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, Literal, NamedTuple, TypeVar
 
 import numpy as np
+import PIL
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from onecycle.data.shards.source import Contents
 from onecycle.errors import DataError
 from onecycle.vision.decode_memory import decoding_bytes, memory_for
+from onecycle.vision.read_options import ReadOptions
 from onecycle.vision.rgb import Box, Pixels, conversion_bytes, resize_as_rgb
 
 Resize = Literal["crop", "squish", "pad"]
+KINDS = "JPEG, PNG, GIF, BMP, TIFF, WebP, AVIF, HEIC, JPEG 2000 or PPM"
+_PLAIN = ReadOptions()
 
 
 class ImageGeometry(NamedTuple):
@@ -38,6 +45,9 @@ class ImageGeometry(NamedTuple):
     def box(self) -> Box:
         """(left, top, right, bottom)."""
         return self[2:]
+
+
+Decoded = tuple[Pixels, ImageGeometry]
 
 
 def compute_geometry(original: tuple[int, int], size: tuple[int, int], resize: Resize) -> ImageGeometry:
@@ -76,22 +86,34 @@ def padding_box(original: tuple[int, int], size: tuple[int, int]) -> tuple[int, 
 
 
 # What is decoded. Pillow reads others, too, and starts a foreign program for one of them (PostScript).
-_FORMATS = frozenset({"JPEG", "MPO", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM"})
+_FORMATS = frozenset({"JPEG", "MPO", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "HEIF", "JPEG2000", "PPM"})
 # First bytes of the supported formats. The content decides, not the file's name.
-_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM", b"II*\0", b"MM\0*")
+_SIGNATURES = (
+    b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM", b"II*\0", b"MM\0*",
+    b"\0\0\0\x0cjP  \r\n", b"\xff\x4f\xff\x51",
+)  # fmt: skip
+_PPM = re.compile(rb"P[1-6]\s+[\d#]")
+_AVIF = frozenset({b"avif", b"avis"})
+_HEIF = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"})
 
 
 def is_image(head: bytes) -> bool:
-    """Return whether a file's first 16 bytes are those of a JPEG, PNG, GIF, BMP, TIFF or WebP image.
+    """Return whether a file's first 16 bytes are those of an image of a supported format, see `KINDS`.
 
     Example:
         >>> is_image(b"GIF89a"), is_image(b"hello")
         (True, False)
     """
-    return head.startswith(_SIGNATURES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+    webp = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+    return head.startswith(_SIGNATURES) or webp or _brand(head) in _AVIF | _HEIF or bool(_PPM.match(head))
 
 
-def decode(source: Any, size: tuple[int, int], resize: Resize = "crop") -> Pixels:
+def _brand(head: bytes) -> bytes:
+    """Return which of the formats in an ISO container this is; empty where it is none."""
+    return head[8:12] if head[4:8] == b"ftyp" else b""
+
+
+def decode(source: Any, size: tuple[int, int], resize: Resize = "crop", options: ReadOptions = _PLAIN) -> Pixels:
     """Read an image at a given size.
 
     Args:
@@ -99,6 +121,7 @@ def decode(source: Any, size: tuple[int, int], resize: Resize = "crop") -> Pixel
             (height, width, 1, 3 or 4).
         size: Output (height, width).
         resize: "crop" cuts out the middle, "squish" changes the aspect ratio, "pad" adds black borders.
+        options: The range of deep greys, the page, and whether EXIF orientation is applied.
     Returns:
         RGB pixels, uint8, (height, width, 3).
     Raises:
@@ -108,19 +131,21 @@ def decode(source: Any, size: tuple[int, int], resize: Resize = "crop") -> Pixel
         >>> decode(np.zeros((100, 200, 3), np.uint8), (32, 48)).shape
         (32, 48, 3)
     """
-    return decode_with_geometry(source, size, resize)[0]
+    return decode_with_geometry(source, size, resize, options)[0]
 
 
-def decode_with_geometry(source: Any, size: tuple[int, int], resize: Resize = "crop") -> tuple[Pixels, ImageGeometry]:
+def decode_with_geometry(
+    source: Any, size: tuple[int, int], resize: Resize = "crop", options: ReadOptions = _PLAIN
+) -> tuple[Pixels, ImageGeometry]:
     """Read an image as `decode` does; also return which part of the original it shows."""
     if isinstance(source, str | os.PathLike):
-        return read_safely(str(source), lambda: _decode_file(str(source), size, resize))
+        return read_safely(str(source), lambda: _decode_file(str(source), size, resize, options))
     if isinstance(source, Contents):
-        return read_safely(source.name, lambda: _decode_contents(source, size, resize), source.data[:16])
+        return read_safely(source.name, lambda: _decode_contents(source, size, resize, options), source.data[:16])
     if isinstance(source, Image.Image):
-        return read_safely("the image", lambda: _decode_image(source, size, resize))
+        return read_safely("the image", lambda: _decode_image(source, size, resize, options))
     if isinstance(source, np.ndarray):
-        return _resize_with_geometry(_from_array(source), size, resize)
+        return _resize_with_geometry(_from_array(source), size, resize, options)
     fixes = {
         "list": "call predict_many([...]) for several images.",
         "Tensor": "convert it: (tensor * 255).byte().permute(1, 2, 0).numpy(), for values from 0 to 1.",
@@ -132,8 +157,10 @@ def decode_with_geometry(source: Any, size: tuple[int, int], resize: Resize = "c
     )
 
 
-def original_size(source: Any) -> tuple[int, int]:
-    """Return an image's own (height, width) after its EXIF orientation is applied; only a file's header is read.
+def original_size(source: Any, options: ReadOptions = _PLAIN) -> tuple[int, int]:
+    """Return an image's own (height, width) as it is read: turned by its EXIF orientation, unless that is ignored.
+
+    Only a file's header is read.
 
     Raises:
         DataError: The source is not a readable image.
@@ -141,13 +168,14 @@ def original_size(source: Any) -> tuple[int, int]:
     if isinstance(source, np.ndarray):
         return int(source.shape[0]), int(source.shape[1])
     if isinstance(source, Image.Image):
-        return read_safely("the image", lambda: _oriented_size(source)[0])
+        return read_safely("the image", lambda: _oriented_size(source, options)[0])
     if isinstance(source, Contents):
-        return read_safely(source.name, lambda: _size_of_contents(source), source.data[:16])
+        return read_safely(source.name, lambda: _size_of_contents(source, options), source.data[:16])
 
     def read() -> tuple[int, int]:
         with open_image(str(source)) as image:
-            return _oriented_size(image)[0]
+            turn_to_page(image, str(source), options)
+            return _oriented_size(image, options)[0]
 
     return read_safely(str(source), read)
 
@@ -163,57 +191,119 @@ def open_image(path: str) -> Iterator[Image.Image]:
 
 @contextmanager
 def _open_known(file: str | BinaryIO) -> Iterator[Image.Image]:
-    with Image.open(file) as image:
+    try:
+        opened = Image.open(file)
+    except UnidentifiedImageError:
+        if not _reads_heif(file):
+            raise
+        opened = Image.open(file)
+    with opened as image:
         if image.format not in _FORMATS:
             raise UnidentifiedImageError(f"{image.format} is not read")
         yield image
 
 
-def _oriented_size(image: Image.Image) -> tuple[tuple[int, int], bool]:
-    """Return (height, width) after the EXIF orientation is applied, and whether that swaps height and width."""
+def _reads_heif(file: str | BinaryIO) -> bool:
+    """Return whether a file is in HEIF, and `pillow-heif` is there to read it; Pillow knows of it from then on."""
+    if isinstance(file, str):
+        head = _head(file)
+    else:
+        file.seek(0)
+        head = file.read(16)
+        file.seek(0)
+    if _brand(head) not in _HEIF:
+        return False
+    try:
+        importlib.import_module("pillow_heif").register_heif_opener()
+    except ImportError:
+        return False
+    return True
+
+
+def turn_to_page(image: Image.Image, name: str, options: ReadOptions) -> None:
+    """Go to the page of an opened file that is to be read.
+
+    Raises:
+        DataError: It has fewer pages.
+    """
+    if not options.page:
+        return
+    count = getattr(image, "n_frames", 1)
+    if options.page >= count:
+        raise DataError(
+            f"{name} has {count:,} page{'s' if count > 1 else ''}, and page={options.page} was asked for.",
+            f"a page from 0 to {count - 1}." if count > 1 else "page=0 for files of one page.",
+            f"pass page={count - 1}, or leave out files with fewer pages.",
+        )
+    image.seek(options.page)
+
+
+def _oriented_size(image: Image.Image, options: ReadOptions = _PLAIN) -> tuple[tuple[int, int], bool]:
+    """Return (height, width) as the image is read, and whether the EXIF orientation swaps those of the opened one."""
     # PIL applies the orientation of a TIFF to its size already.
-    swapped = image.getexif().get(0x0112, 1) in (5, 6, 7, 8) and image.format != "TIFF"
+    sideways = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+    swapped = sideways and (image.format != "TIFF") == options.upright
     return ((image.width, image.height) if swapped else (image.height, image.width)), swapped
 
 
-def _decode_file(path: str, size: tuple[int, int], resize: Resize) -> tuple[Pixels, ImageGeometry]:
+def _decode_file(path: str, size: tuple[int, int], resize: Resize, options: ReadOptions) -> Decoded:
     with open_image(path) as image:
-        return _decode_opened(image, path, os.path.getsize(path), size, resize)
+        return _decode_opened(image, path, os.path.getsize(path), size, resize, options)
 
 
-def _decode_contents(contents: Contents, size: tuple[int, int], resize: Resize) -> tuple[Pixels, ImageGeometry]:
+def _decode_contents(contents: Contents, size: tuple[int, int], resize: Resize, options: ReadOptions) -> Decoded:
     with _open_known(io.BytesIO(contents.data)) as image:
-        return _decode_opened(image, contents.name, len(contents.data), size, resize)
+        return _decode_opened(image, contents.name, len(contents.data), size, resize, options)
 
 
-def _size_of_contents(contents: Contents) -> tuple[int, int]:
+def _size_of_contents(contents: Contents, options: ReadOptions) -> tuple[int, int]:
     with _open_known(io.BytesIO(contents.data)) as image:
-        return _oriented_size(image)[0]
+        return _oriented_size(image, options)[0]
 
 
 def _decode_opened(
-    image: Image.Image, name: str, file_bytes: int, size: tuple[int, int], resize: Resize
-) -> tuple[Pixels, ImageGeometry]:
+    image: Image.Image, name: str, file_bytes: int, size: tuple[int, int], resize: Resize, options: ReadOptions
+) -> Decoded:
+    turn_to_page(image, name, options)
     width, height = image.size
-    own_size, swapped = _oriented_size(image)
+    own_size, swapped = _oriented_size(image, options)
     size_on_disk = (size[1], size[0]) if swapped else size
     scale = _scale((height, width), size_on_disk, resize)
     # JPEG can decode at 1/2, 1/4 and 1/8: draft picks the smallest scale that covers the requested size.
     image.draft(None, (max(int(width * scale), 1), max(int(height * scale), 1)))
     needed = decoding_bytes(image, width * height, file_bytes)
     with memory_for(name, image, needed + conversion_bytes(image.size, size)):
+        return _resize(_turned(image, options), size, resize, options), compute_geometry(own_size, size, resize)
+
+
+def _turned(image: Image.Image, options: ReadOptions) -> Image.Image:
+    """Return an image turned as its EXIF data says, or as it is stored."""
+    if options.upright:
         ImageOps.exif_transpose(image, in_place=True)
-        return _resize(image, size, resize), compute_geometry(own_size, size, resize)
+        return image
+    orientation = image.getexif().get(0x0112, 1)
+    if image.format != "TIFF" or orientation not in _TURNED_BACK:
+        return image
+    image.load()  # which turns a TIFF
+    return image.transpose(_TURNED_BACK[orientation])
 
 
-def _decode_image(image: Image.Image, size: tuple[int, int], resize: Resize) -> tuple[Pixels, ImageGeometry]:
+# What undoes each orientation.
+_TURNED_BACK = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}  # fmt: skip
+
+
+def _decode_image(image: Image.Image, size: tuple[int, int], resize: Resize, options: ReadOptions) -> Decoded:
     needed = decoding_bytes(image, image.width * image.height, 0)
     with memory_for("The image", image, needed + conversion_bytes(image.size, size)):
-        return _resize_with_geometry(ImageOps.exif_transpose(image), size, resize)
+        return _resize_with_geometry(_turned(image.copy(), options), size, resize, options)
 
 
-def _resize_with_geometry(image: Image.Image, size: tuple[int, int], resize: Resize) -> tuple[Pixels, ImageGeometry]:
-    return _resize(image, size, resize), compute_geometry((image.height, image.width), size, resize)
+def _resize_with_geometry(image: Image.Image, size: tuple[int, int], resize: Resize, options: ReadOptions) -> Decoded:
+    return _resize(image, size, resize, options), compute_geometry((image.height, image.width), size, resize)
 
 
 def _scale(original: tuple[int, int], size: tuple[int, int], resize: Resize) -> float:
@@ -222,14 +312,14 @@ def _scale(original: tuple[int, int], size: tuple[int, int], resize: Resize) -> 
     return min(vertical, horizontal) if resize == "pad" else max(vertical, horizontal)
 
 
-def _resize(image: Image.Image, size: tuple[int, int], resize: Resize) -> Pixels:
+def _resize(image: Image.Image, size: tuple[int, int], resize: Resize, options: ReadOptions) -> Pixels:
     height, width = size
     if resize != "pad":
         box = compute_geometry((image.height, image.width), size, resize).box
-        return np.array(resize_as_rgb(image, (width, height), box), np.uint8)
+        return np.array(resize_as_rgb(image, (width, height), box, options.range), np.uint8)
     left, top, inner_width, inner_height = padding_box(image.size, size)
     pixels = np.zeros((height, width, 3), np.uint8)
-    inner = resize_as_rgb(image, (inner_width, inner_height), (0, 0, *image.size))
+    inner = resize_as_rgb(image, (inner_width, inner_height), (0, 0, *image.size), options.range)
     pixels[top : top + inner_height, left : left + inner_width] = np.asarray(inner)
     return pixels
 
@@ -283,11 +373,27 @@ def _as_data_error(name: str, error: Exception, head: bytes | None) -> DataError
         )  # fmt: skip
     if isinstance(error, UnidentifiedImageError):
         head = _head(name) if head is None else head
+        if _brand(head) in _AVIF | _HEIF:
+            return _no_reader(name, _brand(head))
         if is_image(head):
             return _damaged(name, "it is truncated")
         what = f"{name} is not an image of a known format." if head else f"{name} is empty (0 bytes)."
-        return DataError(what, "a JPEG, PNG, GIF, BMP, TIFF or WebP file.", "remove or replace it.")
+        return DataError(what, f"a {KINDS} file.", "remove or replace it.")
     return _damaged(name, str(error) or type(error).__name__)
+
+
+def _no_reader(name: str, brand: bytes) -> DataError:
+    if brand in _AVIF and not features.check("avif"):
+        return DataError(
+            f"{name} is an AVIF image, which Pillow {PIL.__version__} does not read here.",
+            "Pillow 11.3 or newer, with AVIF.", "pip install -U pillow, or convert it to JPEG.",
+        )  # fmt: skip
+    if brand in _AVIF or sys.modules.get("pillow_heif") is not None:
+        return _damaged(name, "it is truncated")
+    return DataError(
+        f"{name} is a HEIC image, which Pillow reads with pillow-heif alone.", "the extra `heif`.",
+        "pip install 'onecycle[heif]', or convert it to JPEG.",
+    )  # fmt: skip
 
 
 def _head(path: str) -> bytes:

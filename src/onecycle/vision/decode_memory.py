@@ -23,7 +23,7 @@ _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 
 # Bytes a pixel that a codec holds besides the image itself, measured: WebP keeps two canvases, its own picture and a
 # copy; AVIF its planes, their RGB and a copy; JPEG 2000 a whole number a sample, twice.
-_CODEC_BYTES = {"WEBP": 16, "AVIF": 16, "JPEG2000": 20, "BMP": 3, "GIF": 2, "PPM": 4}
+_CODEC_BYTES = {"WEBP": 16, "AVIF": 16, "HEIF": 16, "JPEG2000": 20, "BMP": 3, "GIF": 2, "PPM": 4}
 _ROW_BYTES = 16  # two rows of at most 8 bytes a pixel
 
 

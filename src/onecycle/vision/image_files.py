@@ -11,16 +11,19 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from onecycle.data.items import Skipped
 from onecycle.data.own_output import is_own_output
 from onecycle.data.rows import ITEM, is_utf8
 from onecycle.data.rows import folders as folders_of
+from onecycle.data.skipped import Skipped
 from onecycle.data.tables import slices
 from onecycle.errors import DataError, some, suggest
-from onecycle.vision.decode import is_image
+from onecycle.vision.decode import KINDS, is_image
 
 JOINED = 2**30
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp"})
+IMAGE_SUFFIXES = frozenset({
+    ".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".avif",
+    ".heic", ".heif", ".jp2", ".ppm", ".pgm", ".pbm",
+})  # fmt: skip
 
 
 def find_images(root: Path, include: Sequence[str] | None = None) -> tuple[list[str], list[Skipped]]:
@@ -44,7 +47,7 @@ def find_images(root: Path, include: Sequence[str] | None = None) -> tuple[list[
         kinds = sorted({Path(entry.path).suffix or "no suffix" for entry in skipped})
         raise DataError(
             f"No images in {root}: " + (f"found {some(kinds)}." if kinds else "the folder is empty."),
-            "at least one JPEG, PNG, GIF, BMP, TIFF or WebP file in it or its folders.",
+            f"at least one {KINDS} file in it or its folders.",
             "check the path.",
         )
     return names, skipped

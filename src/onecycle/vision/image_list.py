@@ -14,18 +14,18 @@ import pyarrow as pa
 
 from onecycle.calls import explains_calls
 from onecycle.data.candidates import Candidate, choose
-from onecycle.data.items import ItemList, Skipped
+from onecycle.data.items import ItemList
 from onecycle.data.label import SplitList
 from onecycle.data.labellers import Labeller
 from onecycle.data.remote import as_local, is_remote, parent_of
 from onecycle.data.rows import ITEM, Rows
-from onecycle.data.shards.source import ContentKind, OnBadShard
+from onecycle.data.shards.source import OnBadShard
+from onecycle.data.skipped import Skipped
 from onecycle.data.table_format import find_format, is_index, no_header
 from onecycle.data.tables import as_table
 from onecycle.data.target import Target
 from onecycle.errors import DataError, some
 from onecycle.vision.image_files import (
-    IMAGE_SUFFIXES,
     drop_repeated_rows,
     find_existing,
     find_images,
@@ -35,9 +35,10 @@ from onecycle.vision.image_files import (
     names_file,
 )
 from onecycle.vision.image_index import ImageIndex, image_names, match_images, missing_files
+from onecycle.vision.image_tables import IMAGES
 from onecycle.vision.images import Images
 from onecycle.vision.labelled_images import LabelledImages
-from onecycle.vision.mask_files import Colour
+from onecycle.vision.mask_files import Colour, read_mask_values
 from onecycle.vision.mask_labels import (
     balanced_weights,
     check_class_weights,
@@ -46,10 +47,12 @@ from onecycle.vision.mask_labels import (
     mask_target,
     warn_of_absent,
 )
+from onecycle.vision.orientation import settle_masks, settle_points
 from onecycle.vision.point_labels import check_points, labelled_items, point_names, points_labeller
 from onecycle.vision.points import points_target
+from onecycle.vision.read_options import Orientation, ReadOptions, read_options
+from onecycle.vision.reading_notes import tell_how_images_are_read
 
-IMAGES = ContentKind("image", "Image", frozenset(suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES))
 MOST_TRIED = 50  # columns of a table that are compared with the images
 
 
@@ -63,6 +66,7 @@ class SplitImages(SplitList[LabelledImages]):
     def _labelled(
         self, train: Rows, valid: Rows, test: Rows | None, target: Target, labeller: Labeller
     ) -> LabelledImages:
+        tell_how_images_are_read(train, self.modality.reading)
         return LabelledImages(train, valid, test, target, self.modality, labeller)
 
     def label_masks(
@@ -102,7 +106,14 @@ class SplitImages(SplitList[LabelledImages]):
             target = replace(target, class_weights=balanced_weights(counts))
         elif class_weights is not None:
             target = replace(target, class_weights=check_class_weights(class_weights, target.classes))
-        return self._label(labeller, target, train, valid)
+        images = [*self.train.located(), *self.valid.located()]
+        reading = settle_masks(
+            self.modality.reading, images, [*train, *valid], lambda path: read_mask_values(path, colours)
+        )
+        return self._read(reading)._label(labeller, target, train, valid)
+
+    def _read(self, reading: ReadOptions) -> SplitImages:
+        return replace(self, modality=replace(self.modality, reading=reading))
 
     def label_points(
         self,
@@ -130,8 +141,12 @@ class SplitImages(SplitList[LabelledImages]):
         labeller = points_labeller(points, self.train)
         train, valid = labeller(self.train), labeller(self.valid)
         target = points_target(point_names(points, names, self.train, len(train[0])), flip_pairs)
-        check_points([*labelled_items(self.train, train), *labelled_items(self.valid, valid)])
-        return self._label(labeller, target, train, valid)
+        items = [*labelled_items(self.train, train), *labelled_items(self.valid, valid)]
+        reading = self.modality.reading
+        if self.train.shards is None:
+            reading = settle_points(reading, [item.name for item in items], [item.points for item in items])
+        check_points(items, reading)
+        return self._read(reading)._label(labeller, target, train, valid)
 
 
 def _check_files(rows: Rows, method: str) -> None:
@@ -165,6 +180,30 @@ class ImageList(ItemList[SplitImages]):
 
     def _split(self, train: Rows, valid: Rows, test: Rows | None) -> SplitImages:
         return SplitImages(train, valid, test, self.modality)
+
+    def read_as(
+        self,
+        *,
+        range: Sequence[float] | None = None,
+        page: int | None = None,
+        orientation: Orientation | None = None,
+    ) -> ImageList:
+        """Say how the files are read, where they do not say it themselves; predictions read them the same way.
+
+        Args:
+            range: The values that become black and white in images of more than 8 bits and of floats, such as
+                [0, 4095] for 12 bits in files of 16. None takes all that 16 bits hold, of floats 0 to 1.
+            page: The page of files that have several, from 0. None takes the first, and says so.
+            orientation: "apply" turns photos as their EXIF data says, "ignore" reads them as they are stored. None
+                turns them, unless masks or points turn out to be those of photos that are not.
+        Raises:
+            DataError: An argument is not one of these.
+        Example:
+            >>> images = oc.ImageList.from_folder(photos).read_as(range=[0, 4095])
+            >>> images.modality.reading.range
+            (0, 4095)
+        """
+        return replace(self, modality=replace(self.modality, reading=read_options(range, page, orientation)))
 
     @classmethod
     def from_folder(cls, folder: str | Path, *, include: Sequence[str] | None = None) -> ImageList:

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from onecycle.data.items import Skipped
 from onecycle.data.parquet_files import LOOKED_AT, ParquetTable, has_paths, without_bytes
 from onecycle.data.progress import progress
 from onecycle.data.rows import ITEM, PLACE, Rows
@@ -18,11 +17,15 @@ from onecycle.data.shards.arrow_copy import arrow_copy
 from onecycle.data.shards.column import ColumnShards, SharedColumn, map_column
 from onecycle.data.shards.parquet import content_column, holds_bytes
 from onecycle.data.shards.source import PLACE_TYPE, ContentKind, open_file
+from onecycle.data.skipped import Skipped
 from onecycle.data.tables import missing_column
 from onecycle.errors import DataError, some
 from onecycle.vision.decode import is_image
+from onecycle.vision.image_files import IMAGE_SUFFIXES
 
 Numbers = NDArray[np.int64]
+
+IMAGES = ContentKind("image", "Image", frozenset(suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES))
 
 
 class TableOfImages(NamedTuple):

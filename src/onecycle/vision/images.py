@@ -19,6 +19,7 @@ from onecycle.registry import register
 from onecycle.vision.augment import Augment
 from onecycle.vision.decode import ImageGeometry, Resize, decode_with_geometry
 from onecycle.vision.image_files import IMAGE_SUFFIXES, find_images
+from onecycle.vision.read_options import ReadOptions, read_options
 from onecycle.vision.rgb import Pixels
 from onecycle.vision.targets import SpatialTarget
 
@@ -40,11 +41,13 @@ class Images(Modality):
         size: (height, width) of the model's inputs, in pixels.
         method: How images of another aspect ratio are resized: "crop", "squish" or "pad".
         augment: Random changes in training.
+        reading: How files are read, where they do not say it.
     """
 
     size: tuple[int, int] = (224, 224)
     method: Resize = "crop"
     augment: Augment = field(default_factory=Augment)
+    reading: ReadOptions = field(default_factory=ReadOptions)
 
     kind: ClassVar[str] = "images"
     suffixes: ClassVar[frozenset[str] | None] = IMAGE_SUFFIXES
@@ -59,7 +62,7 @@ class Images(Modality):
         return type(self).read is Images.read and self._reading_size(training=True) == self.size
 
     def read(self, item: Any, *, training: bool) -> Reading:
-        pixels, shown = decode_with_geometry(item, self._reading_size(training=training), self.method)
+        pixels, shown = decode_with_geometry(item, self._reading_size(training=training), self.method, self.reading)
         return Reading(pixels, torch.tensor(shown, dtype=torch.float32))
 
     def encode(self, label: Any, target: Target, geometry: Tensor | None, *, training: bool) -> Any:
@@ -117,19 +120,20 @@ class Images(Modality):
     def describe(self) -> Description:
         height, width = self._reading_size(training=True)
         return Description(
-            f"decode at the smallest scale that covers {height}x{width} pixels, apply the EXIF orientation, "
-            f"{self.method}",
+            f"decode at the smallest scale that covers {height}x{width} pixels, "
+            f"{self.reading.orientation or 'apply'} the EXIF orientation, {self.method}",
             f"augment: {self.augment}",
             f"{self.size[0]}x{self.size[1]} pixels",
         )
 
     def to_config(self) -> dict[str, Any]:
-        """Return size and method; augmentation plays no role in prediction."""
-        return {"kind": self.kind, "size": list(self.size), "method": self.method}
+        """Return size, method and how files are read; augmentation plays no role in prediction."""
+        return {"kind": self.kind, "size": list(self.size), "method": self.method, **self.reading.to_config()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Images:
-        return cls(as_size(config["size"]), config["method"])
+        reading = read_options(config.get("range"), config.get("page"), config.get("orientation"))
+        return cls(as_size(config["size"]), config["method"], reading=reading)
 
 
 def as_size(size: int | tuple[int, int]) -> tuple[int, int]:

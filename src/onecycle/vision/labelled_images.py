@@ -66,7 +66,7 @@ class LabelledImages(LabelledList):
                 f"pass one of them.{suggest(str(resize), get_args(Resize))}",
             )
         found = common_size(self) if size is None else as_size(size)
-        return replace(self, modality=Images(found, method, chosen))
+        return replace(self, modality=replace(self.modality, size=found, method=method, augment=chosen))
 
 
 def common_size(labelled: LabelledImages) -> tuple[int, int]:
@@ -78,7 +78,8 @@ def common_size(labelled: LabelledImages) -> tuple[int, int]:
     items = [(rows, row) for rows in (labelled.train, labelled.valid) for row in range(len(rows))]
     looked_at = items[:: -(-len(items) // MOST_HEADERS)]
     with ThreadPoolExecutor() as pool:
-        sizes = Counter(pool.map(lambda item: original_size(item[0].input(item[1])), looked_at))
+        reading = labelled.modality.reading
+        sizes = Counter(pool.map(lambda item: original_size(item[0].input(item[1]), reading), looked_at))
     if len(sizes) > 1:
         listed = some((f"{height}x{width} ({count})" for (height, width), count in sizes.most_common()), 4)
         raise DataError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from onecycle.vision.rgb import TILE_PIXELS, tiles
 Indices = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
+# AVIF and HEIC may be lossless, but nothing in them says so.
+_LOSSY = ("JPEG", "MPO", "AVIF", "HEIF")
 _MANY_COLOURS = 1000  # with more unknown ones, the rest of the mask is not read
 _TILE_BYTES = 64  # a pixel of a tile: its colour as several arrays of int64
 
@@ -38,12 +41,17 @@ def read_mask_values(source: str | Path, colours: Sequence[Colour] | None = None
 
 def _read_values(path: str, colours: Sequence[Colour] | None) -> Indices:
     with open_image(path) as image:
-        if image.format in ("JPEG", "MPO") or (image.format == "WEBP" and not image.info.get("lossless", False)):
+        if image.format in _LOSSY or (image.format == "WEBP" and not is_lossless_webp(path)):
             raise DataError(
                 f"The mask {path} is a {image.format}: lossy compression changes values, and with them classes.",
                 "a mask as PNG, or in another lossless format.",
                 "export the masks again as PNG.",
             )
+        if image.format == "TIFF" and (pages := getattr(image, "n_frames", 1)) > 1:
+            raise DataError(
+                f"The mask {path} has {pages} pages.", "one page, so that nothing is guessed.",
+                "save the page with the classes as PNG.",
+            )  # fmt: skip
         pixels = image.width * image.height
         needed = decoding_bytes(image, pixels, os.path.getsize(path)) + pixels + TILE_PIXELS * _TILE_BYTES
         with memory_for(path, image, needed):
@@ -51,6 +59,32 @@ def _read_values(path: str, colours: Sequence[Colour] | None) -> Indices:
             if colours is not None:
                 return _from_colours(image, colours, path)
             return _from_index_image(image, path)
+
+
+def values_in(paths: Sequence[str]) -> tuple[int, ...]:
+    """Return the values that masks hold, without those that cannot be read; none where they are in colour."""
+
+    def read(path: str) -> NDArray[np.uint8]:
+        try:
+            return np.unique(read_mask_values(path))
+        except DataError:
+            return np.empty(0, np.uint8)
+
+    with ThreadPoolExecutor() as pool:
+        return tuple(np.unique(np.concatenate([np.empty(0, np.uint8), *pool.map(read, paths)])).tolist())
+
+
+def is_lossless_webp(path: str) -> bool:
+    """Return whether the image in a WebP file is in a chunk of its lossless kind, VP8L."""
+    with open(path, "rb") as file:
+        file.seek(12)
+        while len(head := file.read(8)) == 8:
+            name, size = head[:4], int.from_bytes(head[4:], "little")
+            if name in (b"VP8L", b"VP8 "):
+                return name == b"VP8L"
+            # A frame of an animation has 16 bytes of its own before its chunks.
+            file.seek(16 if name == b"ANMF" else size + size % 2, os.SEEK_CUR)
+    return False
 
 
 def _by_tiles(image: Image.Image, read: Callable[[Image.Image], NDArray[Any]]) -> Indices:

@@ -18,8 +18,9 @@ from onecycle.data.labellers import Labeller
 from onecycle.data.rows import Rows
 from onecycle.errors import DataError, some, suggest, users_level
 from onecycle.vision.decode import is_image
-from onecycle.vision.mask_files import Colour, read_mask_values
+from onecycle.vision.mask_files import Colour, values_in
 from onecycle.vision.masks import MAX_CLASSES, Mask
+from onecycle.vision.spread import spread_over
 
 # How many masks are read before training: enough to find unknown values and to weight the classes.
 SAMPLE = 200
@@ -230,7 +231,7 @@ def count_class_pixels(target: Mask, paths: Sequence[str]) -> NDArray[np.int64]:
     Raises:
         DataError: A mask cannot be read, or contains values that are not classes; it names the first, and how many.
     """
-    chosen = spread(paths)
+    chosen = spread_over(paths, SAMPLE)
 
     def count(path: str) -> NDArray[np.int64] | DataError:
         try:
@@ -248,24 +249,6 @@ def count_class_pixels(target: Mask, paths: Sequence[str]) -> NDArray[np.int64]:
         raise DataError(what, errors[0].expected, fix or errors[0].fix)
     counts: NDArray[np.int64] = np.sum([one for one in results if not isinstance(one, DataError)], axis=0)
     return counts
-
-
-def spread(paths: Sequence[str]) -> list[str]:
-    """Return an evenly spread sample of masks."""
-    return [paths[int(i)] for i in np.linspace(0, len(paths) - 1, min(SAMPLE, len(paths)))]
-
-
-def values_in(paths: Sequence[str]) -> tuple[int, ...]:
-    """Return the values that masks hold, without those that cannot be read; none where they are in colour."""
-
-    def read(path: str) -> NDArray[np.uint8]:
-        try:
-            return np.unique(read_mask_values(path))
-        except DataError:
-            return np.empty(0, np.uint8)
-
-    with ThreadPoolExecutor() as pool:
-        return tuple(np.unique(np.concatenate([np.empty(0, np.uint8), *pool.map(read, paths)])).tolist())
 
 
 def _fix_of_values(target: Mask, found: Sequence[int]) -> str | None:

@@ -18,6 +18,7 @@ from onecycle.data.rows import Rows
 from onecycle.data.tables import RESERVED
 from onecycle.errors import DataError, some, users_level
 from onecycle.vision.decode import original_size
+from onecycle.vision.read_options import ReadOptions
 
 PointSource = Callable[[Path], Any] | Sequence[str] | Literal["all"]
 # For at most this many items, points are compared with the size of their image: each file has to be opened.
@@ -69,8 +70,13 @@ class LabelledItem(NamedTuple):
     points: list[list[float]]
 
 
-def check_points(items: Sequence[LabelledItem]) -> None:
-    """Warn about items without any point, and about points outside their image."""
+def check_points(items: Sequence[LabelledItem], reading: ReadOptions) -> None:
+    """Warn about items without any point, and about points outside their image.
+
+    Args:
+        items: The images with their points.
+        reading: How images are read, which decides about their size.
+    """
     empty = [one.name for one in items if np.isnan(np.array(one.points, np.float64)).all()]
     if empty:
         warnings.warn(
@@ -81,7 +87,7 @@ def check_points(items: Sequence[LabelledItem]) -> None:
 
     def count_outside(item: LabelledItem) -> int:
         try:
-            height, width = original_size(item.read())
+            height, width = original_size(item.read(), reading)
         except DataError:
             return 0  # the error comes up when the image is read
         x, y = np.array(item.points, np.float64).T

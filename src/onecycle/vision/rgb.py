@@ -19,18 +19,26 @@ _TILE_BYTES = 40  # a pixel: the tile, four forms of it on the way to RGB, or it
 REDUCING_GAP = 2.0
 
 
-def resize_as_rgb(image: Image.Image, size: tuple[int, int], box: Box) -> Image.Image:
+def resize_as_rgb(
+    image: Image.Image, size: tuple[int, int], box: Box, value_range: tuple[float, float] | None = None
+) -> Image.Image:
     """Return the part `box` of an image as RGB of (width, height) `size`.
 
     Transparent pixels become white, deeper greys are scaled, palettes and CMYK are converted. The result is that of
     converting the image and resizing it; only a tile at a time is converted, and reduced at once.
+
+    Args:
+        image: The image.
+        size: (width, height).
+        box: The part of it.
+        value_range: The values of deeper greys that become black and white; None takes what their kind holds.
     """
     if image.mode == "RGB":
         return image.resize(size, Image.Resampling.BILINEAR, box=box, reducing_gap=REDUCING_GAP)
     factors = reducing_factors(size, box)
     left, top, right, bottom = _box_around(image.size, size, box, margin=0 if max(factors) > 1 else 1)
     reduced = Image.new("RGB", (-(-(right - left) // factors[0]), -(-(bottom - top) // factors[1])))
-    convert = _converter(image)
+    convert = _converter(image, value_range)
     for tile in tiles((left, top, right, bottom), factors):
         converted = convert(image.crop(tile))
         place = ((tile[0] - left) // factors[0], (tile[1] - top) // factors[1])
@@ -83,11 +91,16 @@ def _box_around(whole: tuple[int, int], size: tuple[int, int], box: Box, margin:
     )
 
 
-def _converter(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
+def is_deep(image: Image.Image) -> bool:
+    """Return whether an image has greys of more than 8 bits, or floats."""
+    return image.mode.startswith("I;16") or image.mode in ("I", "F")
+
+
+def _converter(image: Image.Image, value_range: tuple[float, float] | None) -> Callable[[Image.Image], Image.Image]:
     """Return the function that converts a tile of `image` to RGB."""
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        ratio = _ratio_of(image)
-        return lambda tile: Image.fromarray(_to_eight_bits(np.asarray(tile), *ratio)).convert("RGB")
+    if is_deep(image):
+        low, times, over = _ratio_of(image) if value_range is None else _ratio_to(*value_range)
+        return lambda tile: Image.fromarray(_to_eight_bits(np.asarray(tile), low, times, over)).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         return _on_white
     return lambda tile: tile.convert("RGB")
@@ -98,19 +111,37 @@ def _on_white(tile: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", tile.size, "white"), tile).convert("RGB")
 
 
-def _ratio_of(image: Image.Image) -> tuple[int, int]:
-    """Return what takes an image's greys to 0..255: floats up to 1 are fractions, integers above 255 are 16-bit."""
+def _ratio_to(low: float, high: float) -> tuple[float, float, float]:
+    return low, 255, high - low
+
+
+def _ratio_of(image: Image.Image) -> tuple[float, float, float]:
+    """Return what takes an image's greys to 0..255: what is subtracted, multiplied by, and divided by."""
+    white = white_of(image, extremes(image)[1] if not image.mode.startswith("I;16") else 0)
+    return {1: (0, 255, 1), 255: (0, 1, 1)}.get(white, (0, 1, 257))
+
+
+def white_of(image: Image.Image, highest: float) -> int:
+    """Return which value of a deep image becomes white: floats up to 1 are fractions, above 255 all is of 16 bits."""
     if image.mode.startswith("I;16"):
-        return 1, 257
-    top = max(float(_finite(np.asarray(image.crop(tile))).max(initial=0)) for tile in tiles((0, 0, *image.size)))
-    if image.mode == "F" and top <= 1:
-        return 255, 1
-    return (1, 257) if top > 255 else (1, 1)
+        return 65535
+    if image.mode == "F" and highest <= 1:
+        return 1
+    return 65535 if highest > 255 else 255
 
 
-def _to_eight_bits(values: NDArray[Any], times: int, over: int) -> Pixels:
-    """Multiply greys by times/over and round them to 0..255; NaN and infinity are black."""
-    pixels: Pixels = np.clip(np.rint(_finite(values) * times / over), 0, 255).astype(np.uint8)
+def extremes(image: Image.Image) -> tuple[float, float]:
+    """Return the lowest and the highest value of an image; NaN and infinity are 0."""
+    values = [_finite(np.asarray(image.crop(tile))) for tile in tiles((0, 0, *image.size))]
+    return min(float(tile.min()) for tile in values), max(float(tile.max()) for tile in values)
+
+
+def _to_eight_bits(values: NDArray[Any], low: float, times: float, over: float) -> Pixels:
+    """Return (values - low) * times / over, rounded to 0..255; NaN and infinity are black."""
+    finite = _finite(values)
+    # Whole numbers would wrap around.
+    shifted = finite if (low, times) == (0, 1) else finite.astype(np.float64) - low
+    pixels: Pixels = np.clip(np.rint(shifted * times / over), 0, 255).astype(np.uint8)
     return pixels
 
 

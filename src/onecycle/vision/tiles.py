@@ -50,9 +50,11 @@ def predict_tiled(
         )
     if not 0 < scale <= 4 or not 0 <= overlap < 1:
         raise DataError(f"scale={scale}, overlap={overlap}.", "0 < scale <= 4, 0 <= overlap < 1.", "use scale=0.5.")
-    original = original_size(image)
+    original = original_size(image, modality.reading)
     size = (max(round(original[0] * scale), 1), max(round(original[1] * scale), 1))
-    classes = _predict_classes(predictor, decode(image, size, "squish"), modality.size, overlap, batch_size)
+    classes = _predict_classes(
+        predictor, decode(image, size, "squish", modality.reading), modality.size, overlap, batch_size
+    )
     mask = np.array(target.values, np.uint8)[classes]
     if size != original:
         mask = np.asarray(Image.fromarray(mask).resize((original[1], original[0]), Image.Resampling.NEAREST))

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from onecycle.data.items import Skipped
 from onecycle.data.rows import Rows
 from onecycle.data.shards import index
 from onecycle.data.shards.index import shard_rows
 from onecycle.data.shards.tar import index_tar
+from onecycle.data.skipped import Skipped
 from onecycle.errors import DataError
 from onecycle.vision.image_list import IMAGES
 from shard_files import members_of, photo_files, write_parquet, write_parquets, write_tar

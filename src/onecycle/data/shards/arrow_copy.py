@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
 
-from onecycle.data.cache_file import state_of
 from onecycle.data.cache_home import cache_home
+from onecycle.data.file_state import state_of
 from onecycle.data.shards.column import bytes_of
 from onecycle.data.shards.source import OpenShard, reading
 from onecycle.errors import DataError

@@ -16,10 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from onecycle.data.cache_file import state_of
 from onecycle.data.cache_home import cache_home
 from onecycle.data.class_labels import named_labels
-from onecycle.data.items import Skipped
+from onecycle.data.file_state import state_of
 from onecycle.data.progress import progress
 from onecycle.data.remote import is_remote
 from onecycle.data.rows import ITEM, PLACE, Rows
@@ -50,6 +49,7 @@ from onecycle.data.shards.source import (
     reading,
 )
 from onecycle.data.shards.tar import TarShards, index_tar
+from onecycle.data.skipped import Skipped
 from onecycle.data.tables import check_columns
 from onecycle.errors import DataError, some
 
