@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, Literal, get_args
@@ -24,6 +24,7 @@ from onecycle.data.table_format import find_format, is_index, no_header
 from onecycle.data.tables import as_table
 from onecycle.data.target import Target
 from onecycle.errors import DataError, some
+from onecycle.vision.annotations.formats import AnnotationFormats
 from onecycle.vision.image_files import (
     IMAGE_SUFFIXES,
     drop_repeated_rows,
@@ -38,14 +39,7 @@ from onecycle.vision.image_index import ImageIndex, image_names, match_images, m
 from onecycle.vision.images import Images
 from onecycle.vision.labelled_images import LabelledImages
 from onecycle.vision.mask_files import Colour
-from onecycle.vision.mask_labels import (
-    balanced_weights,
-    check_class_weights,
-    count_class_pixels,
-    mask_labeller,
-    mask_target,
-    warn_of_absent,
-)
+from onecycle.vision.mask_labels import ClassWeights, mask_labeller, mask_target, weigh_classes
 from onecycle.vision.point_labels import check_points, labelled_items, point_names, points_labeller
 from onecycle.vision.points import points_target
 
@@ -73,7 +67,7 @@ class SplitImages(SplitList[LabelledImages]):
         ignore: str | int | Sequence[str | int] | None = None,
         colours: Sequence[Colour] | None = None,
         values: Sequence[int] | None = None,
-        class_weights: Literal["balanced"] | Sequence[float] | None = "balanced",
+        class_weights: ClassWeights = "balanced",
     ) -> LabelledImages:
         """Label with masks: images of the same size whose values are the classes of the pixels.
 
@@ -95,14 +89,7 @@ class SplitImages(SplitList[LabelledImages]):
         target = mask_target(classes, ignore, colours, values)
         labeller = mask_labeller(masks)
         train, valid = labeller(self.train), labeller(self.valid)
-        counts = count_class_pixels(target, train)
-        warn_of_absent(target, counts)
-        count_class_pixels(target, valid)  # to find masks that cannot be used before training
-        if isinstance(class_weights, str) and class_weights == "balanced":
-            target = replace(target, class_weights=balanced_weights(counts))
-        elif class_weights is not None:
-            target = replace(target, class_weights=check_class_weights(class_weights, target.classes))
-        return self._label(labeller, target, train, valid)
+        return self._label(labeller, weigh_classes(target, train, valid, class_weights), train, valid)
 
     def label_points(
         self,
@@ -145,7 +132,7 @@ def _check_files(rows: Rows, method: str) -> None:
 
 @explains_calls
 @dataclass(frozen=True, repr=False)
-class ImageList(ItemList[SplitImages]):
+class ImageList(AnnotationFormats, ItemList[SplitImages]):
     """Images that were found, not yet split.
 
     Example:
