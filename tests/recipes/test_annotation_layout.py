@@ -232,7 +232,8 @@ class TestOtherLabelsBeside:
             found = published.voc_object("cat", published.CAT) + published.voc_object("dog", published.DOG)
             write_xml(tmp_path / name / f"{number}.xml", published.voc_annotation(f"{number}.png", found))
         with pytest.raises(
-            DataError, match=r"and a folder per class \(one, two\)\.[^$]*or task='classify' for the folders"
+            DataError,
+            match=r"and what looks like a folder per class \(one, two\)\.[^$]*or task='classify' for the folders",
         ):
             pipeline_for(tmp_path)
         assert built(tmp_path, task="classify").target.classes == ("one", "two")
@@ -289,3 +290,14 @@ def test_each_task_trains(tmp_path: Path, task: str, metric: str) -> None:
     coco_folder(tmp_path)
     learner = oc.fine_tune(tmp_path, task=task, epochs=1, sizes=32, batch_size=4, lr=0.01)
     assert metric in learner.history[-1].metrics
+
+
+def test_masks_of_voc_are_split_by_their_own_lists(tmp_path: Path) -> None:
+    voc_folder(tmp_path, masks=True)
+    (tmp_path / "ImageSets/Segmentation").mkdir()
+    (tmp_path / "ImageSets/Segmentation/train.txt").write_text("4\n5\n6\n")
+    (tmp_path / "ImageSets/Segmentation/val.txt").write_text("0\n1\n")
+    with pytest.warns(UserWarning, match="None of the training masks"):  # VOC has 21 classes
+        labelled = built(tmp_path)
+    assert [int(path.stem) for path, _ in (*labelled.train, *labelled.valid)] == [4, 5, 6, 0, 1]
+    assert len(built(tmp_path, task="tag").train) == 6

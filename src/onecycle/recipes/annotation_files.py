@@ -16,6 +16,7 @@ from onecycle.recipes.pipeline import Call
 
 HEAD_BYTES = 2**16
 _PARSED_BYTES = 2**22  # JSON files up to this size are read as a whole
+_MOST_OPENED = 50
 _NAME_FILES = ("classes.txt", "obj.names", "names.txt", "predefined_classes.txt")
 _ROLE_WORDS = re.compile("|".join(f"(?<![a-z]){name}(?![a-z])" for names in ROLES.values() for name in names))
 
@@ -48,7 +49,7 @@ def find_annotations(data: Listing) -> list[AnnotationFiles]:
 def _coco(data: Listing) -> Iterator[AnnotationFiles]:
     """Yield COCO's files, those of the splits together: instances_train2017.json and instances_val2017.json."""
     groups: defaultdict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for name in data.with_suffix(".json"):
+    for name in _largest(data, ".json"):
         if _is_coco(data.root / name):
             parts = PurePosixPath(name.casefold()).with_suffix("").parts
             role = next((found for part in parts[::-1] if (found := role_of(part))), "")
@@ -66,6 +67,14 @@ def _coco(data: Listing) -> Iterator[AnnotationFiles]:
             continue
         for name in names:
             yield AnnotationFiles("COCO", name, _call("coco", str(data.root / name), folder=str(data.root)), (name,))
+
+
+def _largest(data: Listing, *suffixes: str) -> list[str]:
+    """Return the largest files of a kind: where there is one for each image, those are not all opened."""
+    names = data.with_suffix(*suffixes)
+    if len(names) <= _MOST_OPENED:
+        return names
+    return sorted(sorted(names, key=lambda name: -(data.root / name).stat().st_size)[:_MOST_OPENED])
 
 
 def _is_coco(path: Path) -> bool:
@@ -88,7 +97,7 @@ def _is_caption(content: dict[str, Any]) -> bool:
 
 
 def _label_studio(data: Listing) -> Iterator[AnnotationFiles]:
-    for name in data.with_suffix(".json", ".csv"):
+    for name in _largest(data, ".json", ".csv"):
         if is_label_studio(data.root / name):
             call = _call("label_studio", str(data.root / name), folder=str(data.root))
             yield AnnotationFiles("Label Studio", name, call, (name,))
@@ -107,7 +116,7 @@ def is_label_studio(path: Path) -> bool:
 
 
 def _cvat(data: Listing) -> Iterator[AnnotationFiles]:
-    for name in data.with_suffix(".xml"):
+    for name in _largest(data, ".xml"):
         head, _ = _ends(data.root / name)
         if b"<annotations" in head and (b"<image " in head or b"<track " in head):
             call = _call("cvat", str(data.root / name), folder=str(data.root))

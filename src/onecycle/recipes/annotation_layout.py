@@ -65,12 +65,15 @@ def annotation_calls(data: Listing, task: str, options: FineTuneOptions, finding
     if source.format == "Label Studio" and isinstance(options.column, str):
         call = replace(call, options={**call.options, "choice": options.column})
     images: AnnotatedImages = call.run(package, package)
+    chosen, why = _task(images, task, source)
+    if chosen == "segment" and "Segmentation" in images.facts.image_sets:
+        call = replace(call, options={**call.options, "image_sets": "Segmentation"})
+        images = call.run(package, package)
     findings.append(f"annotations: {source}; {len(images):,} images, {_classes(images)}")
-    chosen = _task(images, task, source, findings)
+    findings += [f"task: {chosen}, {why}"] if why else []
     label = Call(_LABELS[chosen], (), {"ignore": options.ignore} if chosen == "segment" and options.ignore else {})
-    return AnnotationCalls(
-        chosen, Made(call.name, call.arguments, call.options, images), _split(images, data, options, findings), label
-    )
+    made = Made(call.name, call.arguments, call.options, images)
+    return AnnotationCalls(chosen, made, _split(images, data, options, findings), label)
 
 
 def _classes(images: AnnotatedImages) -> str:
@@ -99,7 +102,7 @@ def _source(data: Listing, task: str, options: FineTuneOptions) -> AnnotationFil
             "one of them.", f"pass {' or '.join(f'labels={one.label!r}' for one in sources[:4])}.",
         )  # fmt: skip
     if sources:
-        _refuse_others(data, sources[0], options)
+        _refuse_others(data, sources[0], options, task)
     return sources[0] if sources else None
 
 
@@ -126,15 +129,15 @@ def _named(path: Path, data: Listing) -> AnnotationFiles | None:
     )  # fmt: skip
 
 
-def _refuse_others(data: Listing, source: AnnotationFiles, options: FineTuneOptions) -> None:
+def _refuse_others(data: Listing, source: AnnotationFiles, options: FineTuneOptions, task: str) -> None:
     """Refuse labels of another kind beside annotations."""
     others = [(f"{one.name}, which names images too", f"labels={one.name!r} for the table")
               for one in find_tables(data, options) if one.name not in source.files]  # fmt: skip
     if source.format != "Pascal VOC" and (masks := find_masks(data)):
         others.append((f"masks ({masks})", "masks= for the masks"))
     folders = class_counts(data.images)
-    if source.format == "Pascal VOC" and len(folders) > 1 and why_no_classes(data) is None:
-        others.append((f"a folder per class ({some(folders, 4)})", "task='classify' for the folders"))
+    if task == "auto" and source.format in ("COCO", "Pascal VOC") and why_no_classes(data) is None:
+        others.append((f"what looks like a folder per class ({some(folders, 4)})", "task='classify' for the folders"))
     if others:
         raise DataError(
             f"{data.root} has annotations ({source}), and {others[0][0]}.", "one of both, so that nothing is guessed.",
@@ -142,15 +145,15 @@ def _refuse_others(data: Listing, source: AnnotationFiles, options: FineTuneOpti
         )  # fmt: skip
 
 
-def _task(images: AnnotatedImages, task: str, source: AnnotationFiles, findings: list[str]) -> str:
-    """Return what is learned.
+def _task(images: AnnotatedImages, task: str, source: AnnotationFiles) -> tuple[str, str]:
+    """Return what is learned, and why, where that was not asked for.
 
     Raises:
         DataError: Several tasks fit.
     """
     counts = images.counts()
     if task != "auto":
-        return task
+        return task, ""
     fitting = [name for name in ("classify", "points") if counts[name]]
     fitting += ["segment"] if counts["segment"] > counts["tag"] / 2 or (counts["segment"] and fitting) else []
     if len(fitting) > 1:
@@ -168,8 +171,7 @@ def _task(images: AnnotatedImages, task: str, source: AnnotationFiles, findings:
         why = "what is in an image, not where: there are boxes alone, and nothing here learns boxes"
     else:
         why = f"{_LEARNED[chosen]} of {count:,} images; task='tag' learns what is in them"
-    findings.append(f"task: {chosen}, {why}")
-    return chosen
+    return chosen, why
 
 
 def _split(images: AnnotatedImages, data: Listing, options: FineTuneOptions, findings: list[str]) -> Call:

@@ -17,6 +17,7 @@ from onecycle.vision.annotations.runs import runs_of
 from published import CAT, COUNT, HEIGHT, NOSE, TAIL, WIDTH, coco_folder, expected_mask, square, write_coco
 
 pytest.importorskip("pycocotools")
+BOXES_NOTE = "1 boxes without a polygon, whose pixels are ignored: 0.png"
 
 
 def reasons(images: Any) -> dict[str, int]:
@@ -124,15 +125,15 @@ class TestWhatIsLeftOut:
     @pytest.mark.parametrize(
         ("shape", "note"),
         [
-            ([[1, 1, 5, 5]], "1 polygons of fewer than three points: 0.png"),
-            ([[1, 1, 5, 5, 1, 1]], "1 polygons of fewer than three points: 0.png"),
-            ([[1, 1, 5, 5, 1]], "1 polygons of fewer than three points: 0.png"),
-            ([[1, 1, 5, math.nan, 1, 7]], "1 polygons of fewer than three points: 0.png"),
+            ([[1, 1, 5, 5]], "1 polygons of fewer than three points, or damaged: 0.png"),
+            ([[1, 1, 5, 5, 1, 1]], "1 polygons of fewer than three points, or damaged: 0.png"),
+            ([[1, 1, 5, 5, 1]], "1 polygons of fewer than three points, or damaged: 0.png"),
+            ([[1, 1, 5, math.nan, 1, 7]], "1 polygons of fewer than three points, or damaged: 0.png"),
             ([square((9, 9, 30, 30))], "1 polygons that reach outside their image, where they are cut off: 0.png"),
-            ({"size": [3, 3], "counts": [9]}, "1 boxes without a polygon, whose pixels are ignored: 0.png"),
-            ({"size": [HEIGHT, WIDTH], "counts": [9]}, "1 boxes without a polygon, whose pixels are ignored: 0.png"),
-            ({"size": [HEIGHT, WIDTH], "counts": "235"}, "1 boxes without a polygon, whose pixels are ignored: 0.png"),
-            ({"size": [HEIGHT, WIDTH], "counts": None}, "1 boxes without a polygon, whose pixels are ignored: 0.png"),
+            ({"size": [3, 3], "counts": [9]}, BOXES_NOTE),
+            ({"size": [HEIGHT, WIDTH], "counts": [9]}, BOXES_NOTE),
+            ({"size": [HEIGHT, WIDTH], "counts": "235"}, BOXES_NOTE),
+            ({"size": [HEIGHT, WIDTH], "counts": None}, BOXES_NOTE),
         ],
     )
     def test_damaged_shapes_are_counted(self, tmp_path: Path, shape: Any, note: str) -> None:
@@ -157,6 +158,9 @@ class TestErrors:
              r"Annotation 0 of .* has 3 numbers for 2 key points"),
             (lambda content: content["images"][0].pop("file_name"), r"Image 100 of .* has no file_name"),
             (lambda content: content.pop("images"), r"not in COCO's format: it has no list of images"),
+            (lambda content: content["images"][0].update(id={}), r"cannot be read as COCO's annotations: TypeError"),
+            (lambda content: content["images"][0].update(width=2**40), r"cannot be read as COCO's annotations: .*Arrow"),
+            (lambda content: content["annotations"][0].update(category_id=[]), r"cannot be read as COCO's annotations"),
             (lambda content: content.update(images=[]), r"names no image"),
             (lambda content: content.update(annotations=[]), r"names 8 images, and annotates none of them"),
         ],

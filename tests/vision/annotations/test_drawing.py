@@ -77,6 +77,14 @@ def test_a_polygon_in_a_box_is_drawn_as_pycocotools_draws_it_in_the_whole_image(
         assert runs_of(draw_mask(label(region("cat", polygon))) == 1) == decompressed(whole)
 
 
+def test_a_corner_far_away_takes_no_memory_and_changes_nothing_in_the_image() -> None:
+    far = 1e12
+    drawn = draw_mask(label(region("cat", [-far, 3, far, 3, far, 6, -far, 6]), region("dog", square((0, 0, 2, 2)))))
+    assert (drawn == rectangle(2, (0, 0, 2, 2), rectangle(1, (0, 3, 16, 6)))).all()
+    assert (draw_mask(label(region("cat", [0, 0, far, far, 0, far]))) == np.tri(12, 16, -1)).mean() > 0.9
+    assert not draw_mask(label(region("cat", square((10**9, 0, 10**10, 9))))).any()
+
+
 def test_masks_take_such_labels_beside_paths() -> None:
     mask = Mask(("background", "cat", "dog"), (0, 1, 2), ignored=(255,))
     drawn = label(region("cat", square(CAT)), region("dog", square(DOG)))

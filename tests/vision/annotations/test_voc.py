@@ -82,6 +82,26 @@ def test_images_of_no_list_are_left_out(tmp_path: Path, capsys: pytest.CaptureFi
     assert "Left out: 3 images of no split." in capsys.readouterr().out
 
 
+def test_the_lists_of_segmentation_are_splits_of_their_own(tmp_path: Path) -> None:
+    voc_folder(tmp_path, masks=True)
+    lists = tmp_path / "ImageSets/Segmentation"
+    lists.mkdir()
+    (lists / "train.txt").write_text("4\n5\n6\n")
+    (lists / "val.txt").write_text("0\n1\n")
+    split = oc.ImageList.from_voc(tmp_path, image_sets="Segmentation").split_as_published()
+    assert [int(path.stem) for path in (*split.train.paths, *split.valid.paths)] == [4, 5, 6, 0, 1]
+    assert len(oc.ImageList.from_voc(tmp_path).split_as_published().train) == 6
+    with pytest.raises(DataError, match=r"has no lists in ImageSets/Segmentations\.[^$]*Did you mean 'Segmentation'"):
+        oc.ImageList.from_voc(tmp_path, image_sets="Segmentations")
+
+
+def test_an_image_without_a_file_can_be_kept(tmp_path: Path) -> None:
+    voc_folder(tmp_path)
+    (tmp_path / "Annotations/3.xml").unlink()
+    assert (len(oc.ImageList.from_voc(tmp_path)), len(oc.ImageList.from_voc(tmp_path, empty="keep"))) == (7, 8)
+    assert list(reasons(oc.ImageList.from_voc(tmp_path)).values()) == [1]
+
+
 def test_what_is_no_voc_is_refused(tmp_path: Path) -> None:
     published.pictures(tmp_path)
     with pytest.raises(DataError, match=r"has no XML file of objects, and no SegmentationClass"):

@@ -77,7 +77,10 @@ def _bitmap(region: dict[str, Any], height: int, width: int, scale: list[float])
     if "polygons" not in region:
         runs = decompressed(region["counts"]) if "counts" in region else region["runs"]
         return 0, 0, bitmap(runs, width, height).T
-    polygons = [np.array(polygon, np.float64).reshape(-1, 2) * scale for polygon in region["polygons"]]
+    given = [np.array(polygon, np.float64).reshape(-1, 2) * scale for polygon in region["polygons"]]
+    polygons = [polygon for one in given if len(polygon := _near(one, width, height))]
+    if not polygons:
+        return 0, 0, np.zeros((0, 0), np.bool_)
     points = np.concatenate(polygons)
     # Only the box around them is drawn: a large image may have many small regions.
     left, top = (max(math.floor(low), 0) for low in points.min(axis=0))
@@ -89,6 +92,32 @@ def _bitmap(region: dict[str, Any], height: int, width: int, scale: list[float])
     encoded = coco.merge(coco.frPyObjects(moved, bottom - top, right - left))
     # Not decoded by pycocotools, which warns with numpy 2 at each call.
     return left, top, bitmap(decompressed(encoded["counts"].decode()), right - left, bottom - top).T
+
+
+def _near(polygon: NDArray[np.float64], width: int, height: int) -> NDArray[np.float64]:
+    """Return a polygon, (points, 2), without what is further from the image than its own size, side by side.
+
+    What draws polygons takes memory for the length of their edges, so that one corner far away would take all.
+    """
+    for axis, size in ((0, width), (1, height)):
+        for sign, limit in ((1, 2 * size), (-1, size)):
+            beyond = sign * polygon[:, axis] - limit
+            if len(polygon) and beyond.max() > 0:
+                polygon = _clipped(polygon, beyond)
+    return polygon
+
+
+def _clipped(polygon: NDArray[np.float64], beyond: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the part of a polygon where `beyond` is not above 0 (Sutherland and Hodgman 1974)."""
+    kept: list[NDArray[np.float64]] = []
+    for here in range(len(polygon)):
+        before = here - 1
+        if (beyond[before] > 0) != (beyond[here] > 0):
+            share = beyond[before] / (beyond[before] - beyond[here])
+            kept.append(polygon[before] * (1 - share) + polygon[here] * share)
+        if beyond[here] <= 0:
+            kept.append(polygon[here])
+    return np.array(kept).reshape(-1, 2)
 
 
 def coco_masks() -> Any:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+import pyarrow as pa
+
+from onecycle.errors import DataError
 
 if TYPE_CHECKING:
     from onecycle.vision.annotations.stages import AnnotatedImages
@@ -34,7 +38,7 @@ class AnnotationFormats:
         """
         from onecycle.vision.annotations.coco import read_coco
 
-        return _listed(read_coco(files, folder, empty))
+        return _listed("COCO's annotations", files, lambda: read_coco(files, folder, empty))
 
     @staticmethod
     def from_yolo(path: str | Path, *, empty: Empty = "drop") -> AnnotatedImages:
@@ -48,21 +52,23 @@ class AnnotationFormats:
         """
         from onecycle.vision.annotations.yolo import read_yolo
 
-        return _listed(read_yolo(path, empty))
+        return _listed("YOLO's labels", path, lambda: read_yolo(path, empty))
 
     @staticmethod
-    def from_voc(folder: str | Path, *, empty: Empty = "drop") -> AnnotatedImages:
+    def from_voc(folder: str | Path, *, image_sets: str | None = None, empty: Empty = "drop") -> AnnotatedImages:
         """Use the images of Pascal VOC annotations: tags from the XML files, masks from SegmentationClass.
 
         Args:
             folder: Such as VOCdevkit/VOC2012, or any folder with an XML file for each image.
+            image_sets: The folder in ImageSets whose lists are the published splits, such as "Segmentation" for masks;
+                None takes "Main" where it is there.
             empty: As for `from_coco`, for images without a file.
         Raises:
             DataError: There are no annotations, or one is not in the format.
         """
         from onecycle.vision.annotations.voc import read_voc
 
-        return _listed(read_voc(folder, empty))
+        return _listed("Pascal VOC's annotations", folder, lambda: read_voc(folder, image_sets, empty))
 
     @staticmethod
     def from_label_studio(
@@ -80,7 +86,7 @@ class AnnotationFormats:
         """
         from onecycle.vision.annotations.label_studio import read_label_studio
 
-        return _listed(read_label_studio(file, folder, choice, empty))
+        return _listed("Label Studio's export", file, lambda: read_label_studio(file, folder, choice, empty))
 
     @staticmethod
     def from_cvat(file: str | Path, *, folder: str | Path | None = None, empty: Empty = "drop") -> AnnotatedImages:
@@ -95,12 +101,25 @@ class AnnotationFormats:
         """
         from onecycle.vision.annotations.cvat import read_cvat
 
-        return _listed(read_cvat(file, folder, empty))
+        return _listed("CVAT's annotations", file, lambda: read_cvat(file, folder, empty))
 
 
-def _listed(read: tuple[Any, Any, Any]) -> AnnotatedImages:
+def _listed(what: str, source: Any, read: Callable[[], tuple[Any, Any, Any]]) -> AnnotatedImages:
+    """Return the list of what a reader finds.
+
+    Raises:
+        DataError: Also where the content is of another type than the format has at some place.
+    """
     from onecycle.vision.annotations.stages import AnnotatedImages
     from onecycle.vision.images import Images
 
-    rows, facts, found = read
+    try:
+        rows, facts, found = read()
+    except DataError:
+        raise
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, pa.ArrowException) as error:
+        raise DataError(
+            f"{source} cannot be read as {what}: {type(error).__name__}: {error}.", f"{what} as the format says.",
+            "export them again, or check which file is read.",
+        ) from error  # fmt: skip
     return AnnotatedImages(rows, Images(), tuple(found.skipped), facts)

@@ -31,11 +31,12 @@ VOID = (224, 224, 192)  # the colour of value 255 in Pascal VOC's masks, which i
 
 VOID = (224, 224, 192)  # the colour of value 255 in Pascal VOC's masks, which is ignored
 
+FARTHEST = 1e9  # pixels from the image; NaN is no number below it either
 NOT_LISTED = "annotations of images that are not listed"
 NOT_IN_FOLDER = "images that the annotations name and the folder lacks"
 NOT_NAMED = "images that the annotations do not name"
 NOT_ANNOTATED = "images without annotation (empty='keep' takes them for images with nothing in them)"
-DEGENERATE = "polygons of fewer than three points"
+DEGENERATE = "polygons of fewer than three points, or damaged"
 BOXES = "boxes without a polygon, whose pixels are ignored"
 CROWDS = "crowd regions, whose pixels are ignored"
 OUTSIDE = "polygons that reach outside their image, where they are cut off"
@@ -97,6 +98,7 @@ class Facts:
         mask_notes: What is said when masks are used.
         point_notes: What is said when points are used.
         split_notes: What is said of the splits that the files name.
+        image_sets: Lists of splits that could be taken instead, in Pascal VOC.
     """
 
     source: str
@@ -109,6 +111,7 @@ class Facts:
     mask_notes: tuple[str, ...] = ()
     point_notes: tuple[str, ...] = ()
     split_notes: tuple[str, ...] = ()
+    image_sets: tuple[str, ...] = ()
 
 
 class Found:
@@ -279,7 +282,7 @@ class Found:
 
 
 def _is_polygon(polygon: Sequence[float]) -> bool:
-    numbers = all(isinstance(value, int | float) and math.isfinite(value) for value in polygon)
+    numbers = all(isinstance(value, int | float) and abs(value) < FARTHEST for value in polygon)
     if len(polygon) < 6 or len(polygon) % 2 or not numbers:
         return False
     return len(set(zip(polygon[::2], polygon[1::2], strict=True))) > 2

@@ -27,6 +27,7 @@ from onecycle.vision.image_files import IMAGE_SUFFIXES
 META = frozenset({"id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "agreement"})
 ROTATED = "images that were rotated while they were labelled"
 PEOPLE = "images that several people annotated, of whom the first is used"
+OTHER = "results of kinds that are not read"
 _UPLOADED = re.compile(r"^[0-9a-f]{8}-")  # what Label Studio puts before the name of a file
 
 
@@ -111,8 +112,10 @@ def _full_task(task: dict[str, Any], key: str, found: Found) -> Task:
     image.annotated = bool(people)
     chosen: dict[str, list[str]] = {}
     for one in results:
-        if names := one["value"].get("choices"):
+        if (names := one["value"].get("choices")) and not {"x", "points", "rle"} & set(one["value"]):
             chosen.setdefault(str(one.get("from_name")), []).extend(map(str, names))
+        elif not any(key.endswith("labels") for key in one["value"]):
+            found.leave_out(f"{image.names[0]}: {one.get('type')}", OTHER)
     return image, [{**one, **one["value"]} for one in results], chosen
 
 

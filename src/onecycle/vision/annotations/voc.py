@@ -10,7 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from onecycle.data.rows import Rows
-from onecycle.errors import DataError
+from onecycle.errors import DataError, some, suggest
 from onecycle.vision.annotations.files import read_text, read_xml
 from onecycle.vision.annotations.found import SHAPELESS, VOID, Facts, Found, FoundImage
 from onecycle.vision.annotations.locate import Finder
@@ -25,9 +25,13 @@ CLASSES = (
 _LISTS = {"train": "train", "val": "valid", "test": "test"}
 
 
-def read_voc(path: str | Path, empty: str) -> tuple[Rows, Facts, Found]:
+def read_voc(path: str | Path, image_sets: str | None, empty: str) -> tuple[Rows, Facts, Found]:
     """Read a folder such as VOCdevkit/VOC2012, or any with XML files for its images.
 
+    Args:
+        path: The folder.
+        image_sets: The folder in ImageSets whose lists are the splits; None takes Main, or another that is there.
+        empty: As for `Found`.
     Raises:
         DataError: There are none, or one of them is not in the format.
     """
@@ -36,27 +40,28 @@ def read_voc(path: str | Path, empty: str) -> tuple[Rows, Facts, Found]:
     listed = list(list_files(root, [], [""]))
     files = [name for name, _ in listed if name.lower().endswith(".xml")]
     masks = {Path(name).stem: name for name, _ in listed if Path(name).parent.name == "SegmentationClass"}
-    splits = _splits(root, "Segmentation") if masks and not files else _splits(root, "Main")
+    splits = _splits(root, image_sets)
     for name in files:
         if (image := _read_file(found, root, name)) is not None:
             found.images.append(image)
+    inside = [name for name in image_names(root) if not Path(name).parent.name.startswith("Segmentation")]
     known = {Path(image.names[0]).stem for image in found.images}
-    found.images += [FoundImage((f"{stem}.jpg",)) for stem in sorted(masks.keys() - known)]
-    if not found.images:
+    if not known and not masks:
         raise DataError(
             f"{root} has no XML file of objects, and no SegmentationClass.",
             "Annotations/1.xml for JPEGImages/1.jpg.", "check the path.",
         )  # fmt: skip
+    found.images += [FoundImage((name,)) for name in inside if Path(name).stem not in known]
     for image in found.images:
         stem = Path(image.names[0]).stem
         image.split, image.mask = splits.get(stem), masks.get(stem)
         image.annotated = image.annotated or image.mask is not None
-    inside = [name for name in image_names(root) if not Path(name).parent.name.startswith("Segmentation")]
     rows = found.rows(root, Finder(root, index=inside))
     names, colours = _label_map(root) if masks else ((), None)
     if masks and not names and set(found.classes) <= set(CLASSES):
         names = CLASSES
-    return rows, found.facts(mask_classes=names, mask_colours=colours), found
+    sets = () if image_sets else tuple(sorted(one.name for one in root.glob("ImageSets/*") if _lists_in(one)))
+    return rows, found.facts(mask_classes=names, mask_colours=colours, image_sets=sets), found
 
 
 def _root(path: Path) -> Path:
@@ -67,18 +72,31 @@ def _root(path: Path) -> Path:
     return inside[0] if len(inside) == 1 and not (path / "Annotations").is_dir() else path
 
 
-def _splits(root: Path, kind: str) -> dict[str, str]:
-    """Return the split of each name in ImageSets: train.txt, val.txt and test.txt of `kind`, or of another."""
-    for folder in (root / "ImageSets" / kind, root / "ImageSets/Main", root / "ImageSets/Segmentation",
-                   root / "ImageSets/Layout", root / "ImageSets"):  # fmt: skip
-        found: dict[str, str] = {}
-        for name, split in _LISTS.items():
-            if (folder / f"{name}.txt").is_file():
-                lines = [line.split() for line in read_text(folder / f"{name}.txt").splitlines()]
-                found |= {Path(words[0]).name: split for words in lines if words}
-        if found:
+def _splits(root: Path, image_sets: str | None) -> dict[str, str]:
+    """Return the split of each name in the lists train.txt, val.txt and test.txt.
+
+    Raises:
+        DataError: The image sets that are asked for are not there.
+    """
+    if image_sets is not None:
+        if found := _lists_in(root / "ImageSets" / image_sets):
             return found
-    return {}
+        there = sorted(one.name for one in root.glob("ImageSets/*") if one.is_dir())
+        raise DataError(
+            f"{root} has no lists in ImageSets/{image_sets}.", f"one of: {some(there) or 'there are none'}.",
+            f"check image_sets=.{suggest(image_sets, there)}",
+        )  # fmt: skip
+    names = ("Main", "Segmentation", "Layout", ".")
+    return next((found for name in names if (found := _lists_in(root / "ImageSets" / name))), {})
+
+
+def _lists_in(folder: Path) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, split in _LISTS.items():
+        if (folder / f"{name}.txt").is_file():
+            lines = [line.split() for line in read_text(folder / f"{name}.txt").splitlines()]
+            found |= {Path(words[0]).name: split for words in lines if words}
+    return found
 
 
 def _read_file(found: Found, root: Path, name: str) -> FoundImage | None:
