@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from onecycle.data.split_names import role_of
 from onecycle.errors import DataError, some
 from onecycle.vision.image_index import ImageIndex, image_names
 
 _MASKS = frozenset({"mask", "masks", "label", "labels", "annotations", "segmentationclass", "segmentationobject"})
-_ROLES = {"train": ("train",), "valid": ("valid", "val"), "test": ("test",)}
 
 
 class Finder:
@@ -70,5 +70,4 @@ def _is_mask(path: str) -> bool:
 
 def _is_in(path: str, split: str | None) -> bool:
     """Return whether a folder on a path is named after a split."""
-    folders = path.casefold().split("/")[:-1]
-    return split is not None and any(folder.startswith(role) for folder in folders for role in _ROLES[split])
+    return split is not None and any(role_of(folder) == split for folder in path.split("/")[:-1])
