@@ -116,6 +116,20 @@ class TestJSON:
         }
         assert images.items.table["tags"][0].as_py() == []
 
+    def test_results_of_other_kinds_are_counted_and_choices_of_a_region_are_none_of_the_image(
+        self, tmp_path: Path
+    ) -> None:
+        def others(number: int) -> list[dict[str, Any]]:
+            text = {"type": "textarea", "from_name": "note", "value": {"text": ["blurred"]}}
+            region = {"type": "choices", "from_name": "pose", "value": {"x": 1, "y": 1, "width": 5, "height": 5,
+                                                                        "choices": ["lying"]}}  # fmt: skip
+            return [*label_studio_shapes(number), text, region]
+
+        images = oc.ImageList.from_label_studio(written(tmp_path, label_studio(others)))
+        assert reasons(images) == {"results of kinds that are not read": 2 * COUNT}
+        assert images.counts() == {"classify": 0, "tag": COUNT, "segment": COUNT, "points": 0}
+        assert images.facts.classes == ("cat", "dog")
+
 
 class TestShortForms:
     def test_json_min(self, tmp_path: Path) -> None:
