@@ -19,6 +19,7 @@ from onecycle.text.text_list import SplitTexts
 from onecycle.train.history import History
 from onecycle.vision.image_list import SplitImages
 from onecycle.vision.labelled_images import LabelledImages
+from published import write_all_formats
 
 pytestmark = pytest.mark.usefixtures("only_built_in_names")
 
@@ -34,6 +35,7 @@ def demo_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     make_camvid(tmp_path / "camvid", train=8, valid=2, size=(60, 80))
     make_biwi(tmp_path / "biwi", people=3, frames=4, size=(60, 80))
     make_reviews(tmp_path / "reviews", train=32, test=8, unsup=60)
+    write_all_formats(tmp_path)
     (tmp_path / "photos_valid.txt").write_text("dots_000\nrings_001\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -54,6 +56,7 @@ def page_module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     ("docs/memory.md", []),
     ("docs/large_data.md", ["shards.csv"]),
     ("docs/formats.md", ["hub/data/validation-00000-of-00001.parquet"]),
+    ("docs/annotations.md", ["coco.png"]),
     ("docs/text.md", ["texts.png", "why.png", "reviews.onecycle"]),
     ("docs/from_fastai.md", ["planet.onecycle", "submission.csv", "encoder.onecycle"]),
     ("docs/extending.md", ["small.onecycle", "boxes.onecycle", "series.onecycle", "numbers.onecycle", "run.csv"]),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 
@@ -18,7 +17,6 @@ from onecycle.vision.image_index import ImageIndex
 
 MASK_FOLDERS = ("labels", "masks", "annotations", "segmentationclass", "mask", "groundtruth", "gt")
 TABLES = (".csv", ".tsv", *PARQUET)
-HEAD_BYTES = 2**16
 MOST_TABLES = 20  # that are read to see whether they name images
 
 
@@ -32,7 +30,7 @@ def find_task(data: Listing, options: FineTuneOptions) -> tuple[str, str | None,
     people = sum(PurePosixPath(name).name == "rgb.cal" and name.count("/") == 1 for name in data.files)
     if people > 1:
         return "points", None, f"rgb.cal in {people:,} folders, as in the BIWI database"
-    if masks := _masks(data):
+    if masks := find_masks(data):
         return "segment", None, masks
     if len(data.texts) > len(data.images):
         return "text", None, f"{len(data.texts):,} text files in {len(class_counts(data.texts)):,} folders"
@@ -103,7 +101,7 @@ def find_tables(data: Listing, options: FineTuneOptions) -> list[Candidate]:
     return sorted(found, key=lambda one: -one.score)
 
 
-def _masks(data: Listing) -> str | None:
+def find_masks(data: Listing) -> str | None:
     """Return how one sees that there are masks beside the images."""
     folders = {folder for name in data.images for folder in [folder_of(name)]}
     beside = [one for one in folders if one.endswith("annot") and one.removesuffix("annot") in folders]
@@ -141,39 +139,7 @@ def _arrow(data: Listing) -> str | None:
     return some(files, 2) if files and not data.images else None
 
 
-def _coco(data: Listing) -> str | None:
-    for name in data.with_suffix(".json"):
-        with (data.root / name).open("rb") as file:
-            head = file.read(HEAD_BYTES)
-        if b'"images"' in head or b'"annotations"' in head:
-            size = (data.root / name).stat().st_size
-            content = _json(data, name) if size <= 2**24 else {"images": [], "annotations": []}
-            if isinstance(content, dict) and {"images", "annotations"} <= set(content):
-                return name
-    return None
-
-
-def _json(data: Listing, name: str) -> object:
-    try:
-        return json.loads((data.root / name).read_bytes())
-    except ValueError:
-        return None
-
-
-def _yolo(data: Listing) -> str | None:
-    stems = {PurePosixPath(name).stem for name in data.images}
-    texts = [name for name in data.with_suffix(".txt") if "labels" in name.split("/")[:-1]]
-    same = sum(PurePosixPath(name).stem in stems for name in texts)
-    return f"{same:,} files such as {texts[0]}" if same > len(stems) / 2 else None
-
-
-def _voc(data: Listing) -> str | None:
-    stems = {PurePosixPath(name).stem for name in data.images}
-    files = [name for name in data.with_suffix(".xml") if PurePosixPath(name).stem in stems]
-    return f"{len(files):,} files such as {files[0]}" if len(files) > len(stems) / 2 else None
-
-
 # Layouts that are recognised and cannot be read, by name.
 _FORMATS: dict[str, Callable[[Listing], str | None]] = {
-    "Arrow": _arrow, "COCO": _coco, "YOLO": _yolo, "Pascal VOC": _voc,
+    "Arrow": _arrow,
 }  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 
 from onecycle.data.candidates import Candidate
 from onecycle.errors import DataError, some
+from onecycle.recipes.annotation_layout import annotation_calls
 from onecycle.recipes.class_folders import class_counts, empty_classes
 from onecycle.recipes.data_kinds import find_task, only_table
 from onecycle.recipes.label_kinds import find_kind
@@ -72,11 +73,17 @@ def find_layout(data: Path, options: FineTuneOptions, listing: Listing | None = 
     if task == "auto" and (options.masks is not None or options.codes is not None or options.colours is not None):
         task = "segment"
     if options.labels is not None:
-        options = replace(options, labels=(path := existing_path(options.labels, data)))
-        inside = path.resolve().is_relative_to(data.resolve())
-        if task == "auto" and not listing.images and inside:
-            task = "text"
-            findings.append("task: text, since there are no images")
+        options = replace(options, labels=existing_path(options.labels, data))
+    if (annotated := annotation_calls(data=listing, task=task, options=options, findings=findings)) is not None:
+        test = test_set_call(listing, options, "ImageList")
+        return Layout(
+            annotated.task, annotated.items, annotated.split, annotated.label, annotated.task == "tag", test,
+            tuple(findings),
+        )  # fmt: skip
+    inside = options.labels is not None and Path(options.labels).resolve().is_relative_to(data.resolve())
+    if task == "auto" and not listing.images and inside:
+        task = "text"
+        findings.append("task: text, since there are no images")
     if task == "auto" and options.labels is None:
         task, table, evidence = find_task(listing, options)
         findings.append(f"task: {'classify' if task == 'table' else task}, from {evidence}")

@@ -53,7 +53,10 @@ class FineTuneOptions(TrainOptions):
         panel="Data",
     )
     labels: str | Path | None = option(
-        None, "CSV file with the names of the items and their labels. Default: folder names are labels.", panel="Data"
+        None,
+        "CSV file with the names of the items and their labels; or annotations of COCO, YOLO (data.yaml), Label Studio "
+        "or CVAT. Default: what is found in the folder.",
+        panel="Data",
     )
     column: Columns = option(
         None,

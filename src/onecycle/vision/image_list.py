@@ -25,6 +25,7 @@ from onecycle.data.table_format import find_format, is_index, no_header
 from onecycle.data.tables import as_table
 from onecycle.data.target import Target
 from onecycle.errors import DataError, some
+from onecycle.vision.annotations.formats import AnnotationFormats
 from onecycle.vision.image_files import (
     drop_repeated_rows,
     find_existing,
@@ -39,14 +40,7 @@ from onecycle.vision.image_tables import IMAGES
 from onecycle.vision.images import Images
 from onecycle.vision.labelled_images import LabelledImages
 from onecycle.vision.mask_files import Colour, read_mask_values
-from onecycle.vision.mask_labels import (
-    balanced_weights,
-    check_class_weights,
-    count_class_pixels,
-    mask_labeller,
-    mask_target,
-    warn_of_absent,
-)
+from onecycle.vision.mask_labels import ClassWeights, mask_labeller, mask_target, weigh_classes
 from onecycle.vision.orientation import settle_masks, settle_points
 from onecycle.vision.point_labels import check_points, labelled_items, point_names, points_labeller
 from onecycle.vision.points import points_target
@@ -77,7 +71,7 @@ class SplitImages(SplitList[LabelledImages]):
         ignore: str | int | Sequence[str | int] | None = None,
         colours: Sequence[Colour] | None = None,
         values: Sequence[int] | None = None,
-        class_weights: Literal["balanced"] | Sequence[float] | None = "balanced",
+        class_weights: ClassWeights = "balanced",
     ) -> LabelledImages:
         """Label with masks: images of the same size whose values are the classes of the pixels.
 
@@ -99,13 +93,7 @@ class SplitImages(SplitList[LabelledImages]):
         target = mask_target(classes, ignore, colours, values)
         labeller = mask_labeller(masks)
         train, valid = labeller(self.train), labeller(self.valid)
-        counts = count_class_pixels(target, train)
-        warn_of_absent(target, counts)
-        count_class_pixels(target, valid)  # to find masks that cannot be used before training
-        if isinstance(class_weights, str) and class_weights == "balanced":
-            target = replace(target, class_weights=balanced_weights(counts))
-        elif class_weights is not None:
-            target = replace(target, class_weights=check_class_weights(class_weights, target.classes))
+        target = weigh_classes(target, train, valid, class_weights)
         images = [*self.train.located(), *self.valid.located()]
         reading = settle_masks(
             self.modality.reading, images, [*train, *valid], lambda path: read_mask_values(path, colours)
@@ -160,7 +148,7 @@ def _check_files(rows: Rows, method: str) -> None:
 
 @explains_calls
 @dataclass(frozen=True, repr=False)
-class ImageList(ItemList[SplitImages]):
+class ImageList(AnnotationFormats, ItemList[SplitImages]):
     """Images that were found, not yet split.
 
     Example:

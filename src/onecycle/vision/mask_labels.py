@@ -9,7 +9,9 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +26,7 @@ from onecycle.vision.spread import spread_over
 
 # How many masks are read before training: enough to find unknown values and to weight the classes.
 SAMPLE = 200
+ClassWeights = Literal["balanced"] | Sequence[float] | None
 _FIELD = re.compile(r"\{(stem|name|folder|parent)\}")
 
 
@@ -287,6 +290,25 @@ def warn_of_absent(target: Mask, counts: NDArray[np.int64]) -> None:
             f"None of the training masks that were checked holds {some(absent)}: nothing is learned of that.",
             stacklevel=users_level(),
         )
+
+
+def weigh_classes(target: Mask, train: Sequence[str], valid: Sequence[str], class_weights: ClassWeights) -> Mask:
+    """Return a target with the weights of its classes, see `label_masks`; masks that cannot be used are found here.
+
+    Args:
+        target: Without weights.
+        train: Labels of the training masks.
+        valid: Labels of the validation masks.
+        class_weights: As for `label_masks`.
+    """
+    counts = count_class_pixels(target, train)
+    warn_of_absent(target, counts)
+    count_class_pixels(target, valid)  # to find masks that cannot be used before training
+    if isinstance(class_weights, str) and class_weights == "balanced":
+        return replace(target, class_weights=balanced_weights(counts))
+    if class_weights is None:
+        return target
+    return replace(target, class_weights=check_class_weights(class_weights, target.classes))
 
 
 def balanced_weights(counts: NDArray[np.int64]) -> tuple[float, ...]:

@@ -19,6 +19,7 @@ from onecycle.data.target import no_balance
 from onecycle.errors import DataError, some
 from onecycle.losses import IGNORE_INDEX, CrossEntropy
 from onecycle.registry import register
+from onecycle.vision.annotations.drawing import classes_of, draw_mask, is_drawn
 from onecycle.vision.batch_transforms import sample_pixels
 from onecycle.vision.decode import ImageGeometry
 from onecycle.vision.mask_files import Colour, Indices, read_mask_values
@@ -71,16 +72,19 @@ class Mask(SpatialTarget):
         """Return a mask as class numbers, uint8, (height, width); 255 where a pixel is ignored.
 
         Args:
-            label: The path of a mask file, or an array of its values.
+            label: The path of a mask file, an array of its values, or the text that a mask is drawn from.
         Raises:
             DataError: The file is not a mask, or contains values that are not classes.
         """
-        values = label if isinstance(label, np.ndarray) else read_mask_values(label, self.colours)
+        if isinstance(label, np.ndarray):
+            values = label
+        else:
+            values = draw_mask(label) if is_drawn(label) else read_mask_values(label, self.colours)
         indices = self._lookup_table()[values]
         unknown = indices == _UNKNOWN
         if unknown.any():
             counts = Counter(values[unknown].tolist())
-            name = "The mask" if isinstance(label, np.ndarray) else label
+            name = "The mask" if isinstance(label, np.ndarray) or is_drawn(label) else label
             raise DataError(
                 f"{name} contains values that are not classes: "
                 f"{some(f'{value} ({count:,} pixels)' for value, count in sorted(counts.items()))}.",
@@ -104,9 +108,9 @@ class Mask(SpatialTarget):
         whole = self.encode(label)
         height, width = whole.shape
         if (height, width) != (geometry.height, geometry.width):
+            name = label if isinstance(label, str) and not is_drawn(label) else ""
             raise DataError(
-                f"The mask {label if isinstance(label, str) else ''} is {width}x{height} pixels, "
-                f"its image {geometry.width:.0f}x{geometry.height:.0f}.",
+                f"The mask {name} is {width}x{height} pixels, its image {geometry.width:.0f}x{geometry.height:.0f}.",
                 "a mask of the size of its image.",
                 "check which mask belongs to which image, or resize the mask without interpolation.",
             )
@@ -189,9 +193,9 @@ class Mask(SpatialTarget):
         return dict(zip(self.classes, shares.round(4).tolist(), strict=True))
 
     def caption(self, label: str | Indices | bytes) -> str:
-        """Return the name of a mask file; for a mask, its largest classes with their shares."""
+        """Return the name of a mask file, or the classes of one that is drawn; else the largest, with their shares."""
         if isinstance(label, str):
-            return Path(label).name
+            return ", ".join(classes_of(label)) if is_drawn(label) else Path(label).name
         largest = sorted(self.cells(label).items(), key=lambda cell: -cell[1])[:4]
         return ", ".join(f"{name} {share:.0%}" for name, share in largest if share > 0)
 
