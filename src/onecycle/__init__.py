@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from onecycle.recipes.task import fine_tune as fine_tune
     from onecycle.registry import list_registered as list_registered
     from onecycle.registry import register as register
+    from onecycle.review.journal import Journal as Journal
     from onecycle.ship.bulk_prediction import predict_on_cluster as predict_on_cluster
     from onecycle.ship.model import load_model as load_model
     from onecycle.text.attribution import attribute as attribute
@@ -91,6 +92,7 @@ _HOMES = {
     "GroupedModel": "onecycle.train.layer_groups",
     "GenericList": "onecycle.data.generic_list",
     "ImageList": "onecycle.vision.image_list",
+    "Journal": "onecycle.review.journal",
     "KeepBest": "onecycle.train.callbacks",
     "Learner": "onecycle.train.learner",
     "Mask": "onecycle.vision.masks",
