@@ -53,6 +53,7 @@ def page_module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     ("docs/masks_and_points.md", ["masks.png", "worst.png", "predictions/street_0008.png", "streets.onecycle"]),
     ("docs/memory.md", []),
     ("docs/large_data.md", ["shards.csv"]),
+    ("docs/serving.md", ["photos.onecycle", "judged.parquet"]),
     ("docs/text.md", ["texts.png", "why.png", "reviews.onecycle"]),
     ("docs/from_fastai.md", ["planet.onecycle", "submission.csv", "encoder.onecycle"]),
     ("docs/extending.md", ["small.onecycle", "boxes.onecycle", "series.onecycle", "numbers.onecycle", "run.csv"]),

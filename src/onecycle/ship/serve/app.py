@@ -7,7 +7,7 @@ import base64
 import json
 import time
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from onecycle.calls import explains_calls
 from onecycle.errors import DataError, OnecycleError
 from onecycle.review.journal import Journal
 from onecycle.ship.serve.counters import Counters
@@ -35,6 +36,7 @@ ResultT = TypeVar("ResultT")
 PAGE = Path(__file__).parent / "page"
 
 
+@explains_calls
 @dataclass(frozen=True)
 class Limits:
     """What a server takes on.
@@ -127,7 +129,7 @@ class App:
                 assert engine.served.path is not None  # or its state would be None
                 engine.served = await asyncio.to_thread(load_served, engine.served.path)
                 self.counters.add("onecycle_reloads_total", result="loaded")
-            except (OnecycleError, OSError) as error:
+            except Exception as error:
                 failed = state or ()
                 self.counters.add("onecycle_reloads_total", result="refused")
                 warnings.warn(f"The model was replaced, and the old one goes on: {error}", stacklevel=1)
@@ -138,18 +140,20 @@ class App:
         return JSONResponse({**description, "journal": self.journal is not None, "limits": limits})
 
     async def predict(self, request: Request) -> Response:
-        started = time.perf_counter()
-        try:
-            return await self._in_time(self._predict(request))
-        finally:
-            self.counters.observe("onecycle_request_seconds", time.perf_counter() - started)
-
-    async def _predict(self, request: Request) -> Response:
-        engine, keep = self._running, request.query_params.get("keep") == "true"
-        served = engine.served
+        """Answer inputs; those that are to be judged are in the journal then."""
+        keep = request.query_params.get("keep") == "true"
         if keep:
             self._needed_journal()
         uploads = await read_uploads(request, self.limits.most_inputs)
+        started = time.perf_counter()
+        try:
+            return await self._in_time(self._predict(uploads, keep=keep))
+        finally:
+            self.counters.observe("onecycle_request_seconds", time.perf_counter() - started)
+
+    async def _predict(self, uploads: Sequence[Upload], *, keep: bool) -> Response:
+        engine = self._running
+        served = engine.served
         answers = await engine.predict(served, uploads)
         rows: list[dict[str, Any]] = []
         for upload, answer in zip(uploads, answers, strict=True):

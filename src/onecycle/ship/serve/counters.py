@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 _METRICS = {
     "onecycle_requests_total": ("counter", "Requests by path and status."),
-    "onecycle_request_seconds": ("histogram", "Time from a request for predictions to its response."),
+    "onecycle_request_seconds": ("histogram", "Time from the inputs of a request to their answers."),
     "onecycle_predictions_total": ("counter", "Inputs that were predicted."),
     "onecycle_batches_total": ("counter", "Batches that they were computed in."),
     "onecycle_judgements_total": ("counter", "What people said about predictions, by verdict."),
@@ -16,6 +16,7 @@ _METRICS = {
     "onecycle_waiting": ("gauge", "Inputs that are accepted and not yet answered."),
     "onecycle_model_info": ("gauge", "The model that answers, by its SHA-256."),
 }
+_ESCAPED = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 _BUCKETS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
 
@@ -68,5 +69,5 @@ class Counters:
 
 
 def _series(name: str, labels: Mapping[str, str]) -> str:
-    inside = ",".join(f'{key}="{value}"' for key, value in labels.items())
+    inside = ",".join(f'{key}="{value.translate(_ESCAPED)}"' for key, value in labels.items())
     return f"{name}{{{inside}}}" if inside else name

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import PurePath
 from typing import Any
-
-from PIL import Image
 
 from onecycle.data.categories import Category, MultiCategory
 from onecycle.data.modality import Modality
 from onecycle.ship.serve.served import ServedModel, Upload
 from onecycle.text.texts import Texts
-from onecycle.vision.images import Images
 from onecycle.vision.mask_palette import make_palette
 from onecycle.vision.masks import Mask
 
-_SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "TIFF": ".tif", "JPEG2000": ".jp2"}
+_SUFFIXES = {
+    b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"GIF8": ".gif", b"BM": ".bmp", b"II*\0": ".tif", b"MM\0*": ".tif",
+    b"RIFF": ".webp",
+}  # fmt: skip
 
 
 def describe_model(served: ServedModel) -> dict[str, Any]:
@@ -36,11 +35,9 @@ def describe_model(served: ServedModel) -> dict[str, Any]:
 
 
 def kept_suffix(modality: Modality, upload: Upload) -> str:
-    """Return the suffix of the file that an input is kept in: by what it is, not by its name, where that is known."""
+    """Return the suffix of the file that an input is kept in: by what it is, or by its name where that is not known."""
     if modality.reads_text_directly:
         return ".txt"
-    if isinstance(modality, Images):
-        with Image.open(io.BytesIO(upload.data)) as image:
-            return _SUFFIXES.get(image.format or "", f".{image.format or ''}".lower())
-    suffix = PurePath(upload.name).suffix.lower()
-    return suffix if suffix in (modality.suffixes or ()) else ""
+    suffix = next((suffix for head, suffix in _SUFFIXES.items() if upload.data.startswith(head)), None)
+    named = PurePath(upload.name).suffix.lower()
+    return suffix or (named if named in (modality.suffixes or ()) else "")

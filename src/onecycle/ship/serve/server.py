@@ -8,7 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,26 +63,24 @@ def serve(
         from onecycle.ship.serve.served import load_served
         from onecycle.vision.decode_memory import VARIABLE
 
-    os.environ.setdefault(VARIABLE, DECODE_LIMIT)
+    accepted = Limits(**limits)
     if token is None and host not in LOOPBACK:
         token = secrets.token_urlsafe(16)
-    with _listening(host, port) as listener:
+    with ExitStack() as stack:
+        listener = stack.enter_context(_listening(host, port))
+        stack.enter_context(_default_of(VARIABLE, DECODE_LIMIT))
         served = load_served(model)
         folder = journal or (None if served.path is None else journal_beside(served.path))
-        kept = None if folder is None else Journal(folder)
-        app = create_app(served, kept, token=token, hosts=LOOPBACK if token is None else None, limits=Limits(**limits))
+        kept = None if folder is None else stack.enter_context(Journal(folder))
+        app = create_app(served, kept, token=token, hosts=LOOPBACK if token is None else None, limits=accepted)
         config = uvicorn.Config(
             app, lifespan="on", ws="none", log_level="warning", access_log=False, server_header=False,
             proxy_headers=False, timeout_keep_alive=30,
         )  # fmt: skip
         server = uvicorn.Server(config)
         _tell(served.name, served.model.target, listener, token, folder)
-        try:
-            with _stopped_by_sigterm(lambda: setattr(server, "should_exit", True)):
-                server.run(sockets=[listener])
-        finally:
-            if kept is not None:
-                kept.close()
+        with _stopped_by_sigterm(lambda: setattr(server, "should_exit", True)):
+            server.run(sockets=[listener])
 
 
 def _tell(name: str, target: Any, listener: socket.socket, token: str | None, folder: str | Path | None) -> None:
@@ -111,6 +109,19 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         ) from None  # fmt: skip
     with listener:
         yield listener
+
+
+@contextmanager
+def _default_of(variable: str, value: str) -> Iterator[None]:
+    """Set an environment variable that nobody has set, while the context lasts."""
+    if variable in os.environ:
+        yield
+        return
+    os.environ[variable] = value
+    try:
+        yield
+    finally:
+        del os.environ[variable]
 
 
 @contextmanager

@@ -125,7 +125,7 @@ async function drawMask(place, png) {
 
 async function drawPoints(place, points) {
   const image = place.querySelector("img");
-  await image.decode().catch(() => {}); // of a format that this browser does not show
+  if (!image.complete) await new Promise((done) => Object.assign(image, { onload: done, onerror: done }));
   const canvas = element("canvas", { width: image.naturalWidth || 1, height: image.naturalHeight || 1 });
   const pen = canvas.getContext("2d");
   const radius = Math.max(canvas.width, canvas.height) / 80;
@@ -154,7 +154,8 @@ function offerWords(card, text) {
         mark.style.setProperty("--share", (0.6 * Math.abs(score) / largest).toFixed(2));
         return [mark, " "];
       });
-      const top = [...words].sort((one, other) => other[1] - one[1]).filter(([, score]) => score > 0).slice(0, SHOWN);
+      const speaking = words.filter(([word, score]) => score > 0 && /[\p{L}\p{N}]/u.test(word));
+      const top = speaking.sort((one, other) => other[1] - one[1]).slice(0, SHOWN);
       const summary = top.length ? `Most for ${label}: ${top.map(([word]) => word).join(", ")}.` : `No word speaks for ${label}.`;
       place.replaceChildren(element("p", {}, ...marked), element("p", { className: "hint" }, summary));
     } catch (error) {
@@ -213,8 +214,9 @@ function offerVerdict(card, { id, prediction }) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const label = form.read();
+    if (JSON.stringify(label) === JSON.stringify(prediction)) return judge("right", null, "Saved: right.");
     const words = label === null ? "Saved: wrong." : `Saved: wrong, it is ${caption(label)}.`;
-    judge("wrong", label, words);
+    return judge("wrong", label, words);
   });
 }
 
@@ -251,7 +253,9 @@ async function describe() {
   model = await ask("model");
   document.title = `${model.name} – onecycle`;
   byId("name").textContent = model.name;
-  byId("summary").textContent = `Predicts: ${model.summary}`;
+  const names = model.classes.slice(0, 12).join(", ") + (model.classes.length > 12 ? ", …" : "");
+  const kinds = { category: "one class of", multi_category: "tags:", mask: "the class of each pixel:" };
+  byId("summary").textContent = `Predicts ${kinds[model.predicts] || `${model.predicts}:`} ${names}`;
   byId("texts").hidden = model.reads !== "texts";
   byId("images").hidden = model.reads === "texts";
   byId("files").accept = model.reads === "images" ? "image/*" : "";
