@@ -39,8 +39,10 @@ if TYPE_CHECKING:
     from onecycle.recipes.task import fine_tune as fine_tune
     from onecycle.registry import list_registered as list_registered
     from onecycle.registry import register as register
+    from onecycle.review.journal import Journal as Journal
     from onecycle.ship.bulk_prediction import predict_on_cluster as predict_on_cluster
     from onecycle.ship.model import load_model as load_model
+    from onecycle.ship.serve.server import serve as serve
     from onecycle.text.attribution import attribute as attribute
     from onecycle.text.language_model_learner import language_model_learner as language_model_learner
     from onecycle.text.learner import text_learner as text_learner
@@ -91,6 +93,7 @@ _HOMES = {
     "GroupedModel": "onecycle.train.layer_groups",
     "GenericList": "onecycle.data.generic_list",
     "ImageList": "onecycle.vision.image_list",
+    "Journal": "onecycle.review.journal",
     "KeepBest": "onecycle.train.callbacks",
     "Learner": "onecycle.train.learner",
     "Mask": "onecycle.vision.masks",
@@ -126,6 +129,7 @@ _HOMES = {
     "predict_on_cluster": "onecycle.ship.bulk_prediction",
     "predict_tiled": "onecycle.vision.tiles",
     "register": "onecycle.registry",
+    "serve": "onecycle.ship.serve.server",
     "text_learner": "onecycle.text.learner",
     "unet_learner": "onecycle.vision.learner",
     "vision_learner": "onecycle.vision.learner",

@@ -52,7 +52,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def test_the_readme_shows_each_command() -> None:
-    assert {each.split()[1] for each in COMMANDS} == {"train", "report", "check", "predict", "info", "demo"}
+    assert {each.split()[1] for each in COMMANDS} == {"train", "report", "check", "predict", "serve", "info", "demo"}
 
 
 @pytest.mark.usefixtures("tiny_models", "photos")

@@ -1,0 +1,1 @@
+"""What people said about a model's predictions, kept so that the model can learn from it."""

@@ -1,0 +1,1 @@
+"""A model in use: a page and an API, where its predictions are judged."""

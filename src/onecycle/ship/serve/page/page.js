@@ -1,0 +1,296 @@
+// The page: sends inputs to /predict, shows the answers, and sends what a person says about them to /feedback.
+
+const SHOWN = 5; // classes beside an answer
+const byId = (id) => document.getElementById(id);
+const percent = (share) => `${(100 * share).toFixed(share > 0.995 || share < 0.005 ? 1 : 0)}%`;
+let model = null;
+
+function element(name, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children);
+  return made;
+}
+
+async function ask(path, options, attempts = 5) {
+  let response;
+  try {
+    response = await fetch(path, options);
+  } catch {
+    throw new Error("The server does not answer.\nCheck that it runs, and try again.");
+  }
+  if (response.status === 503 && attempts > 1) { // it is busy, and says for how long
+    await new Promise((done) => setTimeout(done, 1000 * (Number(response.headers.get("Retry-After")) || 1)));
+    return ask(path, options, attempts - 1);
+  }
+  const body = await response.json();
+  if (!response.ok) throw new Error(lines(body.error));
+  return body;
+}
+
+const lines = ({ what, expected, fix }) => `${what}\nExpected ${expected}\nFix: ${fix}`;
+const askJson = (path, body) =>
+  ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+
+// --- from an input to its card ---
+
+async function predict(name, input, options) {
+  byId("status").textContent = `Predicting ${name} …`;
+  const card = byId("card").content.firstElementChild.cloneNode(true);
+  card.querySelector(".item").textContent = name;
+  card.querySelector(".input").append(input);
+  try {
+    const answer = await ask(model.journal ? "predict?keep=true" : "predict", { method: "POST", ...options });
+    if (answer.model !== model.model) await describe(); // the model was replaced
+    await show(card, answer.predictions[0]);
+    byId("status").textContent = `${name}: ${card.querySelector(".predicted").textContent}`;
+  } catch (error) {
+    card.classList.add("failed");
+    card.querySelector(".said").textContent = error.message;
+    byId("status").textContent = `${name} was not predicted.`;
+  }
+  byId("answers").prepend(card);
+}
+
+async function predictFiles(files) {
+  for (const file of files) {
+    if (file.size > model.limits.bytes) {
+      byId("status").textContent = `${file.name} is larger than ${Math.round(model.limits.bytes / 1e6)} MB.`;
+      continue;
+    }
+    if (model.reads === "texts") {
+      await predictText(await file.text(), file.name);
+      continue;
+    }
+    const body = new FormData();
+    body.append("file", file);
+    const image = element("img", { src: URL.createObjectURL(file), alt: `The image ${file.name}` });
+    await predict(file.name, model.reads === "images" ? image : file.name, { body });
+  }
+}
+
+function predictText(text, name = `${text.trim().slice(0, 40)}${text.trim().length > 40 ? " …" : ""}`) {
+  const body = JSON.stringify({ inputs: [text] });
+  const headers = { "Content-Type": "application/json" };
+  return predict(name, element("blockquote", { tabIndex: 0, textContent: text }), { headers, body });
+}
+
+// --- an answer ---
+
+async function show(card, answer) {
+  card.querySelector(".predicted").textContent = caption(answer.prediction);
+  card.querySelector(".probabilities").append(...probabilities(answer));
+  const overlay = { mask: drawMask, points: drawPoints }[model.predicts];
+  if (overlay) await overlay(card.querySelector(".input"), answer.prediction);
+  if (model.explains_words) offerWords(card, card.querySelector("blockquote").textContent);
+  if (answer.id) offerVerdict(card, answer);
+}
+
+function caption(label) {
+  if (model.predicts === "category") return label;
+  if (model.predicts === "multi_category") return label.join(", ") || "no tag";
+  if (model.predicts === "mask") return "Mask";
+  if (model.predicts === "points") return `${label.length} points`;
+  if (model.predicts === "numbers") return numbers(label);
+  return JSON.stringify(label);
+}
+
+const numbers = (label) => Object.entries(label).map(([name, value]) => `${name} ${+(+value).toPrecision(4)}`).join(", ");
+
+function probabilities({ probabilities: shares, prediction }) {
+  if (model.predicts === "points") {
+    return prediction.map(([x, y], n) => element("li", {}, `${model.classes[n]}: ${x.toFixed(1)}, ${y.toFixed(1)}`));
+  }
+  const likely = Object.entries(shares).sort((one, other) => other[1] - one[1]);
+  const rows = model.predicts === "mask" ? likely.filter(([, share]) => share > 0) : likely.slice(0, SHOWN);
+  return rows.map(([name, share]) => {
+    const label = element("span", {}, name);
+    if (model.colours) {
+      const swatch = element("span", { className: "swatch" });
+      swatch.style.backgroundColor = `rgb(${model.colours[model.classes.indexOf(name)]})`;
+      label.prepend(swatch);
+    }
+    const meter = element("meter", { min: 0, max: 1, value: share });
+    meter.setAttribute("aria-label", name);
+    return element("li", {}, label, meter, element("span", { className: "share" }, percent(share)));
+  });
+}
+
+async function drawMask(place, png) {
+  const bytes = Uint8Array.from(atob(png), (letter) => letter.charCodeAt(0));
+  const mask = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
+  const canvas = element("canvas", { width: mask.width, height: mask.height, className: "mask" });
+  canvas.getContext("2d").drawImage(mask, 0, 0);
+  place.append(canvas);
+}
+
+async function drawPoints(place, points) {
+  const image = place.querySelector("img");
+  if (!image.complete) await new Promise((done) => Object.assign(image, { onload: done, onerror: done }));
+  const canvas = element("canvas", { width: image.naturalWidth || 1, height: image.naturalHeight || 1 });
+  const pen = canvas.getContext("2d");
+  const radius = Math.max(canvas.width, canvas.height) / 80;
+  for (const [x, y] of points) {
+    pen.beginPath();
+    pen.arc(x, y, radius, 0, 2 * Math.PI);
+    Object.assign(pen, { fillStyle: "#ff2d2d", strokeStyle: "#fff", lineWidth: radius / 2 });
+    pen.stroke();
+    pen.fill();
+  }
+  place.append(canvas);
+}
+
+function offerWords(card, text) {
+  const details = card.querySelector(".words");
+  const place = details.querySelector("div");
+  details.hidden = false;
+  details.addEventListener("toggle", async () => {
+    if (!details.open || place.childNodes.length) return;
+    place.textContent = "Leaving out each word in turn …";
+    try {
+      const { label, words } = await askJson("words", { text });
+      const largest = Math.max(...words.map(([, score]) => Math.abs(score))) || 1;
+      const marked = words.flatMap(([word, score]) => {
+        const mark = element("mark", { className: score < 0 ? "against" : "", title: score.toFixed(2) }, word);
+        mark.style.setProperty("--share", (0.6 * Math.abs(score) / largest).toFixed(2));
+        return [mark, " "];
+      });
+      const speaking = words.filter(([word, score]) => score > 0 && /[\p{L}\p{N}]/u.test(word));
+      const top = speaking.sort((one, other) => other[1] - one[1]).slice(0, SHOWN);
+      const summary = top.length ? `Most for ${label}: ${top.map(([word]) => word).join(", ")}.` : `No word speaks for ${label}.`;
+      place.replaceChildren(element("p", {}, ...marked), element("p", { className: "hint" }, summary));
+    } catch (error) {
+      place.textContent = error.message;
+    }
+  });
+}
+
+// --- what a person says ---
+
+function offerVerdict(card, { id, prediction }) {
+  const group = card.querySelector(".verdict");
+  const form = card.querySelector(".correction");
+  const said = card.querySelector(".said");
+  const button = (verdict) => group.querySelector(`[data-verdict=${verdict}]`);
+  const history = []; // [verdict, words] of each judgement that stands
+  group.hidden = false;
+
+  function openForm(open) {
+    form.hidden = !open;
+    button("wrong").setAttribute("aria-expanded", String(open));
+    if (open) form.querySelector("select, input, button").focus();
+  }
+
+  async function judge(verdict, label = null, words = "") {
+    group.setAttribute("aria-busy", "true");
+    try {
+      await askJson("feedback", { id, verdict, label });
+      if (verdict === "undo") history.pop();
+      else history.push([verdict, words]);
+      openForm(false);
+      const [now, text] = history.at(-1) || [null, "Taken back."];
+      for (const each of group.querySelectorAll("button")) {
+        each.setAttribute("aria-pressed", String(each.dataset.verdict === now));
+      }
+      button("undo").removeAttribute("aria-pressed");
+      button("undo").hidden = !history.length;
+      said.classList.remove("failed");
+      said.textContent = text;
+      if (document.activeElement === document.body) button(now || "right").focus();
+    } catch (error) {
+      said.classList.add("failed");
+      said.textContent = error.message;
+    }
+    group.removeAttribute("aria-busy");
+  }
+
+  fillForm(form, prediction);
+  button("right").addEventListener("click", () => judge("right", null, "Saved: right."));
+  button("unknown").addEventListener("click", () => judge("unknown", null, "Saved: cannot tell."));
+  button("undo").addEventListener("click", () => judge("undo"));
+  button("wrong").addEventListener("click", () => {
+    if (form.childNodes.length) openForm(form.hidden);
+    else judge("wrong", null, "Saved: wrong.");
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const label = form.read();
+    if (JSON.stringify(label) === JSON.stringify(prediction)) return judge("right", null, "Saved: right.");
+    const words = label === null ? "Saved: wrong." : `Saved: wrong, it is ${caption(label)}.`;
+    return judge("wrong", label, words);
+  });
+}
+
+// Fills a form in which a person says what is right; form.read() then returns the label.
+function fillForm(form, prediction) {
+  const save = element("button", { textContent: "Save" });
+  if (model.predicts === "category") {
+    const options = model.classes.filter((name) => name !== prediction).map((name) => element("option", {}, name));
+    const unknown = element("option", { textContent: "I do not know what" });
+    const select = element("select", {}, ...options, unknown);
+    form.append(element("label", {}, "It is ", select), save);
+    form.read = () => (select.selectedOptions[0] === unknown ? null : select.value);
+  } else if (model.predicts === "multi_category") {
+    const boxes = model.classes.map((name) => {
+      const box = element("input", { type: "checkbox", value: name, checked: prediction.includes(name) });
+      return element("label", {}, box, name);
+    });
+    const legend = element("legend", { textContent: "It has these tags:" });
+    form.append(element("fieldset", { className: "tags" }, legend, ...boxes), save);
+    form.read = () => [...form.querySelectorAll("input:checked")].map((box) => box.value);
+  } else if (model.predicts === "numbers") {
+    const fields = Object.entries(prediction).map(([name, value]) => {
+      const field = element("input", { type: "number", step: "any", name, required: true, value: +value.toPrecision(4) });
+      return element("label", {}, `${name} `, field);
+    });
+    form.append(...fields, save);
+    form.read = () => Object.fromEntries([...form.querySelectorAll("input")].map((one) => [one.name, Number(one.value)]));
+  }
+}
+
+// --- what comes in ---
+
+async function describe() {
+  model = await ask("model");
+  document.title = `${model.name} – onecycle`;
+  byId("name").textContent = model.name;
+  const names = model.classes.slice(0, 12).join(", ") + (model.classes.length > 12 ? ", …" : "");
+  const kinds = { category: "one class of", multi_category: "tags:", mask: "the class of each pixel:" };
+  byId("summary").textContent = `Predicts ${kinds[model.predicts] || `${model.predicts}:`} ${names}`;
+  byId("texts").hidden = model.reads !== "texts";
+  byId("images").hidden = model.reads === "texts";
+  byId("files").accept = model.reads === "images" ? "image/*" : "";
+}
+
+for (const id of ["files", "camera"]) {
+  byId(id).addEventListener("change", async (event) => {
+    const files = [...event.target.files];
+    event.target.value = ""; // so that the same file can be chosen again
+    await predictFiles(files);
+  });
+}
+byId("texts").addEventListener("submit", (event) => {
+  event.preventDefault();
+  predictText(byId("text").value);
+});
+byId("text").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) byId("texts").requestSubmit();
+});
+document.addEventListener("paste", (event) => {
+  if (event.clipboardData.files.length) predictFiles([...event.clipboardData.files]);
+});
+document.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  document.body.classList.add("dropping");
+});
+document.addEventListener("dragleave", () => document.body.classList.remove("dropping"));
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  document.body.classList.remove("dropping");
+  predictFiles([...event.dataTransfer.files]);
+});
+
+try {
+  await describe();
+} catch (error) {
+  byId("status").textContent = error.message;
+}

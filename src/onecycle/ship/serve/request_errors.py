@@ -1,0 +1,49 @@
+"""What a server answers when it cannot: the three lines of an error, as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from onecycle.errors import OnecycleError
+
+
+class RequestError(OnecycleError):
+    """A request that is not answered.
+
+    Args:
+        status: The status code of HTTP.
+        headers: Of the response.
+    """
+
+    def __init__(
+        self, status: int, what: str, expected: str, fix: str, *, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(what, expected, fix)
+        self.status, self.headers = status, headers
+
+
+def error_lines(error: OnecycleError) -> dict[str, str]:
+    """Return an error as JSON."""
+    return {"what": error.what, "expected": error.expected, "fix": error.fix}
+
+
+def refused(error: OnecycleError) -> JSONResponse:
+    """Return the response for an error: of a `RequestError` with its own status, of all others that of bad data."""
+    status, headers = (error.status, error.headers) if isinstance(error, RequestError) else (422, None)
+    return JSONResponse({"error": error_lines(error)}, status, headers)
+
+
+async def answer_error(request: Request, error: Exception) -> JSONResponse:
+    """Answer what was raised on the way to an answer."""
+    if isinstance(error, OnecycleError):
+        return refused(error)
+    if isinstance(error, HTTPException):
+        expected = "a request as /openapi.json describes it."
+        lines = (f"{request.method} {request.url.path}: {error.detail}.", expected, "check address, method and body.")
+        return refused(RequestError(error.status_code, *lines, headers=error.headers))
+    lines = (f"Internal error in onecycle: {type(error).__name__}.", "an answer.", "look at what the server printed.")
+    return refused(RequestError(500, *lines))

@@ -1,0 +1,148 @@
+"""The model that a server answers with, and the file that it came from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from onecycle.data.batch import Sample
+from onecycle.data.character_encoding import decode_bytes
+from onecycle.data.modality import Modality
+from onecycle.data.shards.source import Contents
+from onecycle.errors import BundleError, DataError, ModelError
+from onecycle.inference.predictor import Predictor, geometries_of
+from onecycle.ship.model import find_bundle, load_model
+from onecycle.text.language_targets import LANGUAGE_TARGETS
+from onecycle.vision.decode import is_image
+
+
+class Upload(NamedTuple):
+    """An input as it arrived.
+
+    Attributes:
+        name: What it was called by whoever sent it; only shown.
+        data: The bytes of a file, or a text in UTF-8.
+    """
+
+    name: str
+    data: bytes
+
+    def as_item(self, modality: Modality) -> Any:
+        """Return it as the modality reads it.
+
+        Raises:
+            DataError: It is an image, and the model reads texts.
+        """
+        if not modality.reads_text_directly:
+            return Contents(self.name, self.data)
+        if is_image(self.data[:16]):
+            raise DataError(f"{self.name} is an image.", "a text: this model reads texts.", "send a text.")
+        return decode_bytes(self.data)[0]
+
+
+class Answer(NamedTuple):
+    """A prediction.
+
+    Attributes:
+        label: A class, tags, numbers by name, points; of a mask the bytes of a PNG file.
+        probabilities: As of `Prediction`.
+    """
+
+    label: Any
+    probabilities: dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class ServedModel:
+    """A model, and where it came from.
+
+    Attributes:
+        model: The model.
+        name: What it is called.
+        digest: The SHA-256 of its bundle; empty where it was never in a file.
+        path: Its bundle, if it came from one.
+        state: What changes when another file is put in the bundle's place.
+    """
+
+    model: Predictor
+    name: str
+    digest: str = ""
+    path: Path | None = None
+    state: tuple[int, ...] = ()
+
+    def state_now(self) -> tuple[int, ...] | None:
+        """Return the state of what is in the bundle's place now, None where nothing is."""
+        try:
+            return None if self.path is None else _state(self.path)
+        except OSError:
+            return None
+
+    def read(self, upload: Upload) -> Sample:
+        """Read one input.
+
+        Raises:
+            DataError: It cannot be read.
+        """
+        return self.model.read(upload.as_item(self.model.modality))
+
+    def predict(self, samples: Sequence[Sample]) -> list[Answer]:
+        """Return the predictions for inputs that were read, computed together."""
+        target, batch = self.model.target, self.model.collate(samples)
+        outputs = self.model.predict_batch(batch)
+        decoded = [target.decode(one, place) for one, place in zip(outputs, geometries_of(batch), strict=True)]
+        if any(isinstance(label, np.ndarray) for label in decoded):  # masks and points, as a table holds them
+            decoded = target.columns(outputs, decoded)["prediction"].to_pylist()
+        return [Answer(label, target.scores(one)) for label, one in zip(decoded, outputs, strict=True)]
+
+
+def load_served(source: str | Path | Predictor) -> ServedModel:
+    """Return a model as a server needs it.
+
+    Args:
+        source: A bundle, the folder of a run, or a model that is loaded.
+    Raises:
+        BundleError: See `load_model`.
+        ModelError: It is a language model.
+    """
+    if isinstance(source, Predictor):
+        return _checked(ServedModel(source, type(source.model).__name__))
+    path = find_bundle(source)
+    while True:
+        if not path.exists():
+            raise BundleError(f"There is no model at {path}.", "what export() wrote.", "check the path.")
+        state = _state(path)
+        served = ServedModel(load_model(path), path.stem, _digest(path), path, state)
+        if served.state_now() == state:  # if not, weights and digest may be of two files
+            return _checked(served)
+
+
+def _checked(served: ServedModel) -> ServedModel:
+    if served.model.target.kind in LANGUAGE_TARGETS:
+        raise ModelError(
+            f"{served.name} is a language model.", "a model that predicts a label for each input.",
+            "continue texts with onecycle.load_model(path).generate(prompt).",
+        )  # fmt: skip
+    return served
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(each for each in path.iterdir() if each.is_file()) if path.is_dir() else [path]
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    stats = [each.stat() for each in _files(path)]
+    return tuple(value for stat in stats for value in (stat.st_ino, stat.st_mtime_ns, stat.st_size))
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    for each in _files(path):
+        with each.open("rb") as file:
+            while chunk := file.read(2**20):
+                digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,95 @@
+"""A journal goes to another machine as Parquet or as CSV with its inputs, and comes together with another one there."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from onecycle.errors import DataError
+from onecycle.review.journal import Journal
+
+FORMS = ["journal.parquet", "journal"]
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    journal = Journal(tmp_path / "model.journal")
+    for number, text in enumerate(['good, "fine"\nfilm', "bad film", "nobody judged it"]):
+        one = journal.record(text.encode(), name=f"text {number}", suffix=".txt", model="m", predicted="pos")
+        if number < 2:
+            journal.judge(one, "right" if number == 0 else "wrong", None if number == 0 else "neg")
+    journal.judge(one := journal.record(b"x", name="x", suffix=".txt", model="m", predicted="neg"), "right")
+    journal.judge(one, "undo")
+    return journal
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_export_merges_into_an_empty_journal_as_the_same(journal: Journal, tmp_path: Path, form: str) -> None:
+    path = journal.export(tmp_path / "out" / form)
+    other = Journal(tmp_path / "other")
+    assert other.merge(path) == 4
+    assert other.events().equals(journal.events())
+    assert other.corrections().drop(["path"]).equals(journal.corrections().drop(["path"]))
+    contents = {Path(path).read_bytes() for path in other.corrections()["path"].to_pylist()}
+    assert contents == {b'good, "fine"\nfilm', b"bad film"}
+    assert other.merge(path) == 0
+    assert other.events().equals(journal.events())
+
+
+def test_other_programs_read_it(journal: Journal, tmp_path: Path) -> None:
+    table = pq.read_table(journal.export(tmp_path / "journal.parquet"))
+    assert table.slice(1, 1).select(["name", "predicted", "verdict", "label", "content"]).to_pylist() == [
+        {"name": "text 1", "predicted": '"pos"', "verdict": "wrong", "label": '"neg"', "content": b"bad film"}
+    ]
+    folder = journal.export(tmp_path / "journal")
+    with (folder / "journal.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert (folder / "inputs" / rows[1]["input"]).read_text() == "bad film"
+    assert [row["verdict"] for row in rows] == ["right", "wrong", "right", "undo", ""]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_export_replaces_nothing(journal: Journal, tmp_path: Path, form: str) -> None:
+    (tmp_path / form).write_text("mine")
+    with pytest.raises(DataError, match=rf"{form} exists\.\nExpected a file or folder that is new"):
+        journal.export(tmp_path / form)
+    assert (tmp_path / form).read_text() == "mine"
+
+
+def forged(journal: Journal, path: Path, **changed: object) -> Path:
+    table = pq.read_table(journal.export(path))
+    for name, value in changed.items():
+        column = pa.array([value] * len(table), table.schema.field(name).type)
+        table = table.set_column(table.column_names.index(name), name, column)
+    pq.write_table(table, path)
+    return path
+
+
+@pytest.mark.parametrize(("changed", "why"), [
+    ({"input": "../../escaped.txt"}, "'../../escaped.txt' is no name of an input"),
+    ({"input": f"00/{'0' * 64}.txt"}, "has another content"),
+    ({"content": b"damaged"}, "has another content"),
+    ({"verdict": "perfect"}, "CHECK constraint failed"),
+    ({"predicted": "not json"}, "CHECK constraint failed"),
+    ({"name": None}, "NOT NULL constraint failed"),
+])  # fmt: skip
+def test_a_forged_export_is_refused(journal: Journal, tmp_path: Path, changed: dict[str, object], why: str) -> None:
+    other = Journal(tmp_path / "other")
+    with pytest.raises(DataError, match=why):
+        other.merge(forged(journal, tmp_path / "forged.parquet", **changed))
+    assert len(other.events()) == 0
+    assert not (tmp_path / "escaped.txt").exists()
+
+
+def test_what_is_no_export_is_refused(journal: Journal, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.parquet").write_text("no parquet")
+    for name in ("empty", "text.parquet", "missing"):
+        with pytest.raises(
+            DataError, match=rf"{name} cannot be merged into the journal: .*\nExpected what Journal.exp"
+        ):
+            journal.merge(tmp_path / name)
