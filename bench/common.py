@@ -62,9 +62,7 @@ def children_cpu_seconds() -> float:
     return times.children_user + times.children_system
 
 
-def race(
-    task: str, setting: Callable[[int], tuple[Path, Path]], repeats: int, peer: str = "fastai", tuned: str = ""
-) -> dict[str, Any]:
+def race(task: str, setting: Callable[[int], tuple[Path, Path]], repeats: int, peer: str = "fastai") -> dict[str, Any]:
     """Let a peer and onecycle train in turn, save every run with the medians and a plot, and return the medians.
 
     Each side reports `curve`, rows of (seconds since its process began, metrics on the validation set), and `peak_mb`.
@@ -76,7 +74,6 @@ def race(
             its own, none of them the one on which our recipes were chosen.
         repeats: Seeds 1, 2, ...
         peer: Whom to race.
-        tuned: Also let the peer run once, first seed, with what an expert would change, described here.
     """
     runs = [one_race(task, *setting(seed), seed, peer) for seed in range(1, repeats + 1)]
     result = {
@@ -91,19 +88,18 @@ def race(
         "memory_ratio": statistics.median(one["onecycle"]["peak_mb"] / one[peer]["peak_mb"] for one in runs),
         "runs": runs,
     }
-    if tuned:
-        result["tuned"] = {"what": tuned, **run(f"peers/{peer}_{task}.py", *setting(1), 1, "tuned")}
-        print(f"{peer}, {tuned}: {result['tuned']['curve']}, {result['tuned']['peak_mb']:.0f} MB", flush=True)
     save(task, result)
     draw(result)
     return result
 
 
-def one_race(task: str, data: Path, valid: Path, seed: int, peer: str) -> dict[str, Any]:
-    """Run both sides once, in turn the one and the other first."""
-    sides = {peer: (f"peers/{peer}_{task}.py", data), "onecycle": ("ours.py", task, data)}
-    order = list(sides) if seed % 2 else list(sides)[::-1]
-    found = {side: run(*sides[side], valid, seed) for side in order}
+def one_race(task: str, data: Path, valid: Path, seed: int, peer: str, *tuned: str) -> dict[str, Any]:
+    """Run both sides once, in turn the one and the other first; the peer also gets the words of `tuned`."""
+    sides = {
+        peer: (f"peers/{peer}_{task}.py", data, valid, seed, *tuned),
+        "onecycle": ("ours.py", task, data, valid, seed),
+    }
+    found = {side: run(*sides[side]) for side in (list(sides) if seed % 2 else list(sides)[::-1])}
     theirs, ours = found[peer], found["onecycle"]
     goals = theirs["curve"][-1][1:]
     reached = time_to(goals, ours)
@@ -136,9 +132,6 @@ def draw(result: dict[str, Any]) -> None:
     figure, axes = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
     for side, colour in ((result["peer"], "tab:orange"), ("onecycle", "tab:blue")):
         plot_curves(axes, [one[side] for one in result["runs"]], side, color=colour)
-    if "tuned" in result:
-        label = f"tuned {result['peer']} ({result['tuned']['what']})"
-        plot_curves(axes, [result["tuned"]], label, color="tab:red", linestyle="--")
     axes.axhline(result["peer_metric"], color="0.6", linewidth=0.8, linestyle=":")
     label_axes(axes, result["metric"])
     figure.legend(loc="outside upper center", ncols=2, fontsize=8, frameon=False, title=result["task"])

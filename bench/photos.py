@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from common import TUNED_FASTAI, held_back, race
+from common import held_back, race
 
 
 def split(folder: Path, seed: int) -> Path:
@@ -15,7 +15,7 @@ def split(folder: Path, seed: int) -> Path:
 
 
 def main(folder: Path, repeats: int = 3) -> dict[str, Any]:
-    return race("photos", lambda seed: (folder, split(folder, seed)), repeats, tuned=TUNED_FASTAI)
+    return race("photos", lambda seed: (folder, split(folder, seed)), repeats)
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ MORE: dict[str, str | None] = {
     "processes": None,
     "steps": None,
     "shards": None,
+    "tuned": ".",
 }
 
 

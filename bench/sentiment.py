@@ -9,10 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from accelerate import Accelerator
-
 from common import race
-from onecycle.inference.precision import supported
 
 SPLITS = {"train": 680, "test": 320}
 
@@ -35,9 +32,7 @@ def sample(folder: Path, seed: int) -> Path:
 
 
 def main(folder: Path, repeats: int = 3) -> dict[str, Any]:
-    # Where there is no bf16 arithmetic, it would be no tuning: the Trainer takes several times as long with it.
-    tuned = "bf16=True" if supported("bf16", Accelerator().device)[0] == "bf16" else ""
-    return race("sentiment", lambda seed: (sample(folder, seed), folder), repeats, "huggingface", tuned)
+    return race("sentiment", lambda seed: (sample(folder, seed), folder), repeats, "huggingface")
 
 
 if __name__ == "__main__":

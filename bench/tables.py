@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import statistics
+from collections.abc import Callable
 from typing import Any
 
 import rates
@@ -84,13 +85,65 @@ def races(found: Found) -> list[str]:
                 f"| {task} ({one['metric']}) | {run['seed']} | {theirs[1]:.4g} | {theirs[0]:.1f} s | "
                 f"{run['reached_seconds']:.1f} s | {run['time_ratio']:.3f} | {ours[1]:.4g} | {ours[0]:.1f} s |"
             )
-        if "tuned" in one:
-            seconds, *goals = one["tuned"]["curve"][-1]
-            at = time_to(goals, one["runs"][0]["onecycle"])
+    return lines
+
+
+def tuned(found: Found) -> list[str]:
+    """Every run against a tuned peer."""
+    lines = [
+        "| race | budget | | seed | peer ends with | after | onecycle is there after | ratio | ends with | after |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for task, one in found["tuned"]["races"].items():
+        ratio, budget = one["time_ratio"], one["budget"]
+        met = "no budget" if budget is None else "met" if ratio <= budget else "**missed**"
+        for number, run in enumerate(one["runs"]):
+            theirs, ours = run[one["peer"]]["curve"][-1], run["onecycle"]["curve"][-1]
+            head = f"{task} | {'' if budget is None else budget} | {ratio:.3f}, {met}" if not number else " | | "
             lines.append(
-                f"| {task}, tuned {PEERS[one['peer']]}: {one['tuned']['what']} | 1 | {goals[0]:.4g} | "
-                f"{seconds:.1f} s | {at:.1f} s | {at / seconds:.3f} | | |"
+                f"| {head} | {run['seed']} | {theirs[1]:.4g} | {theirs[0]:.1f} s | {run['reached_seconds']:.1f} s "
+                f"| {run['time_ratio']:.3f} | {ours[1]:.4g} | {ours[0]:.1f} s |"
             )
+    return lines
+
+
+def hard(found: Found) -> list[str]:
+    """Photos that are hard to tell apart, and easy ones: medians over the seeds."""
+    lines = [
+        "| photos | | seeds | fastai ends with | after | onecycle there after | ratio | of its work | ends with | after |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, case in found["hard"]["cases"].items():
+        kind = "easy" if case["easy"] else "hard, rules chosen on it" if case["chosen_on"] else "hard"
+
+        def middle(value: Callable[[Found], float], runs: list[Found] = case["runs"]) -> float:
+            return statistics.median(value(one) for one in runs)
+
+        theirs, there = middle(lambda one: one["fastai"]["curve"][-1][0]), middle(there_after)
+        lines.append(
+            f"| {name} | {kind} | {len(case['runs'])} | {middle(lambda one: one['fastai']['curve'][-1][1]):.4f} "
+            f"| {theirs:.0f} s | {there:.0f} s | {middle(lambda one: one['time_ratio']):.3f} "
+            f"| {middle(lambda one: one['cpu_ratio']):.3f} | {middle(lambda one: one['onecycle']['curve'][-1][1]):.4f} "
+            f"| {middle(lambda one: one['onecycle']['curve'][-1][0]):.0f} s |"
+        )
+    return lines
+
+
+def there_after(one: Found) -> float:
+    """Return the seconds after which onecycle had fastai's final accuracy."""
+    return time_to(one["fastai"]["curve"][-1][1:], one["onecycle"])
+
+
+def limit(found: Found) -> list[str]:
+    """The first trained answer on photos against the least that it can take."""
+    lines = ["| seed | scikit-learn: accuracy | after | onecycle: accuracy | after | ratio | of its work |"]
+    lines.append("|---|---|---|---|---|---|---|")
+    for one in found["limit"]["runs"]:
+        (least, score), (seconds, ours) = one["limit"]["curve"][-1], one["onecycle"]["curve"][-1]
+        lines.append(
+            f"| {one['seed']} | {score:.4f} | {least:.1f} s | {ours:.4f} | {seconds:.1f} s "
+            f"| {one['wall_ratio']:.3f} | {one['cpu_ratio']:.3f} |"
+        )
     return lines
 
 
@@ -299,6 +352,9 @@ TABLES = {
     "minutes": minutes,
     "budgets": budgets,
     "races": races,
+    "tuned": tuned,
+    "hard": hard,
+    "limit": limit,
     "rates": lambda found: rates.rows(found["rates"]),
     "growth": growth,
     "growth_stages": growth_stages,

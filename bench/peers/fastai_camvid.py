@@ -1,4 +1,4 @@
-"""fastai's side of the CamVid race: its U-Net, as its documentation recommends. argv: folder valid.txt seed."""
+"""fastai's side of the CamVid race, its U-Net as it is documented. argv: folder valid.txt seed ["tuned"]."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import timm
 import torch
 from fastai.vision.all import *
 from fastai.vision.models.unet import DynamicUnet
-from lite0 import Watch, packaged_weights
+from lite0 import Watch, packaged_weights, tuning
 
 from common import peak_mb, since_start
 
@@ -73,9 +73,9 @@ def main() -> None:
     watch = Watch(since_start, 2)
     with learner.no_bar(), learner.no_logging():
         learner.freeze()
-        learner.fit_one_cycle(1, 2e-3, pct_start=0.9, cbs=watch)
+        learner.fit_one_cycle(1, 2e-3, pct_start=0.9, cbs=[watch, *tuning()])
         learner.unfreeze()
-        learner.fit_one_cycle(1, slice(1e-4, 1e-3), pct_start=0.8, cbs=watch)
+        learner.fit_one_cycle(1, slice(1e-4, 1e-3), pct_start=0.8, cbs=[watch, *tuning()])
     print(json.dumps({"curve": watch.curve, "peak_mb": peak_mb()}))
 
 

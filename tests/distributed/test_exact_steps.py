@@ -11,7 +11,7 @@ from torch import Tensor
 from onecycle.data.batch import Batch
 from onecycle.data.nested import take
 from onecycle.train.distributed import Together
-from onecycle.train.loop import optimizer_step, release
+from onecycle.train.optimizer_step import optimizer_step, release
 from onecycle.train.step_losses import StepLosses
 from train.test_gradients import difference, learner_of, sgd
 

@@ -22,8 +22,9 @@ from learners import Grouped, Record, assert_differ, assert_same, photo_bunch, p
 from onecycle.data.bunch import DataBunch
 from onecycle.errors import ModelError, StopTraining, TrainingError
 from onecycle.train.learner import Learner
-from onecycle.train.loop import in_groups, prepare
+from onecycle.train.loop import in_groups
 from onecycle.train.memory_format import placed
+from onecycle.train.optimizer_step import prepare
 
 
 @pytest.fixture(scope="module")

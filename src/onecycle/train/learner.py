@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import nn
 
 from onecycle.calls import explains_calls
 from onecycle.data.bunch import DataBunch, check_bunch
 from onecycle.data.categories import tag_target
-from onecycle.data.new_items import NewItems, check_is_path, rows_of
+from onecycle.data.new_items import NewItems
 from onecycle.data.plain import LoaderBunch
 from onecycle.data.target import Target
 from onecycle.deprecation import renamed_arguments
-from onecycle.errors import ModelError, users_level
-from onecycle.inference import evaluation, show_results
-from onecycle.inference.precision import Mode, Precision
+from onecycle.inference.evaluation import augmented_copies
 from onecycle.inference.predictions import Prediction, Predictions
-from onecycle.inference.predictor import Predictor
-from onecycle.losses import Loss
-from onecycle.metrics import Metric, MetricLike
+from onecycle.metrics import MetricLike
 from onecycle.notebook import html_lines
-from onecycle.processes import ALONE, Processes
 from onecycle.train import (
     checkpoint,
     events,
@@ -37,26 +29,24 @@ from onecycle.train import (
     lr_find,
     memory,
     precision,
+    prediction,
     threshold,
 )
 from onecycle.train.deprecated_names import DeprecatedNames
-from onecycle.train.from_state import FromState
-from onecycle.train.history import History
 from onecycle.train.lr_curve import LRFinderResult, as_lr
 from onecycle.train.options import LearningRate, TrainOptions, takes_train_options
 from onecycle.train.plan import Size
 from onecycle.train.schedule import Constant, OneCycle, Schedule
 from onecycle.train.state import TrainState
+from onecycle.train.state_attributes import StateAttributes
 from onecycle.train.summary import ModelSummary, summarize
 
 if TYPE_CHECKING:
     from onecycle.figure import Picture
 
-SPLITS = ("train", "valid", "test")
-
 
 @explains_calls
-class Learner(DeprecatedNames):
+class Learner(StateAttributes, DeprecatedNames):
     """Trains a model on a bunch.
 
     Args:
@@ -77,32 +67,11 @@ class Learner(DeprecatedNames):
         >>> learner.fit_one_cycle(3, lr=1e-3)
     """
 
-    model: FromState[nn.Module] = FromState()
-    target: FromState[Target] = FromState()
-    loss: FromState[Loss] = FromState()
-    metrics: FromState[tuple[Metric, ...]] = FromState()
-    history: FromState[History] = FromState()
-    lr_finder_results: FromState[list[LRFinderResult]] = FromState()
-    frozen_lr: FromState[float | None] = FromState()
-    precision: FromState[Precision] = FromState()
-    num_microbatches: FromState[int] = FromState()
-    accelerator: FromState[Accelerator] = FromState()
-    seed: FromState[int] = FromState()
-    callbacks: FromState[Sequence[events.Callback]] = FromState()
-    predictor: FromState[Callable[[], Predictor]] = FromState()
-    copy_weights: FromState[Callable[[], dict[str, Tensor]]] = FromState()
-    load_weights: FromState[Callable[[dict[str, Tensor]], None]] = FromState()
-    averaged_weights: FromState[Callable[[], AbstractContextManager[None]]] = FromState()
-
     @takes_train_options
     def __init__(self, data: DataBunch, model: nn.Module, **options: Any) -> None:
         check_bunch(data, type(self).__name__)
         layer_groups.check_model(model)
         chosen = TrainOptions.from_keywords(type(self).__name__, **options)
-        if chosen.mix is not None and not data.target.mixable:
-            raise ModelError(f"mix= does not fit {data.target.kind}.", "categories or tags.", "leave mix= out.")
-        if chosen.checkpoint_activations:
-            layer_groups.checkpoint_activations(model)
         self.state = TrainState(data, model, chosen)
         self.callbacks = [events.checked(callback) for callback in chosen.callbacks]
         self.data = data
@@ -160,21 +129,17 @@ class Learner(DeprecatedNames):
 
     def to_bf16(self, *, force: bool = False) -> Self:
         """Compute passes in bf16, keep the weights in 32 bits; `force` also where that is slower. Returns itself."""
-        return self._to("bf16", force)
+        precision.use_precision(self.state, "bf16", force=force)
+        return self
 
     def to_fp16(self, *, force: bool = False) -> Self:
         """Compute passes in fp16 with a scaled loss; steps that overflow are skipped and noted in the history."""
-        return self._to("fp16", force)
+        precision.use_precision(self.state, "fp16", force=force)
+        return self
 
     def to_fp32(self) -> Self:
         """Compute everything in 32 bits again."""
-        return self._to("fp32", force=True)
-
-    def _to(self, mode: Mode, force: bool) -> Self:
-        used, reason = (mode, "") if force else precision.fastest_precision(self.state, mode)
-        if reason and self.state.processes.is_main:
-            warnings.warn(f"{mode} was asked for: {reason}.", stacklevel=users_level())
-        self.state.use_precision(used)
+        precision.use_precision(self.state, "fp32", force=True)
         return self
 
     def memory_report(self, batch_size: int | None = None) -> memory.MemoryReport:
@@ -260,8 +225,7 @@ class Learner(DeprecatedNames):
     @renamed_arguments(part="split")
     def validate(self, split: str = "valid") -> dict[str, float]:
         """Return the loss and the metrics on a split: "valid", "train" (as at prediction), or a labelled "test"."""
-        outputs = self.predictor().run(self.state.valid_batches(split), most_items=self.data.batch_size)
-        return evaluation.evaluate(outputs, self.target, self.loss, self.metrics, self.state.sharing)
+        return prediction.evaluate_split(self.state, split)
 
     def predict(self, item: Any) -> Prediction:
         """Return the prediction for one input: for images a path, a PIL image, or a uint8 array."""
@@ -275,23 +239,12 @@ class Learner(DeprecatedNames):
     def predict_all(self, split: str | NewItems = "valid") -> Predictions:
         """Return the predictions for "train", "valid", "test", or new items: a list such as
         `ImageList.from_folder(...)`, a folder, or a list of files."""
-        return self._predict(split, [None], self.state.sharing)
+        return prediction.predict_split(self.state, split)
 
     @renamed_arguments(part="split", views="augmentations")
     def tta(self, split: str | NewItems = "valid", *, augmentations: int = 4) -> Predictions:
         """Test-time augmentation: return the mean of each item's prediction and that of its augmented copies."""
-        return self._predict(split, evaluation.augmented_copies(augmentations), self.state.sharing)
-
-    def _predict(
-        self, split: str | NewItems, augmentations: Sequence[int | None], processes: Processes = ALONE
-    ) -> Predictions:
-        if isinstance(split, str) and split not in SPLITS:
-            check_is_path(split, SPLITS)
-        items = split if isinstance(split, str) and split in SPLITS else rows_of(split, self.data.modality)
-        loader = self.data.in_order_of(items)
-        return evaluation.predict_loader(
-            self.predictor(), loader, loss=self.loss, augmentations=augmentations, seed=self.seed, processes=processes
-        )
+        return prediction.predict_split(self.state, split, augmented_copies(augmentations))
 
     def tune_threshold(self, metric: MetricLike | None = None) -> float:
         """Find the threshold for tags at which `metric`, or the first one, is best on the validation items; keep it."""
@@ -321,20 +274,7 @@ class Learner(DeprecatedNames):
             count: How many.
             worst: Draw those with the highest loss; of classes and tags, only those that were predicted wrongly.
         """
-        from onecycle.figure import check_count
-
-        check_count(count)
-        dataset = self.data.watched
-        rows = show_results.spread_rows(len(dataset), count)
-        if worst:
-            split = "valid" if len(self.data.valid.dataset) else "train"
-            # Not shared out: pictures may be asked for in one process alone.
-            rows = show_results.worst_rows(self._predict(split, [None]), dataset, count)
-            if not rows:
-                return show_results.no_mistakes(len(dataset))
-        batch = self.data.read(dataset, rows)
-        names = [dataset.name(row) for row in batch.index.tolist()]
-        return show_results.show_results(self.predictor(), batch, names, self.loss)
+        return prediction.show_results(self.state, count, worst=worst)
 
     # --- keeping what was learned ---
 

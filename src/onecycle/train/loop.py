@@ -6,12 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
-from typing import Any
-
-from accelerate import Accelerator, DistributedType
-from accelerate.utils import DynamoBackend
-from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from onecycle.data.batch import Batch
 from onecycle.errors import StopTraining, TrainingError
@@ -19,18 +13,17 @@ from onecycle.inference.evaluation import evaluate
 from onecycle.inference.predictor import Output, run_model
 from onecycle.processes import in_all
 from onecycle.train import events
-from onecycle.train.cached_features import CachedFeatures
 from onecycle.train.distributed import Together
 from onecycle.train.ema import ExponentialMovingAverage
 from onecycle.train.events import Callback
-from onecycle.train.gradients import CommonStep, OptimizerStep
+from onecycle.train.gradients import CommonStep
 from onecycle.train.history import EpochRecord
 from onecycle.train.interruption import Interruption
 from onecycle.train.joined_model import average_statistics
-from onecycle.train.layer_groups import GroupedModel, parameter_groups, set_training_mode, trained_layers
+from onecycle.train.layer_groups import parameter_groups, set_training_mode, trained_layers
+from onecycle.train.optimizer_step import optimizer_step, release, trained_module
 from onecycle.train.plan import Fit
 from onecycle.train.schedule import as_values, set_schedule_values
-from onecycle.train.sharded import shards_weights
 from onecycle.train.state import TrainState
 
 
@@ -99,9 +92,7 @@ class Loop:
         """Train on every item once, validate, and call the callbacks; after a resume, only on what is left."""
         state, fit = self.state, self.fit
         self.clock = time.perf_counter()
-        for callback in self.callbacks:
-            with self.together.noting():
-                callback.on_epoch_start(state, events.EpochStart(fit.done))
+        self._tell("on_epoch_start", events.EpochStart(fit.done))
         self.together.agree()
         train_loss = self.train()
         average_statistics(state.model, fit.ema, state.processes)
@@ -162,9 +153,7 @@ class Loop:
         fit.step_lrs.append(lr)
         fit.step, fit.batch, fit.carried = fit.step + 1, batches[-1].number + 1, self.step.carried.state_dict()
         fit.exact = True
-        for callback in self.callbacks:
-            with self.together.noting():
-                callback.on_batch_end(state, events.BatchEnd(step, batches[-1], loss, lr))
+        self._tell("on_batch_end", events.BatchEnd(step, batches[-1], loss, lr))
         self._tell_resume_point()
 
     def batches(self) -> Iterator[Batch]:
@@ -191,10 +180,13 @@ class Loop:
         fit.optimizer = options.optimizer(parameter_groups(self.state.model, fit.lrs, options.weight_decay))
         fit.ema = ExponentialMovingAverage(self.state.model, options.ema) if options.ema else None
 
-    def _tell_backward_end(self, step: int) -> None:
-        for callback in self.callbacks:
+    def _tell(self, event: str, about: object, callbacks: Sequence[Callback] | None = None) -> None:
+        for callback in self.callbacks if callbacks is None else callbacks:
             with self.together.noting():
-                callback.on_backward_end(self.state, events.BackwardEnd(step))
+                getattr(callback, event)(self.state, about)
+
+    def _tell_backward_end(self, step: int) -> None:
+        self._tell("on_backward_end", events.BackwardEnd(step))
 
     def _tell_epoch_end(self, record: EpochRecord) -> None:
         """Call every callback, also when one of them ends the fit."""
@@ -210,10 +202,7 @@ class Loop:
     def _tell_resume_point(self, *, epoch_end: bool = False, interrupted: bool = False) -> None:
         self._count_seconds()
         made = self.fit.done * self.steps + self.fit.step
-        event = events.ResumePoint(made, epoch_end, interrupted, self.together.seconds)
-        for callback in self.callbacks:
-            with self.together.noting():
-                callback.on_resume_point(self.state, event)
+        self._tell("on_resume_point", events.ResumePoint(made, epoch_end, interrupted, self.together.seconds))
 
     def _count_seconds(self) -> None:
         now = time.perf_counter()
@@ -243,9 +232,7 @@ class Loop:
             fit.weights, fit.notes = state.copy_weights(), len(state.history.notes)
         elif fit.ema and error is None:
             fit.ema.swap()
-        for callback in started:
-            with self.together.noting():
-                callback.on_fit_end(state, events.FitEnd(error))
+        self._tell("on_fit_end", events.FitEnd(error), started)
         if error is None:
             self.together.agree()
         if state.fit is None and (summary := state.scaler.summary()):
@@ -253,49 +240,7 @@ class Loop:
         release(state.accelerator)
 
 
-def trained_module(state: TrainState, features: CachedFeatures | None) -> nn.Module:
-    """Return what is trained: the head alone where the body's outputs are cached, else the whole model."""
-    if features is None:
-        return state.model
-    assert isinstance(state.model, GroupedModel)
-    return state.model.head
-
-
-def optimizer_step(state: TrainState, features: CachedFeatures | None, optimizer: Any) -> OptimizerStep:
-    """Return what takes the steps of an optimizer, on the model or on its head alone."""
-    module, optimizer = prepare(state.accelerator, trained_module(state, features), optimizer)
-    return OptimizerStep(state, module, optimizer, features.one_item if features else None)
-
-
-def prepare(accelerator: Accelerator, module: nn.Module, optimizer: Any) -> tuple[nn.Module, Any]:
-    """Let the accelerator wrap both, unless it has nothing to add: its wrappers cost each step 0.2 ms."""
-    if _needs_no_wrapper(accelerator):
-        return module, optimizer
-    wrapped, optimizer = accelerator.prepare(module, optimizer)
-    if isinstance(wrapped, DistributedDataParallel):
-        wrapped.broadcast_buffers = False  # they are averaged where they are used, see `average_statistics`
-    return wrapped, optimizer
-
-
-def release(accelerator: Accelerator) -> None:
-    """Release what `prepare` wrapped."""
-    if not _needs_no_wrapper(accelerator):
-        accelerator.free_memory()
-
-
 def in_groups(batches: Iterator[Batch], count: int) -> Iterator[list[Batch]]:
     """Yield `count` batches at a time, at the end those that are left."""
     while group := list(islice(batches, count)):
         yield group
-
-
-def _needs_no_wrapper(accelerator: Accelerator) -> bool:
-    """Return whether there is one process, or FSDP2, without an accelerator's own precision or compiler."""
-    if shards_weights(accelerator):
-        return True  # the model has been divided, and the optimizer is one of its parts
-    return bool(
-        accelerator.distributed_type == DistributedType.NO
-        and accelerator.mixed_precision == "no"
-        and accelerator.gradient_accumulation_steps == 1
-        and accelerator.state.dynamo_plugin.backend == DynamoBackend.NO
-    )

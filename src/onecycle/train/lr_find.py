@@ -17,8 +17,8 @@ from onecycle.train.layer_groups import (
     parameter_groups,
     set_training_mode,
 )
-from onecycle.train.loop import optimizer_step, release
 from onecycle.train.lr_curve import DEFAULT_HEAD_LR, Curve, LRFinderResult, find_lr, format_lr, sweep_lrs
+from onecycle.train.optimizer_step import optimizer_step, release
 from onecycle.train.options import LearningRate
 from onecycle.train.sharded import shards_weights
 from onecycle.train.state import TrainState

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
+
+from onecycle.errors import users_level
 from onecycle.inference.precision import Mode, Precision, relative_cost, supported
 from onecycle.train.state import TrainState
+
+
+def use_precision(state: TrainState, mode: Mode, *, force: bool = False) -> None:
+    """Compute passes in `mode`, or, unless forced, in 32 bits where that is faster, with a warning."""
+    used, reason = (mode, "") if force else fastest_precision(state, mode)
+    if reason and state.processes.is_main:
+        warnings.warn(f"{mode} was asked for: {reason}.", stacklevel=users_level())
+    state.use_precision(used)
 
 
 def fastest_precision(state: TrainState, mode: Mode) -> tuple[Mode, str]:

@@ -27,7 +27,7 @@ from onecycle.train.cached_features import CachedFeatures
 from onecycle.train.ema import Held
 from onecycle.train.history import EpochRecord, History
 from onecycle.train.joined_model import joined
-from onecycle.train.layer_groups import fine_tuning_of, layer_groups, trained_layers
+from onecycle.train.layer_groups import checkpoint_activations, fine_tuning_of, layer_groups, trained_layers
 from onecycle.train.loss_scaling import LossScaler
 from onecycle.train.lr_curve import LRFinderResult
 from onecycle.train.memory_format import placed
@@ -66,6 +66,10 @@ class TrainState:
     """
 
     def __init__(self, data: DataBunch, model: nn.Module, options: TrainOptions) -> None:
+        if options.mix is not None and not data.target.mixable:
+            raise ModelError(f"mix= does not fit {data.target.kind}.", "categories or tags.", "leave mix= out.")
+        if options.checkpoint_activations:
+            checkpoint_activations(model)
         self.options = options
         self.accelerator = options.accelerator or Accelerator()
         self.processes = Processes.of(self.accelerator)

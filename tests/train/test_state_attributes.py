@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from onecycle.train.from_state import FromState
+from onecycle.train.state_attributes import FromState
 
 
 class Face:
