@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-readme test-device test-processes test-notebooks check bench clean
+.PHONY: demo test test-pages test-device test-processes test-notebooks check bench clean
 
 # One stamp a set of extras: reinstalled when pyproject.toml changes.
 $(VENV)/.installed: pyproject.toml
@@ -28,7 +28,7 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest --numprocesses auto --ignore tests/distributed --ignore tests/notebooks \
-		--ignore tests/cli/test_readme_commands.py
+		--ignore tests/cli/test_readme_commands.py --deselect tests/test_docs.py::test_the_code_on_a_page_runs
 
 # Several processes that train together, joined by gloo.
 test-processes: $(VENV)/.installed-dev
@@ -39,9 +39,9 @@ test-notebooks: $(VENV)/.installed-notebook
 	$(BIN)/python -m pytest tests/notebooks
 
 # On a CUDA device that is pretended on the CPU: raises wherever tensors of two devices meet.
-# The README's commands as printed.
-test-readme: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest tests/cli/test_readme_commands.py
+# The commands and the code of the README and the pages, as printed.
+test-pages: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest --numprocesses auto tests/cli/test_readme_commands.py tests/test_docs.py
 
 test-device: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest --numprocesses auto --device pretend tests/test_pretend_device.py tests/losses tests/metrics \

@@ -110,7 +110,7 @@ def tuned(found: Found) -> list[str]:
 def hard(found: Found) -> list[str]:
     """Photos that are hard to tell apart, and easy ones: medians over the seeds."""
     lines = [
-        "| photos | | seeds | fastai ends with | after | onecycle there after | ratio | of its work | ends with, after | |",
+        "| photos | | seeds | fastai ends with | after | onecycle is there | ratio | of its work | ends with | after |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, case in found["hard"]["cases"].items():
