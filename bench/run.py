@@ -42,6 +42,7 @@ MORE: dict[str, str | None] = {
     "steps": None,
     "shards": None,
     "tuned": ".",
+    "parquet": None,
 }
 
 

@@ -142,14 +142,24 @@ class TestSplitsOfTheHub:
         found = labelled(data)
         assert (names(found.train), names(found.valid), names(found.test)) == tuple(map(set, parts.values()))
         held = labelled(data, valid=0.25)
-        assert (names(held.train) | names(held.valid), names(held.test)) == ({*range(14)}, {*range(18, 24)})
+        assert (names(held.train) | names(held.valid), names(held.test)) == ({*range(18)}, {*range(18, 24)})
         pipeline = pipeline_for(data, valid=0.25)
-        assert "left out: validation, since another validation set is asked for" in pipeline.findings
-        assert "# data: the objects that were passed.\nbunch = (\n    oc.ImageList.from_table(data['train'])\n" in str(
-            pipeline
-        )
+        assert (
+            "# data: the objects that were passed.\nbunch = (\n"
+            '    oc.ImageList.from_table({"train": data["train"], "validation": data["validation"]})\n'
+        ) in str(pipeline)
+        run: dict[str, Any] = {"oc": oc, "data": data}
+        exec(str(pipeline).split("    .transform")[0] + ")", run)
+        assert names(run["bunch"].test) == {*range(18, 24)}
         alone = labelled(data["train"])
         assert names(alone.train) | names(alone.valid) == {*range(14)}
+
+
+def test_a_dict_of_frames_by_split_without_what_is_of_none() -> None:
+    data = {name: table_of(part) for name, part in (("train", range(14)), ("val", range(14, 20)), ("more", range(9)))}
+    found, pipeline = labelled(data), pipeline_for(data)
+    assert (names(found.train), names(found.valid)) == ({*range(14)}, {*range(14, 20)})
+    assert "left out: more, whose names are of no split" in pipeline.findings
 
 
 def test_a_split_column_inside_the_table_is_used(tmp_path: Path) -> None:

@@ -285,6 +285,13 @@ def test_a_dataset_with_splits(table: pa.Table) -> None:
     both = datasets.DatasetDict({name: datasets.Dataset(part) for name, part in parts.items()})
     split = oc.ImageList.from_table(both).split_by_column("split", valid="valid", test="test")
     assert repr(split.label_from_column("label")).startswith("LabelledImages: 20 training, 5 validation, 5 test items")
+    frames = {name: pl.from_arrow(named(part)) for name, part in parts.items()}
+    assert oc.ImageList.from_table(frames).split_by_column("split", valid="valid").valid.table.num_rows == 5
+    with pytest.raises(DataError, match="The tables train, validation, test have a column called 'split'") as error:
+        oc.ImageList.from_table({name: part.append_column("split", part["label"]) for name, part in parts.items()})
+    assert "rename it, or pass one of them, such as dataset['train']" in error.value.fix
+    with pytest.raises(DataError, match="Cannot read a table from dict"):
+        oc.ImageList.from_table({"image": ["a.jpg"]})
 
 
 def test_names_that_recur_are_told_apart_by_file_and_row(table: pa.Table, tmp_path: Path) -> None:
@@ -301,3 +308,9 @@ def test_an_image_that_would_fill_the_memory_is_refused(table: pa.Table, monkeyp
     monkeypatch.setenv("ONECYCLE_DECODE_LIMIT", "1000")
     with pytest.raises(DataError, match=r"\.jpg \(row \d+\) takes .* 48x40 pixels(.|\n)*ONECYCLE_DECODE_LIMIT"):
         bunch_of(images, workers=0)
+
+
+def test_a_notebook_shows_names_and_columns_and_no_places(table: pa.Table) -> None:
+    shown = oc.ImageList.from_table(table)._repr_html_()
+    assert "<th>item</th><th>label</th><th>tags</th><th>number</th>" in shown
+    assert "shard" not in shown

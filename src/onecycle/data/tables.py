@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +27,15 @@ RESERVED = ("#item", "#label", "#content", "#place")
 def as_table(rows: Any) -> pa.Table:
     """Return any table that exports the Arrow C stream (pandas, polars, DuckDB, Arrow) as an Arrow table.
 
-    So is a Hugging Face dataset; one with splits has them in a column "split", as "train", "valid" and "test". Numbers
-    of classes become their names, where the table says these as Hugging Face does.
+    So is a Hugging Face dataset. One with splits, or a dict of tables by split, has them in a column "split", as
+    "train", "valid" and "test". Numbers of classes become their names, where the table says these as Hugging Face does.
 
     Raises:
         DataError: `rows` exports no Arrow stream, it cannot be read, or two of its columns have one name.
     """
-    if _is_dataset(rows, "DatasetDict"):
+    if isinstance(rows, Mapping) and rows and all(map(_is_table, rows.values())):
         return with_splits([(name, as_table(part)) for name, part in rows.items()])
-    if not hasattr(rows, "__arrow_c_stream__") and not _is_dataset(rows, "Dataset"):
+    if not _is_table(rows):
         streamed = _is_dataset(rows, "IterableDataset") or _is_dataset(rows, "IterableDatasetDict")
         raise DataError(
             f"Cannot read a table from {type(rows).__name__}.",
@@ -90,6 +90,10 @@ def concatenated(tables: Sequence[pa.Table]) -> pa.Table:
             f"The columns of {len(tables):,} tables differ: {error}.", "columns of one type where they have one name.",
             "convert them, or pass the tables one at a time.",
         ) from error  # fmt: skip
+
+
+def _is_table(value: Any) -> bool:
+    return hasattr(value, "__arrow_c_stream__") or _is_dataset(value, "Dataset")
 
 
 def _is_dataset(value: Any, name: str) -> bool:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
 from onecycle.recipes.code import Given, source
+
+# What an object of the user is called, in code such as `callbacks[0]`.
+_NAMES = re.compile(r"\b([a-z_]\w*)(?=\[|$)")
 
 
 def public_package() -> ModuleType:
@@ -102,7 +106,8 @@ class Pipeline:
             f"learner = oc.{learner}{f'.{self.precision}' if self.precision else ''}",
             *(f"learner.{call}" for call in (self.train, *self.finish)),
         ]  # fmt: skip
-        names = sorted({each.code.partition("[")[0] for each in self._given() if not each.code.startswith("oc.")})
+        codes = [each.code for each in self._given() if not each.code.startswith("oc.")]
+        names = sorted({name for code in codes for name in _NAMES.findall(code)})
         note = [f"# {', '.join(names)}: the objects that were passed."] if names else []
         return "\n".join([*note, *lines])
 

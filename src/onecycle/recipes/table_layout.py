@@ -18,7 +18,7 @@ from onecycle.data.split_names import splits_of
 from onecycle.data.table_format import TableFormat
 from onecycle.data.tables import SPLIT, as_table
 from onecycle.errors import DataError, some
-from onecycle.recipes.code import Given
+from onecycle.recipes.code import Given, quoted
 from onecycle.recipes.label_tables import PARQUET, LabelTable, split_column
 from onecycle.recipes.layout import Layout, find_layout, table_labels
 from onecycle.recipes.listing import Listing, list_data, path_of_all
@@ -41,14 +41,12 @@ class Source:
         kind: "ImageList" or "TextList".
         roles: The split of each part by name, None where its name says none.
         call: Returns the call that makes a list of some parts.
-        joins: Whether several parts, but not all, can make a list.
     """
 
     name: str
     kind: str
     roles: Mapping[str, str | None]
     call: Callable[[Sequence[str]], Call]
-    joins: bool = True
 
     def of(self, *roles: str | None) -> list[str]:
         """Return the parts for some splits."""
@@ -94,12 +92,17 @@ def _frame(data: Any, options: FineTuneOptions) -> Layout:
         roles = splits_of(list(data))
 
     def call(parts: Sequence[str]) -> Call:
-        whole = len(parts) == len(roles)
-        part = Given("data", data) if whole else Given(f"data[{parts[0]!r}]", data[parts[0]])
-        return Call(f"{source.kind}.from_table", (part,), _column_options(source.kind, options))
+        if len(parts) == len(roles):
+            given = Given("data", data)
+        elif len(parts) == 1:
+            given = Given(f"data[{quoted(parts[0])}]", data[parts[0]])
+        else:
+            written = ", ".join(f"{quoted(name)}: data[{quoted(name)}]" for name in parts)
+            given = Given(f"{{{written}}}", {name: data[name] for name in parts})
+        return Call(f"{source.kind}.from_table", (given,), _column_options(source.kind, options))
 
     found = _Found(without_bytes(table), inside, Listing(Path(), (), ()))
-    source = Source(f"the {kind}", _kind(found, options), roles, call, joins=False)
+    source = Source(f"the {kind}", _kind(found, options), roles, call)
     return _layout(source, found, options)
 
 
@@ -233,9 +236,7 @@ def _parts(
     if not asked and labelled:
         findings.append(f"split: {_names(train)} trains, {_names(test)} validates, since it has the same classes")
         return _Parts(used, training, Call("split_by_column", (SPLIT,), {"valid": "test"}))
-    rest = [*train, *valid] if source.joins else train
-    if valid and not source.joins:
-        findings.append(f"left out: {_names(valid)}, since another validation set is asked for")
+    rest = [*train, *valid]
     if test:
         findings.append(f"split: {_names(rest)} trains; {_names(test)} is the test set")
     more = {"labelled": True} if labelled else {}
