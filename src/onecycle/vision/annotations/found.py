@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from onecycle.data.rows import ITEM, Rows
 from onecycle.data.skipped import Skipped
@@ -153,17 +155,16 @@ class Found:
             edge: Largest x and y inside the image; None takes the image's size.
         """
         given = list(polygons)
-        whole = [polygon for polygon in given if _is_polygon(polygon)]
+        whole = [corners for polygon in given if (corners := _corners(polygon)) is not None]
         for _ in range(len(given) - len(whole)):
             self.note(DEGENERATE, image.names[0])
         if not whole:
             return False
         width, height = edge or (image.size[::-1] if image.size else (math.inf, math.inf))
         slack = max(width, height) / 100 if math.isfinite(width) else 0.0
-        xs, ys = ([value for one in whole for value in one[axis::2]] for axis in (0, 1))
-        if min(*xs, *ys) < -slack or max(xs) > width + slack or max(ys) > height + slack:
+        if any(one.min() < -slack or (one.max(axis=0) > (width + slack, height + slack)).any() for one in whole):
             self.note(OUTSIDE, image.names[0])
-        region: dict[str, Any] = {"class": name, "polygons": [list(polygon) for polygon in whole]}
+        region: dict[str, Any] = {"class": name, "polygons": [corners.ravel().tolist() for corners in whole]}
         image.regions.append(region | ({"ignored": True} if ignored else {}) | ({"layer": layer} if layer else {}))
         return True
 
@@ -281,11 +282,18 @@ class Found:
                 yield f"{len(names):,} {reason}: {some(dict.fromkeys(names), 3)}"
 
 
-def _is_polygon(polygon: Sequence[float]) -> bool:
-    numbers = all(isinstance(value, int | float) and abs(value) < FARTHEST for value in polygon)
-    if len(polygon) < 6 or len(polygon) % 2 or not numbers:
-        return False
-    return len(set(zip(polygon[::2], polygon[1::2], strict=True))) > 2
+def _corners(polygon: Sequence[float]) -> NDArray[np.float64] | None:
+    """Return the corners of x, y, x, y, ..., (corners, 2); None of what is no polygon."""
+    try:
+        values = np.asarray(polygon, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if values.ndim != 1 or len(values) < 6 or len(values) % 2 or not (np.abs(values) < FARTHEST).all():
+        return None
+    corners: NDArray[np.float64] = values.reshape(-1, 2)
+    # Three different ones nearly always are among the first few; of a million polygons, not all corners are looked at.
+    different = any(len(set(map(tuple, some_corners.tolist()))) > 2 for some_corners in (corners[:4], corners))
+    return corners if different else None
 
 
 def _merge(first: FoundImage, second: FoundImage) -> None:
