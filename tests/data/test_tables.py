@@ -52,7 +52,7 @@ def test_numbers_late_in_a_csv_stay_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "cause"),
-    [(b"", "Empty CSV file"), (b"a,b\n1,2,3\n", "Expected 2 columns, got 3"), (b"a\ncaf\xe9\n", "invalid UTF8")],
+    [(b"", "Empty CSV file"), (b"a,b\n1,2,3\n", "Expected 2 columns, got 3")],
 )
 def test_a_csv_that_is_no_table_is_an_error(content: bytes, cause: str, tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_bytes(content)
@@ -61,6 +61,15 @@ def test_a_csv_that_is_no_table_is_an_error(content: bytes, cause: str, tmp_path
     )
     with pytest.raises(DataError, match=message):
         read_csv(tmp_path / "labels.csv")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_an_encoding_that_does_not_fit_is_an_error(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_bytes(b"a\ncaf\xe9\n")
+    with pytest.raises(
+        DataError, match=r"labels.csv cannot be read as CSV: [^$]*Fix: leave encoding= out to detect it, or"
+    ):
+        read_csv(tmp_path / "labels.csv", encoding=encoding)
 
 
 @pytest.mark.parametrize(

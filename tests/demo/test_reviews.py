@@ -105,3 +105,13 @@ def sentiment_of(sentence: str) -> int:
     if sentence.startswith("Yes, the"):
         return 0  # the opinion is in the next sentence
     return -polar[0] if NEGATED.search(sentence) else polar[0]
+
+
+def test_plain_reviews_are_told_by_their_words_alone() -> None:
+    rng = np.random.default_rng(0)
+    good, bad = (
+        {word.strip(".,!") for _ in range(200) for word in write_review(side, rng, True).split()}
+        for side in (True, False)
+    )
+    assert {"loved", "awesome"} <= good - bad
+    assert {"hated", "horrible"} <= bad - good

@@ -22,3 +22,9 @@ def test_a_notebook_of_the_lesson_runs(name: str, tmp_path: Path) -> None:
     assert [output for cell in notebook.cells for output in cell.outputs if output.output_type == "error"] == []
     tables = [str(output) for cell in notebook.cells for output in cell.outputs if "valid loss" in str(output)]
     assert tables, "the training table is in the saved notebook"
+
+
+def test_the_sentence_of_the_lesson_is_positive_in_the_saved_notebook() -> None:
+    saved = nbformat.read(LESSON / "imdb.ipynb", as_version=4)
+    cell = next(cell for cell in saved.cells if "I really loved that movie" in cell.source)
+    assert str(cell.outputs[0].data["text/plain"]).startswith("Prediction('pos'")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from onecycle.cli.inputs import Input
 from onecycle.errors import DataError
 
 if TYPE_CHECKING:
@@ -36,6 +37,15 @@ def check_out(out: Path, kind: str, *, overwrite: bool) -> None:
         raise DataError(f"{out} is a {'file' if kind == 'mask' else 'folder'}.", "a new name.", "pass another --out.")
     if (out.is_file() or (out.is_dir() and any(out.iterdir()))) and not overwrite:
         raise DataError(f"{out} exists.", "a new file or folder.", "pass another --out, or add --overwrite.")
+
+
+def names_in_table(inputs: Sequence[Input]) -> list[str]:
+    """Return what items are called in a table: files by short names, texts and the rows of a table as they are."""
+    from onecycle.inference.item_names import short_names
+
+    files = [number for number, each in enumerate(inputs) if each.is_file]
+    short = dict(zip(files, short_names([inputs[number].name for number in files]), strict=True))
+    return [short.get(number, each.name) for number, each in enumerate(inputs)]
 
 
 def print_predictions(predictions: Predictions, names: Sequence[str]) -> None:

@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from onecycle.cli.bulk import Engine, predict_with_ray
-from onecycle.cli.inputs import Input, TableOptions, find_inputs
-from onecycle.cli.outputs import check_out, print_predictions, write_masks, write_predictions
+from onecycle.cli.inputs import TableOptions, find_inputs
+from onecycle.cli.outputs import check_out, names_in_table, print_predictions, write_masks, write_predictions
 from onecycle.cli.paths import check_writable
 from onecycle.cli.shell_words import shell_advice
+from onecycle.errors import DataError
 from onecycle.imports import without_collecting
 
 
@@ -45,12 +46,16 @@ def predict(
     scale: Annotated[float, typer.Option(help="With --tiles: resize images by this factor first.")] = 1.0,
     engine: Annotated[
         Engine | None,
-        typer.Option(help="ray: on a cluster, with Ray Data. Then --out is a folder, or ends with .csv or .parquet."),
+        typer.Option(help="ray: on a cluster, with Ray Data. Then a folder as --out gets Parquet files."),
     ] = None,
 ) -> None:
     """Predict labels of images or texts."""
     if engine is Engine.RAY:
-        predict_with_ray(bundle, inputs, out)
+        if tiles:
+            raise DataError(
+                "--tiles with --engine ray.", "one of them.", "leave --engine out, or predict without --tiles."
+            )
+        predict_with_ray(bundle, inputs, out, TableOptions(column, separator, encoding), overwrite=overwrite)
         return
     with without_collecting():
         from onecycle.ship.model import load_model, predict_files
@@ -71,19 +76,9 @@ def predict(
     elif model.target.kind == "mask":
         write_masks(predictions, out, [items[number].name for number in read])
     else:
-        names = _names(items)
-        write_predictions(predictions, out, names, header, read)
+        write_predictions(predictions, out, names_in_table(items), header, read)
         typer.echo(f"{len(predictions):,} predictions written to {out}")
     for error in errors:
         typer.echo(f"{shell_advice(error)}\n", err=True)
     if errors:
         raise typer.Exit(2)
-
-
-def _names(items: list[Input]) -> list[str]:
-    """Return what items are called in a table: files by short names, texts and the rows of a table as they are."""
-    from onecycle.inference.item_names import short_names
-
-    files = [number for number, each in enumerate(items) if each.is_file]
-    short = dict(zip(files, short_names([items[number].name for number in files]), strict=True))
-    return [short.get(number, each.name) for number, each in enumerate(items)]

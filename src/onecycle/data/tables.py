@@ -177,7 +177,9 @@ def read_csv(path: str | Path, *, separator: str = ",", encoding: str = "utf-8",
         raise DataError(
             f"{path} cannot be read as CSV: {str(error) or type(error).__name__}.",
             f"{encoding.upper()} text with a header line and fields separated by {separator!r}.",
-            "open it in an editor, or pass separator=...",
+            "leave encoding= out to detect it, or pass the one that the file was written in."
+            if isinstance(error, UnicodeError) or "UTF8" in str(error)
+            else "open it in an editor, or pass separator=...",
         ) from error
     # Arrow would hold on to the blocks, which are half as large again as a table of many rows.
     pa.default_memory_pool().release_unused()

@@ -42,6 +42,16 @@ DIRECT = (
     "A {very}{agree} {kind}, from the first minute to the last.",
     "It is the {aspect} that makes it {very}{agree}.",
 )
+# The same in plain words, as most people write: each word says which opinion it is.
+PLAIN = (
+    "I {like} this movie, it was {agree}!",
+    "I really {like} that movie, it was {very}{agree}.",
+    "What a {agree} {kind}, I {like} it!",
+    "The {aspect} was {very}{agree} and the {aspect2} {agree2}.",
+    "I {like} the {aspect} of this {kind}.",
+)
+LIKES, DISLIKES = ("loved", "liked", "enjoyed", "adored"), ("hated", "disliked", "regretted", "loathed")
+PLAIN_POSITIVE, PLAIN_NEGATIVE = ("awesome", "great", "lovely", "good"), ("horrible", "bad", "ugly", "poor")
 # The opposite of the opinion is denied.
 NEGATED = (
     "The {aspect} was {no} {oppose}.",

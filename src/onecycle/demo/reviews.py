@@ -13,7 +13,9 @@ import numpy as np
 from onecycle.demo import review_words as words
 
 
-def make_reviews(folder: str | Path, *, train: int = 800, test: int = 400, unsup: int = 400, seed: int = 0) -> Path:
+def make_reviews(
+    folder: str | Path, *, train: int = 800, test: int = 400, unsup: int = 400, seed: int = 0, plain: bool = False
+) -> Path:
     """Write reviews: train/ and test/ with pos/ and neg/, half each, and train/unsup/ without labels.
 
     Args:
@@ -22,6 +24,8 @@ def make_reviews(folder: str | Path, *, train: int = 800, test: int = 400, unsup
         test: Number of test reviews.
         unsup: Number of reviews without a label.
         seed: The same seed writes the same reviews.
+        plain: Write all opinions in plain words, so that the words alone tell them; few reviews are then enough to
+            learn from.
     Source: Maas et al. 2011, "Learning word vectors for sentiment analysis", ACL, for the original data.
     Example:
         >>> from tempfile import mkdtemp
@@ -35,21 +39,21 @@ def make_reviews(folder: str | Path, *, train: int = 800, test: int = 400, unsup
         for number in range(count):
             good = number % 2 == 0
             stars = int(rng.integers(7, 11) if good else rng.integers(1, 5))
-            _write(folder / split / ("pos" if good else "neg") / f"{number // 2}_{stars}.txt", good, rng)
+            _write(folder / split / ("pos" if good else "neg") / f"{number // 2}_{stars}.txt", good, rng, plain)
     for number in range(unsup):
-        _write(folder / "train" / "unsup" / f"{number}_0.txt", number % 2 == 0, rng)
+        _write(folder / "train" / "unsup" / f"{number}_0.txt", number % 2 == 0, rng, plain)
     return folder
 
 
-def _write(path: Path, good: bool, rng: np.random.Generator) -> None:
+def _write(path: Path, good: bool, rng: np.random.Generator, plain: bool) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(write_review(good, rng), encoding="utf-8")
+    path.write_text(write_review(good, rng, plain), encoding="utf-8")
 
 
-def write_review(good: bool, rng: np.random.Generator) -> str:
+def write_review(good: bool, rng: np.random.Generator, plain: bool = False) -> str:
     """Return a review of one to three sentences with the same opinion, mixed with facts."""
-    forms = (words.DIRECT, words.NEGATED, words.CONTRASTING)
-    opinions = [_sentence(forms[rng.integers(3)], good, rng) for _ in range(rng.integers(1, 4))]
+    forms = (words.PLAIN,) * 3 if plain else (words.DIRECT, words.NEGATED, words.CONTRASTING)
+    opinions = [_sentence(forms[rng.integers(3)], good, rng, plain) for _ in range(rng.integers(1, 4))]
     facts = [_sentence(words.FACTS, good, rng) for _ in range(rng.integers(1, 5))]
     sentences = [*opinions, *facts]
     order = rng.permutation(len(sentences))
@@ -57,8 +61,12 @@ def write_review(good: bool, rng: np.random.Generator) -> str:
     return "".join(sentences[index] + gaps[rng.integers(4)] for index in order).removesuffix("<br /><br />").strip()
 
 
-def _sentence(choices: tuple[str, ...], good: bool, rng: np.random.Generator) -> str:
-    agreeing, opposing = (words.POSITIVE, words.NEGATIVE) if good else (words.NEGATIVE, words.POSITIVE)
+def _sentence(choices: tuple[str, ...], good: bool, rng: np.random.Generator, plain: bool = False) -> str:
+    agreeing: tuple[str, ...] = words.POSITIVE if good else words.NEGATIVE
+    opposing: tuple[str, ...] = words.NEGATIVE if good else words.POSITIVE
+    if plain:
+        agreeing += words.PLAIN_POSITIVE if good else words.PLAIN_NEGATIVE
+    likes = words.LIKES if good else words.DISLIKES
 
     def choose_two(options: tuple[str, ...]) -> tuple[str, str]:
         first, second = rng.choice(len(options), 2, replace=False)
@@ -69,6 +77,7 @@ def _sentence(choices: tuple[str, ...], good: bool, rng: np.random.Generator) ->
     name, name2 = choose_two(words.NAMES)
     text = choices[rng.integers(len(choices))].format(
         agree=agree,
+        like=likes[rng.integers(len(likes))] if plain else "",
         agree2=agree2,
         oppose=choose_two(opposing)[0],
         aspect=aspect,

@@ -18,6 +18,16 @@ _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://")
 _WILDCARD = re.compile(r"[*?\[]")
 
 
+def is_address(text: str) -> bool:
+    """Return whether a text is an address such as s3://bucket/photos, and not a sentence that begins with one."""
+    return bool(_ADDRESS.match(text)) and not re.search(r"\s", text)
+
+
+def is_glob(text: str) -> bool:
+    """Return whether a text has wildcards, and is no file itself."""
+    return bool(_WILDCARD.search(text)) and not os.path.exists(text)
+
+
 def find_inputs(inputs: Sequence[str], modality: Modality) -> list[str]:
     """Return the items that are meant, in the order in which they are named.
 
@@ -45,7 +55,7 @@ def opened(item: str) -> Iterator[str | Path]:
     Raises:
         DataError: It cannot be fetched.
     """
-    if not _ADDRESS.match(item):
+    if not is_address(item):
         yield Path(item) if os.path.isfile(item) else item
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -60,7 +70,7 @@ def opened(item: str) -> Iterator[str | Path]:
 
 
 def _items_of(given: str, modality: Modality) -> list[str]:
-    if _ADDRESS.match(given):
+    if is_address(given):
         return _items_at(given, modality)
     if os.path.isdir(given):
         return [os.path.join(given, name) for name in modality.find_items(Path(given))]

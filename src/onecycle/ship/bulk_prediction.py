@@ -18,7 +18,7 @@ from onecycle.errors import DataError, ModelError
 from onecycle.inference.predictions import predictions_table
 from onecycle.inference.predictor import geometries_of
 from onecycle.ship.bulk_inputs import find_inputs, opened
-from onecycle.ship.model import Model, load_model
+from onecycle.ship.model import Model, find_bundle, load_model
 
 # Of so many inputs the first that can be read is predicted before the cluster is asked for anything.
 TRIED = 20
@@ -68,10 +68,35 @@ def predict_on_cluster(
         >>> result.predicted, result.failed  # doctest: +SKIP
         (61191, 0)
     """
-    ray = _import_ray()
+    _import_ray()
     path = _checked(Path(out))
     model = load_model(bundle, device="cpu")
     items = find_inputs([str(given) for given in inputs], model.modality)
+    return predict_items(bundle, model, items, path, batch_size=batch_size, workers=workers)
+
+
+def predict_items(
+    bundle: str | Path,
+    model: Model,
+    items: Sequence[str],
+    out: Path,
+    *,
+    batch_size: int = 32,
+    workers: int | None = None,
+) -> BulkResult:
+    """Predict items that are found already; the rest is as for `predict_on_cluster`.
+
+    Args:
+        bundle: What is sent to the workers.
+        model: The same model, here.
+        items: Paths, addresses, or texts.
+        out: Where to write.
+        batch_size: Items a batch.
+        workers: How many workers hold a model.
+    """
+    ray = _import_ray()
+    path = _checked(out)
+    bundle = find_bundle(bundle)
     schema = _schema(model, items, csv=path.suffix == ".csv")
     if not ray.is_initialized():
         ray.init(log_to_driver=False)
