@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-pages test-device test-processes test-notebooks check bench clean
+.PHONY: demo test test-pages test-device test-processes test-notebooks test-browser check bench clean
 
 # One stamp a set of extras: reinstalled when pyproject.toml changes.
 $(VENV)/.installed: pyproject.toml
@@ -19,6 +19,10 @@ $(VENV)/.installed-notebook: $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[offline,dev,notebook]"
 	touch $@
 
+$(VENV)/.installed-browser: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[offline,dev,browser]"
+	touch $@
+
 $(VENV)/.installed-bench: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[offline,bench]"
 	touch $@
@@ -28,7 +32,8 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest --numprocesses auto --ignore tests/distributed --ignore tests/notebooks \
-		--ignore tests/cli/test_readme_commands.py --deselect tests/test_docs.py::test_the_code_on_a_page_runs
+		--ignore tests/browser --ignore tests/cli/test_readme_commands.py \
+		--deselect tests/test_docs.py::test_the_code_on_a_page_runs
 
 # Several processes that train together, joined by gloo.
 test-processes: $(VENV)/.installed-dev
@@ -38,11 +43,15 @@ test-processes: $(VENV)/.installed-dev
 test-notebooks: $(VENV)/.installed-notebook
 	$(BIN)/python -m pytest tests/notebooks
 
-# On a CUDA device that is pretended on the CPU: raises wherever tensors of two devices meet.
 # The commands and the code of the README and the pages, as printed.
 test-pages: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest --numprocesses auto tests/cli/test_readme_commands.py tests/test_docs.py
 
+# The page of `onecycle serve`, used in Chromium.
+test-browser: $(VENV)/.installed-browser
+	$(BIN)/python -m pytest tests/browser
+
+# On a CUDA device that is pretended on the CPU: raises wherever tensors of two devices meet.
 test-device: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest --numprocesses auto --device pretend tests/test_pretend_device.py tests/losses tests/metrics \
 		tests/inference tests/train tests/vision tests/text tests/ship tests/test_open_parts.py tests/data/test_batch.py \

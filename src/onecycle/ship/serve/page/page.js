@@ -35,7 +35,7 @@ const askJson = (path, body) =>
 
 async function predict(name, input, options) {
   byId("status").textContent = `Predicting ${name} …`;
-  const card = byId("card").content.firstElementChild.cloneNode(true);
+  const card = document.importNode(byId("card").content.firstElementChild, true); // a clone would load no image
   card.querySelector(".item").textContent = name;
   card.querySelector(".input").append(input);
   try {
