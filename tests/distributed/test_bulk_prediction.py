@@ -75,13 +75,12 @@ def test_the_command_writes_one_file_in_order(bundle: Path, folder: Path, tmp_pa
         places = {"runs/photos/model.onecycle": bundle, "photos/**/*.jpg": folder, "predictions.parquet": out}
         arguments = [str(places.get(word, word)) for word in command[1:]]
         result = CliRunner().invoke(app, arguments)
-        assert result.output == f"28 predictions and 2 errors written to {out}\n"
+        assert f"28 predictions written to {out}\n" in result.output
+        assert result.output.count("is damaged") + result.output.count("is empty") + result.output.count("is not") == 2
         assert result.exit_code == 2, "as without an engine: some could not be read"
         table = csv.read_csv(out) if name.endswith("csv") else pq.read_table(out)
-        assert table["row"].to_pylist() == list(range(30))
-        assert [Path(item).name for item in table["item"].to_pylist()] == [
-            f"{number:02}.jpg" for number in [*range(0, 30, 2), *range(1, 30, 2)]
-        ]
+        names = [str(name).removesuffix(".jpg")[-2:].zfill(2) for name in table["image_name"].to_pylist()]
+        assert names == [f"{number:02}" for number in [*range(0, 30, 2), *range(1, 30, 2)]]
     again = CliRunner().invoke(app, arguments)
     assert again.exit_code == 1
     assert "exists" in str(again.exception)
