@@ -35,9 +35,8 @@ SERVE = "import sys, onecycle as oc; oc.serve(sys.argv[1], port=0, batch_size=in
 
 def make_bundle(folder: Path) -> Path:
     photos = make_patterns(folder / "photos", each=2, pixels=64)
-    bunch = (
-        oc.ImageList.from_folder(photos).split_random(0.5).label_from_folder().transform(224).databunch(4, workers=0)
-    )
+    images = oc.ImageList.from_folder(photos).split_random(0.5, stratify="folder")
+    bunch = images.label_from_folder().transform(224).databunch(4, workers=0)
     return oc.vision_learner(bunch, "tf_efficientnet_lite0").export(folder / "model.onecycle")
 
 

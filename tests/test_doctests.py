@@ -45,7 +45,11 @@ def names(photos: Path, shards: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_the_examples_of_a_module_run(name: str, names: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_examples_of_a_module_run(
+    name: str, names: dict[str, Any], capsys: pytest.CaptureFixture[str], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)  # where an example may write
     module = importlib.import_module(name)
     # A name that the module itself defines is the module's own.
     extra = {key: value for key, value in names.items() if not hasattr(module, key)}

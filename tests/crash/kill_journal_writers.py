@@ -16,7 +16,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import onecycle.bundle.replace  # noqa: F401  in this process, so that its children start at once
 from onecycle.review.journal import Journal
 
 

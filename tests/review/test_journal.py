@@ -113,20 +113,20 @@ def test_threads_and_other_processes_write_side_by_side(journal: Journal) -> Non
     code = (
         "import sys; from onecycle.review.journal import Journal\n"
         "with Journal(sys.argv[1]) as journal:\n"
-        "    for number in range(20):\n"
+        "    for number in range(10):\n"
         "        one = journal.record(b'x', name=str(number), suffix='', model='m', predicted='cat')\n"
         "        journal.judge(one, 'right')\n"
     )
     other = subprocess.Popen([sys.executable, "-c", code, str(journal.folder)])
     threads = [
-        threading.Thread(target=lambda: [journal.judge(record(journal), "right") for _ in range(20)]) for _ in range(3)
+        threading.Thread(target=lambda: [journal.judge(record(journal), "right") for _ in range(10)]) for _ in range(3)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert other.wait() == 0
-    assert journal.events()["verdict"].to_pylist() == ["right"] * 80
+    assert journal.events()["verdict"].to_pylist() == ["right"] * 40
 
 
 @pytest.mark.parametrize(("verdict", "label", "message"), [

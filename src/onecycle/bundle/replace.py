@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from onecycle.disk import sync_folder
+
 fcntl: Any = None
 with contextlib.suppress(ImportError):  # Windows has none; there an open file cannot be removed, and needs no lock
     fcntl = importlib.import_module("fcntl")
@@ -81,16 +83,6 @@ def locked(folder: Path) -> Iterator[bool]:
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
     finally:
         os.close(descriptor)
-
-
-def sync_folder(folder: Path) -> None:
-    """Have a new name in a folder survive a loss of power, where the system can."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _create(folder: Path, name: str) -> tuple[BinaryIO, Path]:

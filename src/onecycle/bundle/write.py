@@ -14,9 +14,10 @@ from torch import Tensor
 
 from onecycle.bundle import layout
 from onecycle.bundle.layout import CONFIG, TENSORS, config_checksum, is_checksum, is_weights, weights_name
-from onecycle.bundle.replace import is_part, locked, sync_folder, writing
+from onecycle.bundle.replace import is_part, locked, writing
 from onecycle.bundle.strict_json import count_values
 from onecycle.bundle.tensors import make_header, write_tensors
+from onecycle.disk import sync_folder
 from onecycle.errors import BundleError, some
 
 

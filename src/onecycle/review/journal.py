@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
+from onecycle.disk import sync_folder
 from onecycle.errors import DataError
 from onecycle.review.journal_files import not_an_export, read_events, write_events
 
@@ -162,8 +163,6 @@ class Journal:
         key = f"{digest[:2]}/{digest}{suffix}"
         path = self.folder / INPUTS / key
         if not path.exists():
-            from onecycle.bundle.replace import sync_folder  # brings torch
-
             with self._explained():
                 path.parent.mkdir(exist_ok=True)
                 part = path.with_name(f".{digest}.{secrets.token_hex(8)}.part")
