@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-pages test-device test-processes test-notebooks test-browser check bench clean
+.PHONY: demo test test-slow test-device test-processes test-notebooks test-browser check bench clean
 
 # One stamp a set of extras: reinstalled when pyproject.toml changes.
 $(VENV)/.installed: pyproject.toml
@@ -31,9 +31,13 @@ demo: $(VENV)/.installed
 	$(BIN)/onecycle demo --out runs/demo
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest --numprocesses auto --ignore tests/distributed --ignore tests/notebooks \
-		--ignore tests/browser --ignore tests/cli/test_readme_commands.py \
-		--deselect tests/test_docs.py::test_the_code_on_a_page_runs
+	$(BIN)/python -m pytest --numprocesses auto -m "not slow" $(ELSEWHERE)
+
+# What takes longest: the commands and the code of the README and the pages, interrupted runs, hostile bundles.
+test-slow: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest --numprocesses auto -m slow $(ELSEWHERE)
+
+ELSEWHERE := $(addprefix --ignore=tests/,distributed notebooks browser)
 
 # Several processes that train together, joined by gloo.
 test-processes: $(VENV)/.installed-dev
@@ -42,10 +46,6 @@ test-processes: $(VENV)/.installed-dev
 # Notebooks that are executed, saved, and read in Chromium.
 test-notebooks: $(VENV)/.installed-notebook
 	$(BIN)/python -m pytest tests/notebooks
-
-# The commands and the code of the README and the pages, as printed.
-test-pages: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest --numprocesses auto tests/cli/test_readme_commands.py tests/test_docs.py
 
 # The page of `onecycle serve`, used in Chromium.
 test-browser: $(VENV)/.installed-browser

@@ -62,6 +62,7 @@ def page_module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     ("docs/from_fastai.md", ["planet.onecycle", "submission.csv", "encoder.onecycle"]),
     ("docs/extending.md", ["small.onecycle", "boxes.onecycle", "series.onecycle", "numbers.onecycle", "run.csv"]),
 ])  # fmt: skip
+@pytest.mark.slow
 def test_the_code_on_a_page_runs(
     page: str, written: list[str], demo_data: Path, page_module: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,6 +17,8 @@ from onecycle.cli import main
 from onecycle.cli.run_folder import RunFolder
 from onecycle.errors import DataError
 
+pytestmark = pytest.mark.slow
+
 QUICK = ("--sizes", "32", "--epochs", "2", "--batch-size", "8")
 
 

@@ -17,6 +17,8 @@ import onecycle as oc
 from learners import tiny
 from onecycle.demo import make_camvid, make_patterns, make_planet, make_reviews
 
+pytestmark = pytest.mark.slow
+
 README = Path(__file__).parents[2] / "README.md"
 COMMANDS = re.findall(r"^    (onecycle .*?)(?:  +#.*)?$", README.read_text(encoding="utf-8"), re.MULTILINE)
 UNTRAINED: dict[str, Any] = {"pretrained": False, "progress": False}

@@ -46,6 +46,7 @@ def test_a_worker_that_would_start_workers_says_so(monkeypatch: pytest.MonkeyPat
     )
 
 
+@pytest.mark.slow
 def test_the_fix_works(tmp_path: Path) -> None:
     write_series(tmp_path / "data", 10)
     wrong = run(tmp_path, "main()")

@@ -18,6 +18,7 @@ from ship.tiny_bundles import MODELS
 EVERY_NTH = 43
 
 
+@pytest.mark.slow
 def test_crafted_bundles_are_refused_or_harmless(tmp_path: Path) -> None:
     corpus = list(crafted())
     outcome = load_all(corpus[::EVERY_NTH], tmp_path)
