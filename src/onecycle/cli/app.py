@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 import warnings
@@ -49,6 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
     """
     given = sys.argv[1:] if arguments is None else arguments
     _printed.clear()
+    _let_threads_rest()
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _print_warning  # type: ignore[assignment]
@@ -67,6 +69,16 @@ def main(arguments: list[str] | None = None) -> None:
                 "--debug" in given,
             )
         sys.exit(1)
+
+
+def _let_threads_rest() -> None:
+    """Let threads of OpenMP that wait for others sleep soon, unless the user has said how they wait.
+
+    Beside other programs, a step takes half its time or less then; alone, as long as before (bench/README.md). GNU's
+    OpenMP, which PyTorch uses on Linux, reads this when torch is imported, and would have them spin for milliseconds.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
 def _told_by_main_process(error: Exception) -> bool:
