@@ -250,6 +250,28 @@ def test_label_studio_with_choices_and_polygons(tmp_path: Path) -> None:
         pipeline_for(tmp_path, task="classify", column="kin")
 
 
+def two_controls(number: int) -> list[dict[str, Any]]:
+    (kind,) = choices(number)
+    return [kind, {**kind, "from_name": "quality", "value": {"choices": [("good", "bad")[number // 2 % 2]]}}]
+
+
+@pytest.mark.parametrize("task", ["auto", "classify"])
+def test_several_controls_of_label_studio_are_asked_for_and_each_works(tmp_path: Path, task: str) -> None:
+    label_studio_folder(tmp_path, two_controls)
+    message = r"has 2 controls of choices: kind, quality\.\nExpected .*\nFix: pass column='kind' or column='quality'\."
+    with pytest.raises(DataError, match=message):
+        pipeline_for(tmp_path, task=task)
+    assert built(tmp_path, task=task, column="kind").target.classes == ("both", "cat")
+    assert built(tmp_path, task=task, column="quality").target.classes == ("bad", "good")
+    assert set(built(tmp_path, task="tag").target.classes) == {"both", "cat", "good", "bad"}
+
+
+def test_several_choices_for_an_image_are_tags_and_not_called_boxes(tmp_path: Path) -> None:
+    label_studio_folder(tmp_path, lambda number: choices(number) + choices(number + 1))
+    assert "task: tag, what is in an image: several choices for one" in findings(tmp_path)
+    assert built(tmp_path).target.kind == "multi_category"
+
+
 def test_yolo_labels_without_names(tmp_path: Path) -> None:
     yolo_folder(tmp_path).unlink()
     with pytest.raises(DataError, match=r"has no data\.yaml\.[^$]*Fix: write the names into classes\.txt, one a line"):

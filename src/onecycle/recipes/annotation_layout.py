@@ -149,9 +149,14 @@ def _task(images: AnnotatedImages, task: str, source: AnnotationFiles) -> tuple[
     """Return what is learned, and why, where that was not asked for.
 
     Raises:
-        DataError: Several tasks fit.
+        DataError: Several tasks fit, or several controls of choices.
     """
-    counts = images.counts()
+    counts, controls = images.counts(), images.facts.controls
+    if len(controls) > 1 and (task == "classify" or (task == "auto" and not counts["segment"] + counts["points"])):
+        raise DataError(
+            f"{source} has {len(controls)} controls of choices: {some(controls, 6)}.", "one of them.",
+            f"pass {' or '.join(f'column={name!r}' for name in controls[:6])}.",
+        )  # fmt: skip
     if task != "auto":
         return task, ""
     fitting = [name for name in ("classify", "points") if counts[name]]
@@ -167,6 +172,8 @@ def _task(images: AnnotatedImages, task: str, source: AnnotationFiles) -> tuple[
     count = counts[chosen]
     if chosen == "tag" and counts["segment"]:
         why = f"{counts['segment']:,} of {count:,} images have polygons; task='segment' learns masks from those"
+    elif chosen == "tag" and controls:
+        why = "what is in an image: several choices for one"
     elif chosen == "tag":
         why = "what is in an image, not where: there are boxes alone, and nothing here learns boxes"
     else:

@@ -101,6 +101,7 @@ class Facts:
         point_notes: What is said when points are used.
         split_notes: What is said of the splits that the files name.
         image_sets: Lists of splits that could be taken instead, in Pascal VOC.
+        controls: Those of Label Studio whose choices are read.
     """
 
     source: str
@@ -114,6 +115,7 @@ class Facts:
     point_notes: tuple[str, ...] = ()
     split_notes: tuple[str, ...] = ()
     image_sets: tuple[str, ...] = ()
+    controls: tuple[str, ...] = ()
 
 
 class Found:

@@ -66,7 +66,7 @@ def read_label_studio(
         if points:
             image.objects.append((0.0, points))
     rows = found.rows(Path(folder) if folder is not None else file.parent)
-    return rows, found.facts(), found
+    return rows, found.facts(controls=tuple(controls) if choice is None else (choice,)), found
 
 
 def _add_choices(
