@@ -246,8 +246,29 @@ def test_label_studio_with_choices_and_polygons(tmp_path: Path) -> None:
         pipeline_for(tmp_path)
     assert built(tmp_path, task="classify").target.classes == ("both", "cat")
     assert built(tmp_path, task="classify", column="kind").target.classes == ("both", "cat")
-    with pytest.raises(DataError, match=r"has no choices called 'kin'"):
+    with pytest.raises(DataError, match=r"has no choices called 'kin'") as error:
         pipeline_for(tmp_path, task="classify", column="kin")
+    assert error.value.shell_fix == "check --column. Did you mean 'kind'?"
+
+
+@pytest.mark.parametrize(
+    "make", [coco_folder, yolo_folder, voc_folder, cvat_folder], ids=["coco", "yolo", "voc", "cvat"]
+)
+def test_a_column_is_refused_where_annotations_have_none(tmp_path: Path, make: Callable[[Path], Any]) -> None:
+    make(tmp_path)
+    with pytest.raises(DataError, match=r"column='foo' with [^$]*\nExpected [^$]*\nFix: leave column= out"):
+        pipeline_for(tmp_path, task="tag", column="foo")
+    assert built(tmp_path, task="tag").target.kind == "multi_category"
+
+
+def test_a_column_is_refused_where_it_is_not_one_control_of_choices(tmp_path: Path) -> None:
+    label_studio_folder(tmp_path, lambda number: two_controls(number) + published.label_studio_shapes(number))
+    with pytest.raises(DataError, match=r"column='kind' with task='segment' and the annotations of Label Studio"):
+        pipeline_for(tmp_path, task="segment", column="kind")
+    assert built(tmp_path, task="segment").target.kind == "mask"
+    with pytest.raises(DataError, match=r"column=\['kind', 'quality'\] with the annotations of Label Studio"):
+        pipeline_for(tmp_path, task="tag", column=["kind", "quality"])
+    assert built(tmp_path, task="classify", column=["kind"]).target.classes == ("both", "cat")
 
 
 def two_controls(number: int) -> list[dict[str, Any]]:

@@ -62,10 +62,16 @@ def annotation_calls(data: Listing, task: str, options: FineTuneOptions, finding
         )  # fmt: skip
     package = public_package()
     call = source.call
-    if source.format == "Label Studio" and isinstance(options.column, str):
-        call = replace(call, options={**call.options, "choice": options.column})
+    if (control := _control(source, options)) is not None:
+        call = replace(call, options={**call.options, "choice": control})
     images: AnnotatedImages = call.run(package, package)
     chosen, why = _task(images, task, source)
+    if control is not None and chosen in ("segment", "points"):
+        raise DataError(
+            f"column={control!r} with task={chosen!r} and the annotations of {source}.",
+            f"a control of choices for classes and tags alone; {chosen!r} takes all shapes.",
+            "leave column= out, or pass task='tag'.",
+        )  # fmt: skip
     if chosen == "segment" and "Segmentation" in images.facts.image_sets:
         call = replace(call, options={**call.options, "image_sets": "Segmentation"})
         images = call.run(package, package)
@@ -80,6 +86,23 @@ def _classes(images: AnnotatedImages) -> str:
     facts = images.facts
     text = f"{len(facts.classes):,} classes: {some(facts.classes, 6)}" if facts.classes else "no class"
     return text + (f"; points {some(facts.points, 6)}" if facts.points else "")
+
+
+def _control(source: AnnotationFiles, options: FineTuneOptions) -> str | None:
+    """Return the control of choices that column= names, which Label Studio alone has.
+
+    Raises:
+        DataError: The annotations have no such controls, or several are named.
+    """
+    given = [options.column] if isinstance(options.column, str) else list(options.column or ())
+    choices = source.format == "Label Studio"
+    if given and (len(given) > 1 or not choices):
+        raise DataError(
+            f"column={options.column!r} with the annotations of {source}.",
+            "one control of choices." if choices else "column= with a table of labels, or with Label Studio's choices.",
+            "name one of them as column=." if choices else "leave column= out, or name the table as labels=.",
+        )  # fmt: skip
+    return given[0] if given else None
 
 
 def _source(data: Listing, task: str, options: FineTuneOptions) -> AnnotationFiles | None:

@@ -51,7 +51,7 @@ def read_label_studio(
     if choice is not None and choice not in controls:
         raise DataError(
             f"{file} has no choices called {choice!r}.", f"one of: {some(controls) or 'there are none'}.",
-            f"check choice=.{suggest(choice, controls)}",
+            f"check choice=.{suggest(choice, controls)}", shell_fix=f"check --column.{suggest(choice, controls)}",
         )  # fmt: skip
     only = choice if choice is not None else next(iter(controls)) if len(controls) == 1 else None
     for image, results, chosen in tasks:
