@@ -70,6 +70,20 @@ class TestWhereFilesAre:
         images = oc.ImageList.from_yolo(tmp_path / "data.yaml")
         assert (len(images), images.published_splits) == (2 * COUNT, ("train", "valid"))
 
+    @pytest.mark.parametrize("missing", ["test", "val", "train"])
+    def test_a_test_set_that_is_not_there_is_told_and_another_split_is_refused(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], missing: str
+    ) -> None:
+        path = yolo_folder(tmp_path, ("train", "val", "test"))
+        shutil.rmtree(tmp_path / "images" / missing)
+        if missing == "test":
+            split = oc.ImageList.from_yolo(path).split_as_published()
+            assert (len(split.train), len(split.valid), split.test) == (COUNT, COUNT, None)
+            assert f"The test images that {path} names are not there: 'images/test'." in capsys.readouterr().out
+        else:
+            with pytest.raises(DataError, match=f"names 'images/{missing}', which is not in"):
+                oc.ImageList.from_yolo(path)
+
     def test_a_path_beside_the_folder_of_data_yaml(self, tmp_path: Path) -> None:
         yolo_folder(tmp_path / "datasets/animals")
         (tmp_path / "configs").mkdir()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,10 @@ def read_yolo(path: str | Path, empty: str) -> tuple[Rows, Facts, Found]:
     found = Found(path, empty)
     found.classes |= dict.fromkeys(names)
     found.points |= dict.fromkeys(keypoints)
-    listed: dict[str | None, list[str]] = {
-        split: _listed(base, about.get(entry) or about.get(split), config) for split, entry in _ENTRIES.items()
-    }
+    entries = {split: _paths(about.get(entry) or about.get(split)) for split, entry in _ENTRIES.items()}
+    lacking = [one for one in entries["test"] if not _place(base, one).exists()]  # as shared without its test set
+    entries["test"] = [one for one in entries["test"] if one not in lacking]
+    listed: dict[str | None, list[str]] = {split: _listed(base, given, config) for split, given in entries.items()}
     if not any(listed.values()):
         listed = {None: [os.path.relpath(base / name, root) for name in image_names(base)]}
     elsewhere = any(name.startswith("..") for held in listed.values() for name in held)
@@ -60,7 +62,11 @@ def read_yolo(path: str | Path, empty: str) -> tuple[Rows, Facts, Found]:
     rows = found.rows(root, Finder(root, index=list(dict.fromkeys(index))))
     if not any(image.annotated for image in found.images):
         raise _no_labels(path)
-    return rows, found.facts(relative=True, flip_pairs=_flip_pairs(about, keypoints)), found
+    facts = found.facts(relative=True, flip_pairs=_flip_pairs(about, keypoints))
+    if lacking:
+        note = f"The test images that {config} names are not there: {some(map(repr, lacking))}"
+        facts = replace(facts, split_notes=(*facts.split_notes, note))
+    return rows, facts, found
 
 
 def _no_labels(path: str | Path) -> DataError:
@@ -143,13 +149,20 @@ def _base(folder: Path, about: dict[str, Any]) -> Path:
     return next((place for place in places if place.is_dir()), folder)
 
 
-def _listed(base: Path, entry: Any, config: Path) -> list[str]:
+def _paths(entry: Any) -> list[str]:
+    return [entry] if isinstance(entry, str) else list(entry or [])
+
+
+def _place(base: Path, path: str) -> Path:
+    place = base / path
+    return base / path[3:] if not place.exists() and path.startswith("../") else place  # as Roboflow writes it
+
+
+def _listed(base: Path, paths: Sequence[str], config: Path) -> list[str]:
     """Return the images of an entry, relative to the folder of data.yaml: a folder, a list of images, or several."""
     names: list[str] = []
-    for one in [entry] if isinstance(entry, str) else entry or []:
-        place = base / one
-        if not place.exists() and one.startswith("../"):
-            place = base / one[3:]  # as Roboflow writes it
+    for one in paths:
+        place = _place(base, one)
         if place.is_dir():
             names += [str(place / name) for name in image_names(place)]
         elif place.is_file():
