@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -100,6 +100,37 @@ def test_two_columns_that_fit_are_refused_and_the_fix_reads_one(tmp_path: Path) 
         pipeline_for(table)
     assert labelled(table, column="label").target.classes == ("0", "1")
     assert labelled(table, column="tags").target.classes == ("a", "b")
+
+
+class TestStructsAreNoLabels:
+    """Detection data of the hub: {bbox, category} for each image."""
+
+    objects: ClassVar[list[dict[str, Any]]] = [{"bbox": [[1.0, 2.0, 3.0, 4.0]], "category": [i % 2]} for i in range(24)]
+    refused = (
+        r"Column 'objects' holds structs \(dicts\), which are no labels: (.|\n)*Expected a column with the name of the "
+        r"class in each row(.|\n)*Fix: write the names into a column of their own, and pass it as column=\."
+    )
+
+    def boxes(self, **columns: Any) -> pa.Table:
+        more = {"width": [16 + i % 3 for i in range(24)], "objects": self.objects, **columns}
+        return table_of(range(24), said=False, **more).drop_columns(["label"])
+
+    @pytest.mark.parametrize("options", [{}, {"task": "tag"}, {"column": "objects"}])
+    def test_the_recipe_refuses_them_and_the_fix_reads_the_classes(self, options: dict[str, Any]) -> None:
+        for objects in (self.objects, [[one] for one in self.objects]):
+            with pytest.raises(DataError, match=self.refused):
+                pipeline_for(self.boxes(objects=objects), **options)
+        fixed = self.boxes(animal=[kind(i) for i in range(24)])
+        assert labelled(fixed, column="animal").target.classes == ("cat", "dog")
+
+    def test_other_columns_are_still_found(self) -> None:
+        table = self.boxes(animal=[kind(i) for i in range(24)])
+        assert labelled(table.drop_columns(["width"])).target.classes == ("cat", "dog")
+
+    @pytest.mark.parametrize("delimiter", [None, " "])
+    def test_labelling_refuses_them(self, delimiter: str | None) -> None:
+        with pytest.raises(DataError, match=self.refused):
+            oc.ImageList.from_table(self.boxes()).split_random().label_from_column("objects", delimiter=delimiter)
 
 
 class TestSplitsOfTheHub:

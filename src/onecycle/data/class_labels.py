@@ -110,5 +110,10 @@ def is_list(kind: pa.DataType) -> bool:
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
+def holds_records(kind: pa.DataType) -> bool:
+    """Return whether a column of this type holds structs (dicts), or lists of them: several values with names."""
+    return holds_records(kind.value_type) if is_list(kind) else bool(pa.types.is_struct(kind) or pa.types.is_map(kind))
+
+
 def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind))

@@ -73,6 +73,7 @@ class SplitList(ABC, Generic[LabelledT]):
             target = labellers.target_of_names(shards, classes)
             return self._labelled(self.train, self.valid, self.test, target, labellers.unknown)
         split, splits = self, (self.train, self.valid)
+        labellers.check_no_records(column, self.train.column(column).type)
         if delimiter is not None:
             labellers.check_delimiter(splits, column, delimiter)
         elif not labellers.holds_lists(self.train.column(column)):

@@ -13,7 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from onecycle.data.candidates import Candidate, choose
+from onecycle.data.class_labels import holds_records
 from onecycle.data.label_values import label_of, numbers_in
+from onecycle.data.labellers import check_no_records
 from onecycle.data.parquet_files import read_parquet
 from onecycle.data.split_names import role_of
 from onecycle.data.table_format import TableFormat, find_format, is_index, no_header
@@ -205,8 +207,14 @@ def label_column(table: LabelTable, given: str | None, taken: Sequence[str]) -> 
                 f"one of: {some(table.table.column_names, 20)}.",
                 f"pass column=.{suggest(given, table.table.column_names)}",
             )
+        check_no_records(given, table.table.schema.field(given).type)
         return Candidate(given, 1.0, "as asked for")
+    records = [name for name in columns if holds_records(table.table.schema.field(name).type)]
+    columns = [name for name in columns if name not in records]
     candidates = [_as_labels(table, name) for name in columns]
+    if records and not any(one.score and _holds_words(table, one) for one in candidates):
+        # Numbers beside them, such as the width of an image, describe it and are no labels.
+        check_no_records(records[0], table.table.schema.field(records[0]).type)
     if not any(one.score for one in candidates) and len(columns) == 1:
         return Candidate(columns[0], 0.1, "the only column left")
     question = f"Which column of {table.path} holds the labels?"
@@ -248,6 +256,11 @@ def _as_labels(table: LabelTable, name: str) -> Candidate:
         return Candidate(name, 1.0, f"a usual name; {evidence}")
     repeated = 1 - different / rows if different > 1 else 0.0
     return Candidate(name, 0.5 * repeated, evidence)
+
+
+def _holds_words(table: LabelTable, column: Candidate) -> bool:
+    """Return whether a column holds classes by its usual name, or words."""
+    return column.score >= 1 or numbers_in(table.counts(column.name)) is None
 
 
 def _same_labels(table: LabelTable, one: str, other: str) -> Candidate | None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from onecycle.data.candidates import Candidate
-from onecycle.data.class_labels import class_names, features, inner_feature, is_list
+from onecycle.data.class_labels import class_names, features, holds_records, inner_feature, is_list
 from onecycle.data.label_values import label_of
 from onecycle.data.parquet_files import first_rows, read_parquet, without_bytes
 from onecycle.data.split_names import splits_of
@@ -274,7 +274,7 @@ def _named_classes(table: pa.Table, *, tags: bool) -> list[str]:
     said = {name: feature for name, feature in features(table.schema).items() if name in table.column_names}
     if tags:
         named = [name for name, feature in said.items() if class_names(inner_feature(feature))]
-        return named or [field.name for field in table.schema if is_list(field.type)]
+        return named or [field.name for field in table.schema if is_list(field.type) and not holds_records(field.type)]
     return [name for name, feature in said.items() if class_names(feature)]
 
 
