@@ -299,6 +299,16 @@ def test_a_test_set_may_be_a_parquet_file(tmp_path: Path) -> None:
     assert names(labelled(train, test=str(test)).test) == {*range(20, 24)}
 
 
+def test_a_file_without_rows_is_told_and_the_fix_reads_another(tmp_path: Path) -> None:
+    empty = write(tmp_path / "train.parquet", table_of(range(24)).slice(0, 0))
+    told = r"train\.parquet has no rows\.\nExpected a row for each item\.\nFix: write the rows again, or pass the path"
+    for read in (pipeline_for, oc.ImageList.from_parquet):
+        with pytest.raises(DataError, match=told):
+            read(empty)
+    found = labelled(write(tmp_path / "other.parquet", table_of(range(24))))
+    assert len(found.train) + len(found.valid) == 24
+
+
 def test_a_damaged_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "train.parquet").touch()
     with pytest.raises(DataError, match=r"The shard .*train\.parquet is damaged"):

@@ -50,7 +50,7 @@ def read_parquet(
         path: See `find_shards`.
         find_column: Returns the column of whole files, from the first rows and what the table is called.
     Raises:
-        DataError: There are no such files, or they are damaged.
+        DataError: There are no such files, they are damaged, or hold no rows.
     """
     form, files = find_shards(path)
     if form != "parquet":
@@ -58,6 +58,12 @@ def read_parquet(
     root = os.path.commonpath([os.path.dirname(file) or "." for file in files])
     column = find_column(first_rows(files[0]), files[0])
     tables = [_read(file, column) for file in files]
+    if not any(map(len, tables)):
+        raise DataError(
+            f"{files[0] if len(files) == 1 else f'{root} ({len(files):,} Parquet files)'} has no rows.",
+            "a row for each item.",
+            "write the rows again, or pass the path of a file that has some.",
+        )
     names = [Path(os.path.relpath(file, root)).as_posix() for file in files]
     if any(splits_of(names).values()) and SPLIT not in tables[0].column_names:
         table = with_splits(list(zip(names, tables, strict=True)))
