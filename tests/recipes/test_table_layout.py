@@ -94,6 +94,19 @@ def test_the_case_of_lists_and_bytes(tmp_path: Path) -> None:
     bunch.train._processes.close()
 
 
+@pytest.mark.parametrize("task", ["auto", "classify", "tag"])
+def test_two_columns_named_for_classes_are_refused_and_the_fix_reads_each(task: str) -> None:
+    table = table_of(range(24), said=False, size=[("small", "large")[i % 3 // 2] for i in range(24)])
+    told = (
+        r"2 columns are named for one label: label, size\.\nExpected one column of classes or tags(.|\n)*"
+        r"Fix: pass column='label' or column='size'\."
+    )
+    with pytest.raises(DataError, match=told):
+        pipeline_for(table, column=["label", "size"], task=task)
+    for column in ("label", ["label"], "size"):
+        assert len(labelled(table, column=column, task=task).target.classes) == 2
+
+
 def test_two_columns_that_fit_are_refused_and_the_fix_reads_one(tmp_path: Path) -> None:
     table = table_of(range(24), said=False, tags=[["a"], ["b"], ["a", "b"]] * 8)
     with pytest.raises(DataError, match=r"Which column of the Table holds the labels\?(.|\n)*fit about as well"):

@@ -141,7 +141,7 @@ def table_labels(
     chosen: Candidate | None = None,
 ) -> tuple[Call, bool, str]:  # fmt: skip
     """Return the call that labels from a table's column, whether it gives tags, and the column."""
-    chosen = chosen or label_column(table, _first(_names(options.column)), taken)
+    chosen = chosen or label_column(table, _only(_names(options.column)), taken)
     kind = find_kind(table.counts(chosen.name), chosen.name, options.delimiter, _label_task(options))
     findings.append(f"labels: column {chosen.name!r} ({chosen.evidence}); {kind.evidence}")
     more: dict[str, Any] = {}
@@ -321,7 +321,18 @@ def _names(names: str | Sequence[str] | None) -> list[str] | None:
     return None if names is None else [names] if isinstance(names, str) else list(names)
 
 
-def _first(columns: Sequence[str] | None) -> str | None:
+def _only(columns: Sequence[str] | None) -> str | None:
+    """Return the column that is named for labels, if one is.
+
+    Raises:
+        DataError: Several are named.
+    """
+    if columns and len(columns) > 1:
+        raise DataError(
+            f"{len(columns)} columns are named for one label: {some(columns, 12)}.",
+            "one column of classes or tags; only numbers and points have several.",
+            f"pass {' or '.join(f'column={name!r}' for name in columns[:4])}.",
+        )
     return columns[0] if columns else None
 
 
