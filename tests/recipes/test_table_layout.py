@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 import onecycle as oc
+from onecycle.cli.shell_words import shell_advice
 from onecycle.errors import DataError
 from recipes.folders import COLOURS, kind, pictures
 from shard_files import write_tar
@@ -113,6 +114,19 @@ def test_two_columns_that_fit_are_refused_and_the_fix_reads_one(tmp_path: Path) 
         pipeline_for(table)
     assert labelled(table, column="label").target.classes == ("0", "1")
     assert labelled(table, column="tags").target.classes == ("a", "b")
+
+
+def test_two_columns_of_images_are_refused_and_the_fix_reads_one(tmp_path: Path) -> None:
+    table = table_of(range(24), said=False)
+    two = table.append_column("mask", table["image"]).replace_schema_metadata(None)
+    for data in (two, write(tmp_path / "train.parquet", two)):
+        with pytest.raises(DataError, match="2 columns that can hold items: image, mask") as error:
+            pipeline_for(data)
+        assert error.value.fix.startswith("pass image_column= with one of: image, mask. Masks inside tables are not ")
+        assert (
+            shell_advice(error.value).splitlines()[2].startswith("Fix: pass --image-column with one of: image, mask.")
+        )
+        assert labelled(data, image_column="mask").target.classes == ("0", "1")
 
 
 class TestStructsAreNoLabels:

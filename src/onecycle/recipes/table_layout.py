@@ -30,6 +30,7 @@ from onecycle.text.text_columns import choose_text_column
 from onecycle.vision.image_tables import IMAGES, find_column
 
 TARS = (".tar",)
+IMAGE_COLUMN = "image_column"
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def layout_of(data: Any, options: FineTuneOptions) -> Layout:
 def _frame(data: Any, options: FineTuneOptions) -> Layout:
     """Return the layout of a table of any library, or of a Hugging Face dataset with or without splits."""
     table, kind = as_table(data), type(data).__name__
-    inside = find_column(table, IMAGES, options.image_column, f"The {kind}")
+    inside = find_column(table, IMAGES, options.image_column, f"The {kind}", IMAGE_COLUMN)
     roles: dict[str, str | None] = {"data": None}
     if isinstance(data, Mapping):
         roles = splits_of(list(data))
@@ -108,7 +109,7 @@ def _frame(data: Any, options: FineTuneOptions) -> Layout:
 
 def _parquet(root: Path, names: Sequence[str], listing: Listing, options: FineTuneOptions) -> Layout:
     """Return the layout of Parquet files, with images inside or with texts; else of images that a file names."""
-    inside = find_column(first_rows(root / names[0]), IMAGES, options.image_column, names[0])
+    inside = find_column(first_rows(root / names[0]), IMAGES, options.image_column, names[0], IMAGE_COLUMN)
     if inside is None and len(names) == 1 and (listing.images or options.image_column):
         return find_layout(root / names[0], options, listing)
     read = read_parquet([root / name for name in names], lambda head, what: find_column(head, IMAGES, inside, what))

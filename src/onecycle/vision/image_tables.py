@@ -46,7 +46,7 @@ class TableOfImages(NamedTuple):
     starts: tuple[int, ...] = (0,)
 
 
-def find_column(table: pa.Table, kind: ContentKind, asked: str | None, what: str) -> str | None:
+def find_column(table: pa.Table, kind: ContentKind, asked: str | None, what: str, option: str = "column") -> str | None:
     """Return the column of images; None where the images are not in the table.
 
     Args:
@@ -54,6 +54,7 @@ def find_column(table: pa.Table, kind: ContentKind, asked: str | None, what: str
         kind: What images are.
         asked: The column that the user names, which may also hold names of files.
         what: What the table is called in messages.
+        option: The option that names the column, for an error.
     Raises:
         DataError: There is no such column, or several hold images.
     """
@@ -65,7 +66,15 @@ def find_column(table: pa.Table, kind: ContentKind, asked: str | None, what: str
     if len(others) == table.num_columns:
         return None
     schema = pa.schema([field for field in table.schema if field.name not in others], table.schema.metadata)
-    return content_column(schema, what, kind, None, "column")
+    try:
+        return content_column(schema, what, kind, None, option)
+    except DataError as error:
+        raise DataError(
+            error.what,
+            error.expected,
+            f"{error.fix} Masks inside tables are not read: where one column holds these, write images and masks as "
+            "files into two folders, and pass the path of the folder around them.",
+        ) from None
 
 
 def _holds_images(column: pa.ChunkedArray) -> bool:
