@@ -47,6 +47,18 @@ def test_a_broken_file_among_good_ones(shell: Any, bundle: Path, tagged: Path, t
     assert "Fix:" in done.err
 
 
+def test_advice_for_a_damaged_file_names_no_option_that_predict_lacks(
+    shell: Any, bundle: Path, tagged: Path, tmp_path: Path
+) -> None:
+    good = tagged / "images" / "tile_0.png"
+    (tmp_path / "half.png").write_bytes(good.read_bytes()[:-40])
+    done = shell("predict", bundle, "half.png", good)
+    assert (done.code, len(done.out.splitlines())) == (2, 1)
+    assert done.err.splitlines()[1:3] == ["Expected a complete image file.", "Fix: replace it."]
+    (tmp_path / "half.png").write_bytes(good.read_bytes())
+    assert shell("predict", bundle, "half.png", good).code == 0
+
+
 def test_a_file_that_does_not_exist(shell: Any, bundle: Path) -> None:
     done = shell("predict", bundle, "none.jpg")
     assert (done.code, done.out) == (2, "")

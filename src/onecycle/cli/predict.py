@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +13,11 @@ from onecycle.cli.inputs import TableOptions, find_inputs
 from onecycle.cli.outputs import check_out, names_in_table, print_predictions, write_masks, write_predictions
 from onecycle.cli.paths import check_writable
 from onecycle.cli.shell_words import shell_advice
-from onecycle.errors import DataError
+from onecycle.errors import DataError, OnecycleError
 from onecycle.imports import without_collecting
+
+# Training can be told to leave an item out; predicting always goes on without it.
+_TO_SKIP = re.compile(r",(?: or)? pass on_bad_item='skip'(?: to databunch\(\))?")
 
 
 def predict(
@@ -79,6 +83,12 @@ def predict(
         write_predictions(predictions, out, names_in_table(items), header, read)
         typer.echo(f"{len(predictions):,} predictions written to {out}")
     for error in errors:
-        typer.echo(f"{shell_advice(error)}\n", err=True)
+        typer.echo(f"{_advice(error)}\n", err=True)
     if errors:
         raise typer.Exit(2)
+
+
+def _advice(error: OnecycleError) -> str:
+    return shell_advice(
+        OnecycleError(error.what, error.expected, _TO_SKIP.sub("", error.fix), shell_fix=error.shell_fix)
+    )
