@@ -338,8 +338,13 @@ def test_a_file_without_rows_is_told_and_the_fix_reads_another(tmp_path: Path) -
 
 def test_a_damaged_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "train.parquet").touch()
-    with pytest.raises(DataError, match=r"The shard .*train\.parquet is damaged"):
+    write(tmp_path / "more.parquet", table_of(range(24)))
+    with pytest.raises(DataError, match=r"The shard .*train\.parquet is damaged") as error:
         pipeline_for(tmp_path)
+    told = shell_advice(error.value).splitlines()[2]
+    assert told == "Fix: copy it again, or move it out of the folder to do without it."
+    (tmp_path / "train.parquet").unlink()
+    assert labelled(tmp_path).target.classes == ("cat", "dog")
 
 
 @pytest.mark.usefixtures("_tiny_models")

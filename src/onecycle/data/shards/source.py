@@ -160,6 +160,7 @@ def damaged_shard(path: str, why: str) -> DamagedShardError:
         f"The shard {path} is damaged: {why}.",
         "a complete file.",
         'copy it again, or pass on_bad_shard="skip" to from_shards(), which uses what can be read of it.',
+        shell_fix="copy it again, or move it out of the folder to do without it.",
     )
 
 
