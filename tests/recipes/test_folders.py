@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from folders import kind, labels, masks, pictures, table
+from folders import kind, labels, masks, picture, pictures, table
 from PIL import Image
 
 from onecycle.errors import DataError
@@ -294,6 +294,21 @@ class TestTablesInFolders:
         assert len(truth(tmp_path)) == 12
         said = "labels: lists/train.csv, where 12 of 12 rows name an image; not lists/few.csv, where 2 of 2 rows"
         assert said in found_in(tmp_path)
+
+    @pytest.mark.parametrize(("name", "images"), [("test.csv", "images"), ("test/metadata.csv", "test")])
+    def test_one_for_testing_that_is_left_out_is_told_and_the_fix_tests_on_it(
+        self, tmp_path: Path, name: str, images: str
+    ) -> None:
+        pictures(tmp_path, "images/{i}.png")
+        shutil.move(labels(tmp_path), tmp_path / "train.csv")
+        for number in (20, 21):
+            picture(tmp_path / images / f"{number}.png", "cat")
+        table(tmp_path / name, ["image"], [["20.png"], ["21.png"]])
+        table(tmp_path / "test_submission.csv", ["image", "label"], [["20.png", "cat"]])
+        said = f"left out: {name}, a table for testing; --test {name} (test={name!r}) tests on it"
+        assert found_in(tmp_path).splitlines()[3:] == [said]
+        assert "left out" not in found_in(tmp_path, test=name)
+        assert len(labelled(tmp_path, test=name).test) == 2
 
     def test_a_table_of_few_images_does_not_stand_against_folders_of_classes(self, tmp_path: Path) -> None:
         pictures(tmp_path, "{kind}/{i}.png")

@@ -75,6 +75,11 @@ def tables_to_learn_from(data: Listing) -> list[str]:
     return [name for name in names if "/" not in name] or names
 
 
+def tables_for_testing(data: Listing) -> list[str]:
+    """Return the tables that are for testing by their names or folders; a form to fill in, to submit, is none."""
+    return [name for name in data.with_suffix(*TABLES) if _is_for_testing(name) and "submission" not in name.lower()]
+
+
 def _is_for_testing(name: str) -> bool:
     return "submission" in name.lower() or in_test_folder(name) or role_of(PurePosixPath(name).stem) == "test"
 

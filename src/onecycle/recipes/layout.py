@@ -12,7 +12,7 @@ from onecycle.data.candidates import Candidate
 from onecycle.errors import DataError, some
 from onecycle.recipes.annotation_layout import annotation_calls
 from onecycle.recipes.class_folders import class_counts, empty_classes
-from onecycle.recipes.data_kinds import find_task, only_table
+from onecycle.recipes.data_kinds import find_task, only_table, tables_for_testing
 from onecycle.recipes.label_kinds import find_kind
 from onecycle.recipes.label_tables import (
     LabelTable,
@@ -91,7 +91,16 @@ def find_layout(data: Path, options: FineTuneOptions, listing: Listing | None = 
             findings[-1] = f"labels: {evidence}"
             task, options = "text" if task == "text" else "auto", replace(options, labels=data / table)
     layout = _BUILDERS[task](listing, options, findings)
-    return replace(layout, findings=tuple(findings))
+    return replace(layout, findings=(*findings, *_tests_left_out(listing, layout, options)))
+
+
+def _tests_left_out(data: Listing, layout: Layout, options: FineTuneOptions) -> list[str]:
+    """Return what to say of the tables for testing, where nothing is tested on."""
+    if layout.test is not None or "test" in layout.split.options:
+        return []
+    labels = None if options.labels is None else Path(options.labels).resolve()
+    names = [name for name in tables_for_testing(data) if (data.root / name).resolve() != labels]
+    return [f"left out: {name}, a table for testing; --test {name} (test={name!r}) tests on it" for name in names]
 
 
 def _table_file(data: Path, options: FineTuneOptions, findings: list[str]) -> Layout:
