@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import unicodedata
 from collections.abc import Callable
@@ -9,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.json
 import pytest
 from folders import kind, labels, masks, picture, pictures, table
 from PIL import Image
@@ -309,6 +313,22 @@ class TestTablesInFolders:
         assert found_in(tmp_path).splitlines()[3:] == [said]
         assert "left out" not in found_in(tmp_path, test=name)
         assert len(labelled(tmp_path, test=name).test) == 2
+
+    @pytest.mark.parametrize("given", [{}, {"labels": "train/metadata.jsonl"}], ids=["found", "given"])
+    def test_labels_in_json_lines_are_not_read_and_the_fix_reads_them(
+        self, tmp_path: Path, given: dict[str, str]
+    ) -> None:
+        pictures(tmp_path, "train/{i}.png")
+        lines = [json.dumps({"file_name": f"{number}.png", "label": kind(number)}) for number in range(12)]
+        (tmp_path / "train/metadata.jsonl").write_text("\n".join(lines))
+        message = (
+            r"train/metadata\.jsonl is not read: it is of JSON lines\.\nExpected a CSV or Parquet file of labels\.\n"
+            r"Fix: convert it to CSV or Parquet, such as with pandas\.read_json\(.*train/metadata\.csv', index=False\)\.$"
+        )
+        with pytest.raises(DataError, match=message):
+            pipeline_for(tmp_path, **given)
+        pa.csv.write_csv(pa.json.read_json(tmp_path / "train/metadata.jsonl"), tmp_path / "train/metadata.csv")
+        assert truth(tmp_path) == {f"train/{i}.png": kind(i) for i in range(12)}
 
     def test_a_table_of_few_images_does_not_stand_against_folders_of_classes(self, tmp_path: Path) -> None:
         pictures(tmp_path, "{kind}/{i}.png")
