@@ -323,7 +323,7 @@ class TestTablesInFolders:
         (tmp_path / "train/metadata.jsonl").write_text("\n".join(lines))
         message = (
             r"train/metadata\.jsonl is not read: it is of JSON lines\.\nExpected a CSV or Parquet file of labels\.\n"
-            r"Fix: convert it to CSV or Parquet, such as with pandas\.read_json\(.*train/metadata\.csv', index=False\)\.$"
+            r"Fix: convert it to CSV or Parquet, such as with pandas\.read_json\(.*train/metadata\.csv', index=False\)"
         )
         with pytest.raises(DataError, match=message):
             pipeline_for(tmp_path, **given)
