@@ -137,7 +137,7 @@ def by_names(names: Sequence[str], path: Path) -> Split:
         raise DataError(
             f"{path} names {len(absent):,} items that are not there: {some(absent)}.",
             "relative paths, file names, or names without suffix, of items that were found.",
-            "remove those lines, or look for the inputs in the right folder.",
+            "remove those lines, look for the inputs in the right folder, or add those rows to the table of labels.",
         )
     held = np.unique(np.array([row for name in wanted for row in rows[name]], np.int64))
     return _held_back(len(names), held, f"{path} names {len(wanted)} items")
