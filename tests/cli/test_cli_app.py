@@ -17,7 +17,8 @@ class TestErrors:
         done = shell(command, "nowhere")
         assert done.code == 2
         assert done.err.splitlines()[-3:] == [
-            "No such folder: nowhere.", "Expected the folder with the data.", "Fix: check the path.",
+            "No such file or folder: nowhere.", "Expected the folder with the data, or a table.",
+            "Fix: check the path.",
         ]  # fmt: skip
 
     @pytest.mark.parametrize("arguments", [["train"], ["fly"], ["train", ".", "--speed", "9"], ["predict", "x"]])

@@ -88,3 +88,15 @@ class TestTables:
         assert [each.name for each in inputs] == ["b", "none", "a", "b"]
         places = ["deep/b.png", "none", "deep/a.png", "deep/b.png"]
         assert [each.item for each in inputs] == [tmp_path / place for place in places]
+
+    def test_a_row_without_an_image_is_told_and_the_fix_reads_the_others(self, tmp_path: Path) -> None:
+        Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+        (tmp_path / "a.csv").write_text("file,who\na.png,x\n,y\n")
+        message = (
+            r"^1 rows of .*a\.csv name no image in column 'file': row 3, counted with the header\.\n"
+            r"Expected an image in every row\.\nFix: fill in the names, or remove those rows\.$"
+        )
+        with pytest.raises(DataError, match=message):
+            found([str(tmp_path / "a.csv")], IMAGES)
+        (tmp_path / "a.csv").write_text("file,who\na.png,x\n")
+        assert [each.item for each in found([str(tmp_path / "a.csv")], IMAGES)[0]] == [tmp_path / "a.png"]

@@ -142,6 +142,17 @@ def test_a_file_of_names_takes_path_name_or_stem(alias: str, tmp_path: Path) -> 
     assert list(split.by_names(["y/two.jpg", "x/one.jpg"], file).valid) == [1]
 
 
+@pytest.mark.parametrize(
+    "content",
+    [b"name,label\none.jpg,caf\xe9\n", b"\xef\xbb\xbflabel;name\r\ntwo;x/one.jpg\r\n", b"name\none\n", b"one.jpg\n"],
+    ids=["latin-1", "second column", "one column", "no header"],
+)
+def test_a_table_of_names_is_read_as_one(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "valid.csv"
+    file.write_bytes(content)
+    assert list(split.by_names(["y/three.jpg", "x/one.jpg"], file).valid) == [1]
+
+
 @pytest.mark.parametrize("valid", [0, 1, -0.1, 20])
 def test_a_fraction_lies_between_zero_and_one(valid: float) -> None:
     message = rf"valid={valid} is not a fraction.\nExpected a number above 0 and below 1.\nFix: pass valid=0.2"

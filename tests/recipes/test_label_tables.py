@@ -111,7 +111,7 @@ class TestImageFolder:
 
     def test_no_folder(self, tmp_path: Path) -> None:
         path = label_table(tmp_path, [("x", "a")])
-        with pytest.raises(DataError, match=r"No such folder: .*none\.\nExpected the folder with the data"):
+        with pytest.raises(DataError, match=r"No such file or folder: .*none\.\nExpected the folder with the data"):
             pipeline_for(tmp_path / "none", labels=path)
 
     def test_no_image_that_the_csv_file_names(self, tmp_path: Path) -> None:

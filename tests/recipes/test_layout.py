@@ -97,9 +97,20 @@ class TestMasks:
             pipeline_for(tmp_path, task="segment")
 
     def test_no_folder(self, tmp_path: Path) -> None:
-        message = r"^No such folder: .*none\.\nExpected the folder with the data\.\nFix: check the path\.$"
+        message = (
+            r"^No such file or folder: .*none\.\nExpected the folder with the data, or a table\.\nFix: check the path"
+        )
         with pytest.raises(DataError, match=message):
             pipeline_for(tmp_path / "none", task="segment")
+        with pytest.raises(DataError, match=message):
+            pipeline_for(tmp_path / "nowhere" / "none")
+
+    @pytest.mark.parametrize(("given", "meant"), [("phtos", "photos"), ("train.cvs", "train.csv")])
+    def test_a_path_that_is_mistyped(self, tmp_path: Path, given: str, meant: str) -> None:
+        (tmp_path / "photos").mkdir()
+        (tmp_path / "train.csv").touch()
+        with pytest.raises(DataError, match=rf"/{given}\.\n[^$]*Fix: check the path\. Did you mean '{meant}'\?$"):
+            pipeline_for(tmp_path / given)
 
 
 class TestPoints:

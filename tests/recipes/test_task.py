@@ -126,7 +126,7 @@ class TestErrors:
             fine_tune(photos, bs=8)
 
     def test_a_folder_that_does_not_exist(self, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match=r"^No such folder: "):
+        with pytest.raises(DataError, match=r"^No such file or folder: "):
             pipeline_for(tmp_path / "none").find_items()
 
 

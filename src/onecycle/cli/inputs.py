@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from onecycle.data.remote import as_local, is_remote
-from onecycle.errors import DataError
+from onecycle.errors import DataError, some
 
 TABLES = (".csv", ".tsv", ".parquet")
 # What looks like the name of a file rather than like a text, where there are no blanks in it.
@@ -94,6 +94,12 @@ def _table_inputs(path: Path, options: TableOptions, *, texts: bool) -> tuple[li
     index = ImageIndex(folder.images)
     column = image_column(read, index, options.column).name
     names = [str(value or "") for value in read.table[column].to_pylist()]
+    if empty := [row for row, name in enumerate(names, 2) if not name.strip()]:
+        raise DataError(
+            f"{len(empty):,} rows of {path} name no image in column {column!r}: row {some(empty)}, counted with the "
+            "header.",
+            "an image in every row.", "fill in the names, or remove those rows.",
+        )  # fmt: skip
     places = find_place(names, index, str(path)).paths
     found = zip(names, places, strict=True)
     return [Input(name, folder.root / (place or name)) for name, place in found], column

@@ -179,7 +179,11 @@ class ItemList(ABC, Generic[SplitT], metaclass=ExplainingMeta):
         return self._split(self.items, valid.items, None)
 
     def split_from_file(self, path: str | Path) -> SplitT:
-        """Hold back the items that a text file names, a line each: relative path, file name, or name without suffix."""
+        """Hold back the items that a file names: relative path, file name, or name without suffix.
+
+        Args:
+            path: A text file with a name a line, or a CSV file with a header and a column of names.
+        """
         return self._apply(split.by_names(self.items.names(), Path(path)))
 
     def split_by_index(self, valid: Sequence[int]) -> SplitT:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath, PurePosixPath
@@ -17,6 +17,7 @@ from onecycle.data.labels import distinct
 from onecycle.data.rows import Rows
 from onecycle.data.rows import folders as folders_of
 from onecycle.data.shards.find import expand_braces
+from onecycle.data.table_format import find_format
 from onecycle.data.tables import slices
 from onecycle.errors import DataError, some, suggest
 
@@ -125,25 +126,35 @@ def by_value(values: Values, column: str, valid: object, test: object) -> Split:
 
 
 def by_names(names: Sequence[str], path: Path) -> Split:
-    """Hold back the items that the file at `path` names."""
-    try:
-        listed = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"Cannot read {path}: {error}.", "a text file, a name a line.", "check the path.") from error
+    """Hold back the items that the file at `path` names: a line each, or in a column of a table."""
     rows: dict[str, list[int]] = {}
     for row, name in enumerate(names):
         for alias in {name, PurePosixPath(name).name, PurePosixPath(name).stem}:
             rows.setdefault(alias, []).append(row)
-    wanted = [line.strip() for line in listed if line.strip()]
+    wanted = [name.strip() for name in _listed(path, rows) if name.strip()]
     absent = [name for name in wanted if name not in rows]
     if absent:
         raise DataError(
             f"{path} names {len(absent):,} items that are not there: {some(absent)}.",
             "relative paths, file names, or names without suffix, of items that were found.",
-            "remove those lines, or look for the inputs in the right folder.",
+            "remove those lines, look for the inputs in the right folder, or add those rows to the table of labels.",
         )
     held = np.unique(np.array([row for name in wanted for row in rows[name]], np.int64))
     return _held_back(len(names), held, f"{path} names {len(wanted)} items")
+
+
+def _listed(path: Path, known: Container[str]) -> list[str]:
+    """Return the names in a file: its lines, or the column of a CSV file with a header that has the most known ones."""
+    is_table = path.suffix.lower() in (".csv", ".tsv")
+    try:
+        lines = path.read_text(encoding="utf-8-sig", errors="replace" if is_table else None).split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"Cannot read {path}: {error}.", "a text file, a name a line.", "check the path.") from error
+    if not is_table or lines[0].strip() in known:
+        return lines
+    table = find_format(path).read(path)
+    columns = [[str(value or "") for value in column.to_pylist()] for column in table.columns]
+    return max(columns, key=lambda names: sum(name.strip() in known for name in names))
 
 
 def by_function(paths: Sequence[str], function: Callable[[Path], str | bool | None]) -> Split:

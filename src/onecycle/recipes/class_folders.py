@@ -51,12 +51,25 @@ def why_no_classes(data: Listing) -> DataError | None:
     why = _why(data, counts, names)
     if why is None:
         return None
+    if lines := data.with_suffix(".jsonl"):
+        raised = not_read(lines[0])
+        return DataError(f"What is to be learned from {data.root}? {why} {raised.what}", raised.expected, raised.fix)
     return DataError(
         f"What is to be learned from {data.root}? {why}",
         "a folder per class, a CSV file of labels, masks, or texts.",
         "pass labels='labels.csv', task='segment' for masks, or task='classify' where the folders are classes all the "
         "same.",
     )
+
+
+def not_read(path: str) -> DataError:
+    """Return the error for labels in a file of JSON lines, as image folders of the Hugging Face hub have them."""
+    table = str(PurePosixPath(path).with_suffix(".csv"))
+    return DataError(
+        f"{path} is not read: it is of JSON lines.", "a CSV or Parquet file of labels.",
+        f"convert it to CSV or Parquet, such as with pandas.read_json({path!r}, lines=True).to_csv({table!r}, "
+        "index=False).",
+    )  # fmt: skip
 
 
 def _why(data: Listing, counts: Counter[str], names: list[str]) -> str | None:

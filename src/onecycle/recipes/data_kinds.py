@@ -75,6 +75,15 @@ def tables_to_learn_from(data: Listing) -> list[str]:
     return [name for name in names if "/" not in name] or names
 
 
+def tables_for(data: Listing, role: str) -> list[str]:
+    """Return the tables that are for "valid" or "test" by their names or folders; a form to submit is for neither."""
+    names = [name for name in data.with_suffix(*TABLES) if "submission" not in name.lower()]
+    if role == "test":
+        return [name for name in names if _is_for_testing(name)]
+    parts = {name: (PurePosixPath(name).stem, *PurePosixPath(name).parts[:-1]) for name in names}
+    return [name for name in names if not _is_for_testing(name) and role in map(role_of, parts[name])]
+
+
 def _is_for_testing(name: str) -> bool:
     return "submission" in name.lower() or in_test_folder(name) or role_of(PurePosixPath(name).stem) == "test"
 

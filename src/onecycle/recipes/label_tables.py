@@ -21,6 +21,7 @@ from onecycle.data.split_names import role_of
 from onecycle.data.table_format import TableFormat, find_format, is_index, no_header
 from onecycle.data.tables import missing_column
 from onecycle.errors import DataError, some, suggest
+from onecycle.recipes.class_folders import not_read
 from onecycle.recipes.image_places import Place, find_place
 from onecycle.recipes.listing import Listing
 from onecycle.recipes.options import FineTuneOptions
@@ -81,6 +82,8 @@ def read_table(path: Path, options: FineTuneOptions) -> LabelTable:
     """
     if path.suffix.lower() in PARQUET and path.is_file():
         return LabelTable(path, TableFormat(), read_parquet(path).table)
+    if path.suffix.lower() == ".jsonl" and path.is_file():
+        raise not_read(str(path))
     form = find_format(path, options.separator, options.encoding, header=options.header)
     table = LabelTable(path, form, form.read(path))
     if not table.table.num_rows:

@@ -12,7 +12,7 @@ from onecycle.data.candidates import Candidate
 from onecycle.errors import DataError, some
 from onecycle.recipes.annotation_layout import annotation_calls
 from onecycle.recipes.class_folders import class_counts, empty_classes
-from onecycle.recipes.data_kinds import find_task, only_table
+from onecycle.recipes.data_kinds import find_task, only_table, tables_for
 from onecycle.recipes.label_kinds import find_kind
 from onecycle.recipes.label_tables import (
     LabelTable,
@@ -91,7 +91,26 @@ def find_layout(data: Path, options: FineTuneOptions, listing: Listing | None = 
             findings[-1] = f"labels: {evidence}"
             task, options = "text" if task == "text" else "auto", replace(options, labels=data / table)
     layout = _BUILDERS[task](listing, options, findings)
-    return replace(layout, findings=tuple(findings))
+    return replace(layout, findings=(*findings, *_tables_left_out(listing, layout, options)))
+
+
+def _tables_left_out(data: Listing, layout: Layout, options: FineTuneOptions) -> list[str]:
+    """Return what to say of the tables for validation and for testing that are not used, beside that of the labels."""
+    labels = data.root if options.labels is None else Path(options.labels)
+    found: list[str] = []
+    named = labels.is_file() and layout.items.name.startswith("ImageList")  # a text has no name to be listed by
+    if named and options.valid is None and layout.split.name == "split_random":
+        found += [
+            f"left out: {name}, a table for validation; pass valid={name!r}, which validates on the items that it "
+            f"names, once {labels.name} has its rows too"
+            for name in tables_for(data, "valid") if (data.root / name).resolve() != labels.resolve()
+        ]  # fmt: skip
+    if layout.test is None and "test" not in layout.split.options:
+        found += [
+            f"left out: {name}, a table for testing; pass test={name!r} to test on it"
+            for name in tables_for(data, "test") if (data.root / name).resolve() != labels.resolve()
+        ]  # fmt: skip
+    return found
 
 
 def _table_file(data: Path, options: FineTuneOptions, findings: list[str]) -> Layout:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from onecycle.data.remote import as_local, is_remote
-from onecycle.errors import DataError
+from onecycle.errors import DataError, suggest
 from onecycle.text.text_files import NOTE_NAMES, TEXT_SUFFIXES
 from onecycle.vision.image_files import check_included, list_files
 from onecycle.vision.image_index import looks_like_an_image
@@ -46,7 +47,12 @@ def list_data(root: Path, include: Sequence[str] | None = None) -> Listing:
         DataError: There is no such folder.
     """
     if not root.is_dir():
-        raise DataError(f"No such folder: {root}.", "the folder with the data.", "check the path.")
+        above = root.parent
+        beside = os.listdir(above) if above.is_dir() and os.access(above, os.R_OK) else []
+        raise DataError(
+            f"No such file or folder: {root}.", "the folder with the data, or a table.",
+            f"check the path.{suggest(root.name, beside)}",
+        )  # fmt: skip
     check_included(root, include)
     folders = [""] if include is None else [name.strip("/") for name in include if name != "."]
     listed = list(list_files(root, [], folders))
