@@ -117,3 +117,18 @@ def holds_records(kind: pa.DataType) -> bool:
 
 def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind))
+
+
+def check_no_records(column: str, kind: pa.DataType) -> None:
+    """Refuse a column of structs, such as the boxes of detection data, whose fields would become classes.
+
+    Raises:
+        DataError: It holds structs, or lists of them.
+    """
+    if holds_records(kind):
+        raise DataError(
+            f"Column {column!r} holds structs (dicts), which are no labels: {kind}.",
+            "a column with the name of the class in each row, or with a list of names for tags.",
+            "write the names into a column of their own, and pass it as column=. Of detection data the boxes are not "
+            "learned from a table.",
+        )

@@ -13,6 +13,7 @@ from onecycle.data import labellers
 from onecycle.data.bunch import Balance, DataBunch, LoaderOptions
 from onecycle.data.cache import CacheMode
 from onecycle.data.categories import Category, in_natural_order
+from onecycle.data.class_labels import check_no_records
 from onecycle.data.items import ItemList
 from onecycle.data.labelled import LabelledItems, sizes
 from onecycle.data.labellers import Classes, Labeller
@@ -73,7 +74,7 @@ class SplitList(ABC, Generic[LabelledT]):
             target = labellers.target_of_names(shards, classes)
             return self._labelled(self.train, self.valid, self.test, target, labellers.unknown)
         split, splits = self, (self.train, self.valid)
-        labellers.check_no_records(column, self.train.column(column).type)
+        check_no_records(column, self.train.column(column).type)
         if delimiter is not None:
             labellers.check_delimiter(splits, column, delimiter)
         elif not labellers.holds_lists(self.train.column(column)):

@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from onecycle.data.categories import Category, MultiCategory, in_natural_order
-from onecycle.data.class_labels import holds_records, is_list
+from onecycle.data.class_labels import is_list
 from onecycle.data.label_values import are_written_lists, differ_by_capitals, label_of, numbers_in, tags_of
 from onecycle.data.labels import Labels, distinct
 from onecycle.data.rows import ITEM, Rows
@@ -57,21 +57,6 @@ def from_column(rows: Rows, column: str, delimiter: str | None) -> Labels:
         return Labels.by_value(values, lambda value: tags_of(value, delimiter), MultiCategory.label_type)
     check_present((rows,), column)
     return Labels.by_value(values, label_of, pa.string())
-
-
-def check_no_records(column: str, kind: pa.DataType) -> None:
-    """Refuse a column of structs, such as the boxes of detection data, whose fields would become classes.
-
-    Raises:
-        DataError: It holds structs, or lists of them.
-    """
-    if holds_records(kind):
-        raise DataError(
-            f"Column {column!r} holds structs (dicts), which are no labels: {kind}.",
-            "a column with the name of the class in each row, or with a list of names for tags.",
-            "write the names into a column of their own, and pass it as column=. Of detection data the boxes are not "
-            "learned from a table.",
-        )
 
 
 def check_present(splits: Sequence[Rows], column: str) -> None:
