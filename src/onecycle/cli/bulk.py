@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from onecycle.cli.inputs import Input, TableOptions, find_inputs
-from onecycle.cli.outputs import FILES, check_out, names_in_table, write_masks, write_predictions
+from onecycle.cli.outputs import FILES, check_out, write_all
 from onecycle.cli.paths import check_writable
 from onecycle.errors import DataError
 from onecycle.imports import without_collecting
@@ -54,11 +54,7 @@ def predict_with_ray(bundle: Path, given: list[str], out: Path | None, table: Ta
     with tempfile.TemporaryDirectory() as folder:
         predict_items(bundle, model, items, Path(folder) / "rows.parquet")
         predictions, read, errors = _read_rows(Path(folder) / "rows.parquet", model)
-    if model.target.kind == "mask":
-        write_masks(predictions, out, [inputs[number].name for number in read])
-    else:
-        write_predictions(predictions, out, names_in_table(inputs), header, read)
-        typer.echo(f"{len(predictions):,} predictions written to {out}")
+    write_all(predictions, out, inputs, header, read)
     for error in errors:
         typer.echo(error, err=True)
     if errors:

@@ -48,6 +48,23 @@ def names_in_table(inputs: Sequence[Input]) -> list[str]:
     return [short.get(number, each.name) for number, each in enumerate(inputs)]
 
 
+def write_all(predictions: Predictions, out: Path, inputs: Sequence[Input], header: str, read: Sequence[int]) -> None:
+    """Write predictions as their kind is written, and tell where: masks into a folder, others into a table.
+
+    Args:
+        predictions: Of the inputs that could be read.
+        out: The file, or the folder.
+        inputs: All inputs.
+        header: What the column of their names is called.
+        read: The number of the input of each prediction.
+    """
+    if predictions.target.kind == "mask":
+        write_masks(predictions, out, [inputs[number].name for number in read])
+    else:
+        write_predictions(predictions, out, names_in_table(inputs), header, read)
+        typer.echo(f"{len(predictions):,} predictions written to {out}")
+
+
 def print_predictions(predictions: Predictions, names: Sequence[str]) -> None:
     """Print a line for each item: its name, the prediction and the probability; of tags that of each."""
     target = predictions.target

@@ -10,7 +10,7 @@ import typer
 
 from onecycle.cli.bulk import Engine, predict_with_ray
 from onecycle.cli.inputs import TableOptions, find_inputs
-from onecycle.cli.outputs import check_out, names_in_table, print_predictions, write_masks, write_predictions
+from onecycle.cli.outputs import check_out, print_predictions, write_all
 from onecycle.cli.paths import check_writable
 from onecycle.cli.shell_words import shell_advice
 from onecycle.errors import DataError, OnecycleError
@@ -77,11 +77,8 @@ def predict(
     read = [int(number) for number in predictions.table["item"].to_pylist()]
     if out is None:
         print_predictions(predictions, [items[number].name for number in read])
-    elif model.target.kind == "mask":
-        write_masks(predictions, out, [items[number].name for number in read])
     else:
-        write_predictions(predictions, out, names_in_table(items), header, read)
-        typer.echo(f"{len(predictions):,} predictions written to {out}")
+        write_all(predictions, out, items, header, read)
     for error in errors:
         typer.echo(f"{_advice(error)}\n", err=True)
     if errors:

@@ -64,10 +64,11 @@ def train(
         chosen = processes.alike(lambda: read_options(FineTuneOptions, options))
         # From now on --resume knows the options, whenever this is killed.
         processes.decide(lambda: until_the_end.enter_context(run.used(data, options)))
-        layout = processes.alike(lambda: look_at(data, chosen))
+        place = processes.alike(lambda: as_local(data))
+        layout = processes.alike(lambda: look_at(place, chosen))
         with without_collecting():
             from onecycle.recipes.task import build_pipeline, prepare
-        pipeline = processes.alike(lambda: build_pipeline(data, chosen, layout))
+        pipeline = processes.alike(lambda: build_pipeline(place, chosen, layout))
         typer.echo(f"{pipeline.code}\n")
         learner = processes.alike(lambda: prepare(pipeline))
         checkpoint = processes.decide(lambda: readable_checkpoint(run)) if resume else None
@@ -80,7 +81,7 @@ def look_at(data: Path, options: FineTuneOptions) -> Layout:
     """Return how the data is read, and print it: before torch is imported, which takes longer."""
     from onecycle.recipes.table_layout import layout_of
 
-    layout = layout_of(as_local(data), options)
+    layout = layout_of(data, options)
     for found in layout.findings:
         typer.echo(f"# {in_shell_words(found)}")
     return layout

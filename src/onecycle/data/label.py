@@ -23,8 +23,9 @@ from onecycle.data.modality import Modality
 from onecycle.data.numbers import Numbers, numbers_labeller
 from onecycle.data.preview import html_of_rows
 from onecycle.data.rows import LABEL, Rows
+from onecycle.data.tables import check_missing
 from onecycle.data.target import Target
-from onecycle.errors import DataError, ModelError
+from onecycle.errors import ModelError
 
 LabelledT = TypeVar("LabelledT", bound="LabelledList")
 
@@ -67,8 +68,7 @@ class SplitList(ABC, Generic[LabelledT]):
                 training set, and a label that only validation has is an error. Numbers in names sort as numbers.
             missing: "raise" refuses rows without a label, "drop" leaves them out. Tags may be none at all.
         """
-        if missing not in ("raise", "drop"):
-            raise DataError(f"missing={missing!r}.", '"raise" or "drop".', "pass one of them.")
+        check_missing(missing)
         shards = self.train.shards
         if shards is not None and shards.label == column and delimiter is None:
             target = labellers.target_of_names(shards, classes)

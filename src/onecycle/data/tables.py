@@ -224,3 +224,9 @@ def missing_column(name: str, known: list[str]) -> DataError:
         else ("check the column's name." + suggest(name, known))
     )
     return DataError(f"There is no column {name!r}.", f"one of: {some(known, 20)}.", fix)
+
+
+def check_missing(missing: str) -> None:
+    """Refuse what `missing=` of a list or a label cannot be."""
+    if missing not in ("raise", "drop"):
+        raise DataError(f"missing={missing!r}.", '"raise" or "drop".', "pass one of them.")

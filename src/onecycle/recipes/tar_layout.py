@@ -62,9 +62,9 @@ def tar_layout(root: Path, names: Sequence[str], listing: Listing, options: Fine
         findings.append(f"left out: {some(others, 4)}, whose names are of no split")
     if test and made is None:
         made = Call("add_test", (call(test, labelled=False),))
-        findings.append(f"test set: {_shown(test)}")
+        findings.append(f"test set: {some(test, 3)}")
     if train and valid and not asked:
-        findings.append(f"split: {_shown(train)} trains, {_shown(valid)} validates")
+        findings.append(f"split: {some(train, 3)} trains, {some(valid, 3)} validates")
         split = Call("split_by_shards", (), {"valid": [PurePosixPath(name).name for name in valid]})
     else:
         split = split_call(options, listing, stratify=label or "folder", columns=[label] if label else [])
@@ -89,7 +89,3 @@ def _members(path: Path) -> tuple[Counter[str], set[str]]:
     except (tarfile.TarError, OSError) as error:
         raise DataError(f"{path} cannot be read: {error}.", "a tar.", "copy it again.") from error
     return suffixes, folders - {""}
-
-
-def _shown(parts: Sequence[str]) -> str:
-    return some(parts, 3)

@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onecycle.calls import explain_call, explained
+from onecycle.data.bunch import DataBunch
+from onecycle.data.items import ItemList
+from onecycle.data.label import SplitList
+from onecycle.data.labelled import LabelledItems
 from onecycle.data.remote import as_local
 from onecycle.errors import DataError, ModelError, suggest, with_article
 from onecycle.recipes.code import given
@@ -95,15 +99,15 @@ def _check_place(data: Any) -> None:
     Raises:
         DataError: It is a list, a bunch, or a stage between; or no data at all.
     """
-    stages = {"ItemList": 0, "SplitList": 1, "LabelledItems": 2, "DataBunch": 4}
-    stage = next((stages[base.__name__] for base in type(data).__mro__ if base.__name__ in stages), None)
+    stages = {ItemList: 0, SplitList: 1, LabelledItems: 2, DataBunch: 4}
+    stage = next((done for kind, done in stages.items() if isinstance(data, kind)), None)
     expected = "a folder, a CSV or Parquet file, or a table."
     given_as = f"fine_tune() was given {with_article(type(data).__name__)}."
     if data is None or isinstance(data, list | tuple | int | float):
         raise DataError(given_as, expected, "pass the folder that holds the items, such as fine_tune('photos/').")
     if stage is None:
         return
-    of_texts = "Text" in type(getattr(data, "modality", None)).__name__
+    of_texts = data.modality.reads_text_directly
     masks = getattr(getattr(data, "target", None), "kind", None) == "mask"
     maker = "text_learner" if of_texts else "unet_learner" if masks else "vision_learner"
     rest = ("split_random()", "label_from_folder()", "transform(128)", "databunch()")

@@ -19,7 +19,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from onecycle.data.shards.source import Contents
 from onecycle.errors import DataError
-from onecycle.vision.decode_memory import decoding_bytes, memory_for
+from onecycle.vision.decode_memory import decoding_bytes, exif_orientation, memory_for
 from onecycle.vision.read_options import ReadOptions
 from onecycle.vision.rgb import Box, Pixels, conversion_bytes, resize_as_rgb
 
@@ -241,7 +241,7 @@ def turn_to_page(image: Image.Image, name: str, options: ReadOptions) -> None:
 def _oriented_size(image: Image.Image, options: ReadOptions = _PLAIN) -> tuple[tuple[int, int], bool]:
     """Return (height, width) as the image is read, and whether the EXIF orientation swaps those of the opened one."""
     # PIL applies the orientation of a TIFF to its size already.
-    sideways = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+    sideways = exif_orientation(image) in (5, 6, 7, 8)
     swapped = sideways and (image.format != "TIFF") == options.upright
     return ((image.width, image.height) if swapped else (image.height, image.width)), swapped
 
@@ -281,7 +281,7 @@ def _turned(image: Image.Image, options: ReadOptions) -> Image.Image:
     if options.upright:
         ImageOps.exif_transpose(image, in_place=True)
         return image
-    orientation = image.getexif().get(0x0112, 1)
+    orientation = exif_orientation(image)
     if image.format != "TIFF" or orientation not in _TURNED_BACK:
         return image
     image.load()  # which turns a TIFF

@@ -44,6 +44,16 @@ def decode_limit() -> int:
     return limit
 
 
+def exif_orientation(image: Image.Image) -> Any:
+    """Return the EXIF orientation of an opened image, 1 where it says none; damaged files may say anything."""
+    return image.getexif().get(0x0112, 1)
+
+
+def is_turned(image: Image.Image) -> bool:
+    """Return whether the EXIF orientation of an opened image turns or mirrors it."""
+    return exif_orientation(image) in range(2, 9)
+
+
 def decoding_bytes(image: Image.Image, pixels_on_disk: int, file_bytes: int) -> int:
     """Return at most how many bytes it takes to decode an opened image and turn it upright.
 
@@ -54,7 +64,7 @@ def decoding_bytes(image: Image.Image, pixels_on_disk: int, file_bytes: int) -> 
     """
     pixels = image.width * image.height
     held = pixels * _bytes_per_pixel(image.mode)
-    turned = held if image.getexif().get(0x0112, 1) != 1 else 0
+    turned = held if exif_orientation(image) != 1 else 0
     return held + turned + _codec_bytes(image, pixels_on_disk) + image.width * _ROW_BYTES + file_bytes
 
 

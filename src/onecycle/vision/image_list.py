@@ -22,7 +22,7 @@ from onecycle.data.rows import ITEM, Rows
 from onecycle.data.shards.source import OnBadShard
 from onecycle.data.skipped import Skipped
 from onecycle.data.table_format import find_format, is_index, no_header
-from onecycle.data.tables import as_table
+from onecycle.data.tables import as_table, check_missing
 from onecycle.data.target import Target
 from onecycle.errors import DataError, some
 from onecycle.vision.annotations.formats import AnnotationFormats
@@ -278,8 +278,7 @@ class ImageList(AnnotationFormats, ItemList[SplitImages]):
 
         The arguments are those of `from_csv`; `column` may be one of images as well.
         """
-        if missing not in ("raise", "drop"):
-            raise DataError(f"missing={missing!r}.", '"raise" or "drop".', "pass one of them.")
+        check_missing(missing)
         # Reading whole files out of tables, and out of Parquet, takes a while to import.
         from onecycle.vision.image_tables import TableOfImages, find_column, rows_of_images, take_out
 
@@ -344,8 +343,7 @@ class ImageList(AnnotationFormats, ItemList[SplitImages]):
         from onecycle.data.parquet_files import read_parquet
         from onecycle.vision.image_tables import TableOfImages, find_column, images_of, rows_of_images
 
-        if missing not in ("raise", "drop"):
-            raise DataError(f"missing={missing!r}.", '"raise" or "drop".', "pass one of them.")
+        check_missing(missing)
         read = read_parquet(path, lambda head, what: find_column(head, IMAGES, column, what))
         found = images_of(read)
         if isinstance(found, TableOfImages):

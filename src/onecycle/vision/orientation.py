@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from onecycle.errors import DataError, users_level
 from onecycle.vision.decode import decode, open_image, original_size, read_safely
+from onecycle.vision.decode_memory import is_turned
 from onecycle.vision.mask_files import Indices
 from onecycle.vision.read_options import Orientation, ReadOptions
 from onecycle.vision.reading_notes import MOST_HEADERS
@@ -131,7 +132,7 @@ def _careful(vote: Callable[[_Turned], Vote], photo: _Turned) -> Vote:
 def _turned_photo(row: int, path: str) -> _Turned | None:
     def read() -> _Turned | None:
         with open_image(path) as image:
-            if image.getexif().get(0x0112, 1) not in range(2, 9):
+            if not is_turned(image):
                 return None
         return _Turned(row, path, original_size(path), original_size(path, ReadOptions(orientation="ignore")))
 

@@ -19,6 +19,7 @@ from onecycle.data.tables import RESERVED
 from onecycle.errors import DataError, some, users_level
 from onecycle.vision.decode import original_size
 from onecycle.vision.read_options import ReadOptions
+from onecycle.vision.spread import spread_over
 
 PointSource = Callable[[Path], Any] | Sequence[str] | Literal["all"]
 # For at most this many items, points are compared with the size of their image: each file has to be opened.
@@ -83,7 +84,7 @@ def check_points(items: Sequence[LabelledItem], reading: ReadOptions) -> None:
             f"{len(empty):,} items have no points: {some(empty, 3)}. Nothing is learnt from them.",
             stacklevel=users_level(),
         )
-    chosen = [items[int(i)] for i in np.linspace(0, len(items) - 1, min(SAMPLE, len(items)))]
+    chosen = spread_over(items, SAMPLE)
 
     def count_outside(item: LabelledItem) -> int:
         try:

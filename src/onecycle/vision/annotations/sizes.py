@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from onecycle.errors import DataError
 from onecycle.vision.decode import open_image, original_size, read_safely
-
-_ORIENTATION = 0x0112  # in the EXIF data
+from onecycle.vision.decode_memory import is_turned
 
 
 @dataclass(frozen=True)
@@ -41,8 +40,7 @@ def image_sizes(paths: Sequence[str]) -> Sizes:
 def _size(path: str) -> tuple[int, int, int, int]:
     def read() -> tuple[int, int, int, int]:
         with open_image(path) as image:
-            turned = image.getexif().get(_ORIENTATION, 1) in range(2, 9)
-            return (*original_size(image), int(turned), 1)
+            return (*original_size(image), int(is_turned(image)), 1)
 
     try:
         return read_safely(path, read)
