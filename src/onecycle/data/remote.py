@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import sys
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from typing import Any, BinaryIO, cast
 from urllib.parse import unquote
 
 from onecycle.data.cache_home import cache_home
+from onecycle.disk import replacing
 from onecycle.errors import DataError
 
 # `pathlib` makes one slash of two. Drives of Windows have one letter.
@@ -222,12 +222,8 @@ def _in_threads(function: Callable[[Any], Any], values: Any) -> Iterator[Any]:
 
 def _download(system: Any, name: str, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
+    with replacing(path) as part:
         system.get_file(name, str(part))
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _check_room(address: str, needed: int, folder: Path) -> None:
@@ -249,6 +245,5 @@ def _read_index(path: Path) -> dict[str, State]:
 
 
 def _write_index(path: Path, known: Mapping[str, State]) -> None:
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
-    part.write_text(json.dumps(known), encoding="utf-8")
-    os.replace(part, path)
+    with replacing(path) as part:
+        part.write_text(json.dumps(known), encoding="utf-8")

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import uuid
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,6 +16,7 @@ from onecycle.data.cache_home import cache_home
 from onecycle.data.file_state import state_of
 from onecycle.data.shards.column import bytes_of
 from onecycle.data.shards.source import OpenShard, reading
+from onecycle.disk import replacing
 from onecycle.errors import DataError
 
 FORMAT = 1
@@ -62,13 +62,8 @@ def _write(parquet: pq.ParquetFile, path: str, column: str, copy: Path) -> None:
             "twice as much room, for a copy that is read in any order.",
             "set the environment variable ONECYCLE_CACHE to another folder, or use from_shards(), which needs no copy.",
         )
-    part = copy.with_name(f".{copy.name}.{uuid.uuid4().hex}")
     kind = parquet.schema_arrow.field(column).type
     schema = pa.schema([("content", kind.field("bytes").type if pa.types.is_struct(kind) else kind)])
-    try:
-        with pa.OSFile(str(part), "wb") as file, pa.ipc.new_file(file, schema) as writer:
-            for batch in parquet.iter_batches(COPIED, columns=[column]):
-                writer.write_batch(pa.record_batch([bytes_of(batch.column(0))], schema))
-        os.replace(part, copy)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(copy) as part, pa.OSFile(str(part), "wb") as file, pa.ipc.new_file(file, schema) as writer:
+        for batch in parquet.iter_batches(COPIED, columns=[column]):
+            writer.write_batch(pa.record_batch([bytes_of(batch.column(0))], schema))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -51,6 +50,7 @@ from onecycle.data.shards.source import (
 from onecycle.data.shards.tar import TarShards, index_tar
 from onecycle.data.skipped import Skipped
 from onecycle.data.tables import check_columns
+from onecycle.disk import replacing
 from onecycle.errors import DataError, some
 
 FORMAT = 1
@@ -263,10 +263,5 @@ def _save(index: ShardIndex, path: Path) -> None:
     table = index.table.replace_schema_metadata(
         {"onecycle": json.dumps({"skipped": index.skipped, "damage": index.damage})}
     )
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with pa.OSFile(str(part), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
-            writer.write_table(table)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as part, pa.OSFile(str(part), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
