@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import islice
 
@@ -22,11 +21,10 @@ from onecycle.train.history import EpochRecord
 from onecycle.train.interruption import Interruption
 from onecycle.train.joined_model import average_statistics
 from onecycle.train.layer_groups import parameter_groups, set_training_mode, trained_layers
-from onecycle.train.optimizer_step import optimizer_step, release, trained_module
+from onecycle.train.optimizer_step import optimizer_step, release, step_threads, trained_module
 from onecycle.train.plan import Fit
 from onecycle.train.schedule import as_values, set_schedule_values
 from onecycle.train.state import TrainState
-from onecycle.train.threads import suitable_threads
 
 
 class Loop:
@@ -124,7 +122,7 @@ class Loop:
         self.step.begin_epoch(fit.carried)
         state.weights_record = None  # until the epoch ends, nothing is known of the weights
         fit.losses.skip_not_finite = state.scaler.enabled
-        with state.randomness(len(state.history)), self._threads():
+        with state.randomness(len(state.history)), step_threads(state, self.features):
             groups = in_groups(self.batches(), state.options.accumulate)
             for batches, common in self.together.steps(groups, fit.losses):
                 with self.interruption.held():
@@ -157,9 +155,6 @@ class Loop:
         fit.exact = True
         self._tell("on_batch_end", events.BatchEnd(step, batches[-1], loss, lr))
         self._tell_resume_point()
-
-    def _threads(self) -> AbstractContextManager[None]:
-        return suitable_threads(self.module, self.state.device) if self.features else nullcontext()
 
     def batches(self) -> Iterator[Batch]:
         """Yield the batches of the epoch under way that are left."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import nullcontext
 
 from onecycle.data.batch import Batch
 from onecycle.errors import ModelError
@@ -19,12 +18,11 @@ from onecycle.train.layer_groups import (
     set_training_mode,
 )
 from onecycle.train.lr_curve import DEFAULT_HEAD_LR, Curve, LRFinderResult, find_lr, format_lr, sweep_lrs
-from onecycle.train.optimizer_step import optimizer_step, release, trained_module
+from onecycle.train.optimizer_step import optimizer_step, release, step_threads
 from onecycle.train.options import LearningRate
 from onecycle.train.sharded import shards_weights
 from onecycle.train.state import TrainState
 from onecycle.train.step_losses import StepLosses
-from onecycle.train.threads import suitable_threads
 
 
 def lr_find(
@@ -45,8 +43,7 @@ def lr_find(
 
     def sweep(number: int, lrs: Curve) -> list[float]:
         state.load_weights(weights)
-        threads = suitable_threads(trained_module(state, features), state.device) if features else nullcontext()
-        with state.randomness(number, 1), threads:
+        with state.randomness(number, 1), step_threads(state, features):
             return _sweep(state, features, number, lrs)
 
     try:

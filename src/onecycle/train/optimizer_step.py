@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from accelerate import Accelerator, DistributedType
@@ -14,6 +15,7 @@ from onecycle.train.gradients import OptimizerStep
 from onecycle.train.layer_groups import GroupedModel
 from onecycle.train.sharded import shards_weights
 from onecycle.train.state import TrainState
+from onecycle.train.threads import suitable_threads
 
 
 def trained_module(state: TrainState, features: CachedFeatures | None) -> nn.Module:
@@ -28,6 +30,11 @@ def optimizer_step(state: TrainState, features: CachedFeatures | None, optimizer
     """Return what takes the steps of an optimizer, on the model or on its head alone."""
     module, optimizer = prepare(state.accelerator, trained_module(state, features), optimizer)
     return OptimizerStep(state, module, optimizer, features.one_item if features else None)
+
+
+def step_threads(state: TrainState, features: CachedFeatures | None) -> AbstractContextManager[None]:
+    """Return a context for steps of `optimizer_step`, in which a small head on cached features takes one thread."""
+    return suitable_threads(trained_module(state, features), state.device) if features else nullcontext()
 
 
 def prepare(accelerator: Accelerator, module: nn.Module, optimizer: Any) -> tuple[nn.Module, Any]:
