@@ -11,7 +11,9 @@ import pytest
 import torch
 
 import onecycle as oc
+from onecycle.cli import main
 from onecycle.cli.inputs import TableOptions, find_inputs
+from onecycle.data import remote
 from onecycle.errors import DataError
 from onecycle.recipes.task import build_pipeline
 from onecycle.vision.images import Images
@@ -102,6 +104,21 @@ def test_the_recipe(store: str, what: str, capsys: pytest.CaptureFixture[str]) -
     assert f"# {store}/{what}: copied" in capsys.readouterr().err
     labelled = pipeline.label(pipeline.find_items())
     assert labelled.target.classes == ("blue", "green", "red")
+
+
+def test_the_shell_asks_once_what_is_at_an_address(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def counted(address: str, wanted: Any = None) -> Path:
+        asked.append(address)
+        return copy(address, wanted)
+
+    copy = remote.local_copy
+    monkeypatch.setattr(remote, "local_copy", counted)
+    with pytest.raises(SystemExit) as end:
+        main(["check", f"{store}/photos"])
+    assert not end.value.code
+    assert asked == [f"{store}/photos"]
 
 
 def test_inputs_of_predict(store: str) -> None:
