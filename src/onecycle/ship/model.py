@@ -10,6 +10,7 @@ import pyarrow as pa
 import torch
 from torch import nn
 
+from onecycle.allocator import keep_freed_memory
 from onecycle.calls import explained, explains_calls
 from onecycle.data.batch import Batch
 from onecycle.data.categories import tag_target
@@ -99,6 +100,7 @@ def load_model(path: str | Path, *, device: str | torch.device | None = None, fu
         BundleError: It is damaged, edited, of a newer schema, names parts that are not registered, or is no description
             of a model that fits the weights.
     """
+    keep_freed_memory()
     path = find_bundle(path)
     tensors, config = read_model(path)
     with (

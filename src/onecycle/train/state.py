@@ -10,6 +10,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from onecycle.allocator import keep_freed_memory
 from onecycle.data.batch import Batch
 from onecycle.data.bunch import DataBunch
 from onecycle.data.loader import Taken
@@ -66,6 +67,7 @@ class TrainState:
     """
 
     def __init__(self, data: DataBunch, model: nn.Module, options: TrainOptions) -> None:
+        keep_freed_memory()
         if options.mix is not None and not data.target.mixable:
             raise ModelError(f"mix= does not fit {data.target.kind}.", "categories or tags.", "leave mix= out.")
         if options.checkpoint_activations:
