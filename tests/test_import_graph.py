@@ -15,7 +15,7 @@ import onecycle
 SOURCE = Path(onecycle.__file__).parent
 # From the bottom to the top. What is in one row does not import each other.
 LAYERS = [
-    ("errors", "disk", "imports", "notebook", "processes"),
+    ("errors", "allocator", "disk", "imports", "notebook", "processes"),
     ("deprecation", "foreign_names", "figure"),
     ("registry", "calls"),
     ("losses", "bundle"),
