@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow test-device test-processes test-notebooks test-browser check bench clean
+.PHONY: demo test test-slow test-device test-processes test-notebooks test-browser check docs bench clean
 
 # One stamp a set of extras: reinstalled when pyproject.toml changes.
 $(VENV)/.installed: pyproject.toml
@@ -25,6 +25,10 @@ $(VENV)/.installed-browser: $(VENV)/.installed-dev
 
 $(VENV)/.installed-bench: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[offline,bench]"
+	touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[offline,docs]"
 	touch $@
 
 demo: $(VENV)/.installed
@@ -69,6 +73,11 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The site, in build/site: pages with code are executed, and a warning is an error.
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m typer onecycle.cli.app utils docs --name onecycle --output docs/reference/command_line.md
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -b html docs build/site
 
 # DATA is a folder with monkeys10/ and landuse/ in it, see bench/README.md.
 DATA ?= ../shared/data

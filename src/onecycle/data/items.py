@@ -162,7 +162,7 @@ class ItemList(ABC, Generic[SplitT], metaclass=ExplainingMeta):
         """Hold back whole shards, for a list that `from_shards` made.
 
         Args:
-            valid: Names of the shards, or patterns such as "valid-*.tar" or "train-{090..099}.tar".
+            valid: Names of the shards, or patterns such as `valid-*.tar` or `train-{090..099}.tar`.
         Raises:
             DataError: The list is not made of shards, or a name or pattern is none of theirs.
         """

@@ -165,8 +165,10 @@ class Dice(ClassLoss):
     item by itself, not over the batch (as in MONAI's `DiceLoss(batch=False)`), so that the loss does not depend on how
     a batch is cut into parts. Items of which no element counts are left out.
 
-    Source: Milletari et al. 2016, arXiv:1606.04797, who square the terms of the divisor; as here, without squares, in
-        Sudre et al. 2017, arXiv:1707.03237.
+    Source:
+        Milletari et al. 2016, arXiv:1606.04797, who square the terms of the divisor; as here, without squares, in Sudre
+        et al. 2017, arXiv:1707.03237.
+
     Example:
         >>> logits = torch.zeros(1, 2, 1, 1)  # p = 1/2: 1 - 2 * 0.5 / (0.5 + 1)
         >>> Dice()(logits, torch.zeros(1, 1, 1, dtype=torch.uint8))

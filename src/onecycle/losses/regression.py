@@ -63,7 +63,7 @@ class L1(NumberLoss):
 
 
 class SmoothL1(NumberLoss):
-    """Absolute error that is squared near 0: e^2 / (2 beta) below `beta`, |e| - beta / 2 from there on.
+    """Absolute error that is squared near 0: `e^2 / (2 beta)` below `beta`, `|e| - beta / 2` from there on.
 
     Args:
         beta: Where the one becomes the other, in the unit of the targets.
@@ -84,7 +84,7 @@ class SmoothL1(NumberLoss):
 class Wing(NumberLoss):
     """Logarithm of small errors, absolute value of large ones: small ones get more weight than with L1.
 
-    width * ln(1 + |e| / curvature) below `width`, |e| less what makes the two meet from there on.
+    `width * ln(1 + |e| / curvature)` below `width`, `|e|` less what makes the two meet from there on.
 
     Args:
         width: Where the one becomes the other, in the unit of the targets.

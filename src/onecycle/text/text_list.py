@@ -166,7 +166,7 @@ class TextList(ItemList[SplitTexts]):
         holds "train", "valid" or "test".
 
         Args:
-            path: A file, a folder, a pattern such as "train-*.parquet", or several.
+            path: A file, a folder, a pattern such as `train-*.parquet`, or several.
             column: As for `from_csv`.
             clean: Names of the rules that clean each text.
         """

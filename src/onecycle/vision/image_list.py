@@ -329,7 +329,7 @@ class ImageList(AnnotationFormats, ItemList[SplitImages]):
         "test": use `split_by_column("split", valid="valid", test="test")`.
 
         Args:
-            path: A file, a folder, a pattern such as "train-*.parquet", or several; also at an address, such as
+            path: A file, a folder, a pattern such as `train-*.parquet`, or several; also at an address, such as
                 hf://datasets/USER/NAME or s3://bucket/data.
             folder: Where images that are only named are; None uses the folder of the files.
             column: The column of images, or of their names; None finds it.
@@ -375,8 +375,8 @@ class ImageList(AnnotationFormats, ItemList[SplitImages]):
         at its ends, however few there are.
 
         Args:
-            shards: A file, a folder, a pattern such as "train-{000..099}.tar" or "train-*.parquet", or several, also at
-                an address such as s3://bucket/train-*.tar, from where items are read without a copy; or an
+            shards: A file, a folder, a pattern such as `train-{000..099}.tar` or `train-*.parquet`, or several, also at
+                an address such as `s3://bucket/train-*.tar`, from where items are read without a copy; or an
                 `IterableDataset`, which is read in order, by this process alone.
             image: Suffix of images in tars, or several, such as "jpg;png"; else the column of images. None takes all
                 usual suffixes, or the only column that it can be.
