@@ -20,7 +20,7 @@ html_copy_source = False
 html_show_sphinx = False
 templates_path = ["_templates"]
 
-# Pages with code cells are executed as they are built; saved notebooks, which `make test-notebooks` executes, are shown.
+# Pages with code cells are executed as they are built; saved notebooks, which `make test-notebooks` executes, are not.
 nb_execution_mode = "off"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
