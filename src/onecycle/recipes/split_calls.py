@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from onecycle.errors import DataError, some
 from onecycle.recipes.image_places import find_place
-from onecycle.recipes.label_tables import PARQUET, image_column, read_table
+from onecycle.recipes.label_tables import PARQUET, LabelTable, image_column, images_for, read_table
 from onecycle.recipes.listing import Listing, existing_path
 from onecycle.recipes.options import FineTuneOptions
 from onecycle.recipes.pipeline import Call
@@ -62,18 +61,21 @@ def test_set_call(data: Listing, options: FineTuneOptions, kind: str) -> Call | 
         raise DataError(f"No such file or folder: {path}.", "a test set.", "check test=.")
     parquet = path.suffix.lower() in PARQUET or (path.is_dir() and any(path.glob("*.parquet")))
     if path.is_file() and kind == "ImageList" and not parquet:
-        return Call("add_test", (_images_of_table(path, data, options),))
+        table = read_table(path, replace(options, separator=None, encoding=None))
+        return Call("add_test", (images_to_test(table, data)[0],))
     maker = "from_parquet" if parquet else "from_folder" if path.is_dir() else "from_csv"
     return Call("add_test", (Call(f"{kind}.{maker}", (str(path),)),))
 
 
-def _images_of_table(path: Path, data: Listing, options: FineTuneOptions) -> Call:
-    """Return the call that finds the images which a table of test items names, also those in folders for testing."""
-    table = read_table(path, replace(options, separator=None, encoding=None))
+def images_to_test(table: LabelTable, data: Listing) -> tuple[Call, list[str | None]]:
+    """Return the call that finds the images which a table of test items names, also those in folders for testing, and
+    their paths.
+    """
     index = ImageIndex(data.images)
     column = image_column(table, index, None).name
-    place = find_place([str(value or "") for value in table.table[column].to_pylist()], index, str(path))
+    names = [str(value or "") for value in table.table[column].to_pylist()]
+    place = find_place(names, images_for(table, names, data.images, "test"), str(table.path))
     call: dict[str, Any] = {"folder": str(data.root / place.folder)}
     call |= {"column": column} if column != table.table.column_names[0] else {}
     call |= {"search": True} if not place.literal else {"suffix": place.suffix} if place.suffix else {}
-    return Call("ImageList.from_csv", (str(path),), call | table.format.options)
+    return Call(f"ImageList.{table.maker}", (str(table.path),), call | table.format.options), place.paths
