@@ -19,6 +19,7 @@ from onecycle.data.table_format import TableFormat
 from onecycle.data.tables import SPLIT, as_table
 from onecycle.errors import DataError, some
 from onecycle.recipes.code import Given, quoted
+from onecycle.recipes.configurations import check_configurations
 from onecycle.recipes.label_tables import PARQUET, LabelTable, split_column
 from onecycle.recipes.layout import Layout, find_layout, table_labels
 from onecycle.recipes.listing import Listing, list_data, path_of_all
@@ -112,12 +113,14 @@ def _parquet(root: Path, names: Sequence[str], listing: Listing, options: FineTu
     inside = find_column(first_rows(root / names[0]), IMAGES, options.image_column, names[0], IMAGE_COLUMN)
     if inside is None and len(names) == 1 and (listing.images or options.image_column):
         return find_layout(root / names[0], options, listing)
+    check_configurations(root, names)
     read = read_parquet([root / name for name in names], lambda head, what: find_column(head, IMAGES, inside, what))
     roles = splits_of(names)
+    present = (list_data(root) if options.include else listing).with_suffix(*PARQUET)
     found = _Found(read.table.drop_columns([inside] if inside in read.table.column_names else []), inside, listing)
 
     def call(parts: Sequence[str]) -> Call:
-        path = path_of_all(root, parts, listing.with_suffix(*PARQUET), whole=len(parts) > 1)
+        path = path_of_all(root, parts, present, whole=len(parts) > 1)
         return Call(f"{source.kind}.from_parquet", (path,), _column_options(source.kind, options))
 
     name = str(root / names[0]) if len(names) == 1 else f"{root} ({len(names):,} Parquet files)"
