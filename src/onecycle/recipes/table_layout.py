@@ -28,6 +28,7 @@ from onecycle.recipes.pipeline import Call
 from onecycle.recipes.split_calls import split_call, test_set_call
 from onecycle.recipes.tar_layout import TEXT_TASKS, tar_layout
 from onecycle.text.text_columns import choose_text_column
+from onecycle.vision.image_objects import with_image_files
 from onecycle.vision.image_tables import IMAGES, find_column
 
 TARS = (".tar",)
@@ -87,6 +88,7 @@ def layout_of(data: Any, options: FineTuneOptions) -> Layout:
 
 def _frame(data: Any, options: FineTuneOptions) -> Layout:
     """Return the layout of a table of any library, or of a Hugging Face dataset with or without splits."""
+    data = with_image_files(data)
     table, kind = as_table(data), type(data).__name__
     inside = find_column(table, IMAGES, options.image_column, f"The {kind}", IMAGE_COLUMN)
     roles: dict[str, str | None] = {"data": None}
