@@ -316,7 +316,7 @@ def _table_splits(
 
 
 def _biwi(data: Listing, options: FineTuneOptions) -> Layout:
-    people = sorted(path.parent.name for path in data.root.glob("*/rgb.cal"))
+    people = sorted(name.split("/")[0] for name in data.files if name.count("/") == 1 and name.endswith("/rgb.cal"))
     if len(people) < 2:
         raise DataError(
             f"Where are the points of {data.root}?",
@@ -325,10 +325,11 @@ def _biwi(data: Listing, options: FineTuneOptions) -> Layout:
         )
     # A fifth of the people validate: images of one person look alike.
     chosen = sorted(random.Random(options.seed).sample(people, max(round(len(people) / 5), 1)))
-    return Layout(
-        "points", Call("ImageList.from_folder", (str(data.root),)), Call("split_by_folder", (), {"valid": chosen}),
-        Call("label_points", (Function("biwi.head_centre"),)),
-    )  # fmt: skip
+    asked = options.valid is not None or options.group is not None
+    split = split_call(options, data) if asked else Call("split_by_folder", (), {"valid": chosen})
+    items = Call("ImageList.from_folder", (str(data.root),), _included(options))
+    label = Call("label_points", (Function("biwi.head_centre"),))
+    return Layout("points", items, split, label, test=test_set_call(data, options, "ImageList"))
 
 
 def _included(options: FineTuneOptions) -> dict[str, Any]:

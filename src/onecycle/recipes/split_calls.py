@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from onecycle.errors import DataError, some
@@ -27,9 +28,15 @@ def split_call(
     Raises:
         DataError: `valid=` names more than one thing, or none.
     """
-    if options.group is not None:
-        return Call("split_by_group", (), {"pattern": options.group, "valid": 0.2, "seed": options.seed})
     valid = options.valid
+    if options.group is not None:
+        if isinstance(valid, str | Path):
+            raise DataError(
+                f"valid={str(valid)!r} and group={options.group!r}.", "one of them, or a fraction as valid=.",
+                "leave group= out, or pass valid=0.2.",
+            )  # fmt: skip
+        share = 0.2 if valid is None else valid
+        return Call("split_by_group", (), {"pattern": options.group, "valid": share, "seed": options.seed})
     if isinstance(valid, int | float) or valid is None:
         more = {"stratify": stratify} if stratify else {}
         return Call("split_random", (), {"valid": 0.2 if valid is None else valid, "seed": options.seed, **more})

@@ -27,6 +27,7 @@ from onecycle.recipes.options import FineTuneOptions
 from onecycle.recipes.pipeline import Call
 from onecycle.recipes.split_calls import split_call, test_set_call
 from onecycle.recipes.tar_layout import TEXT_TASKS, tar_layout
+from onecycle.recipes.unused_options import refuse_unused
 from onecycle.text.text_columns import choose_text_column
 from onecycle.vision.image_objects import with_image_files
 from onecycle.vision.image_tables import IMAGES, find_column
@@ -63,11 +64,22 @@ def layout_of(data: Any, options: FineTuneOptions) -> Layout:
         data: A folder, a file, a Hugging Face dataset, or a table of any library.
         options: What the user says of it.
     Raises:
-        DataError: It is none of these, or cannot be read.
+        DataError: It is none of these, or cannot be read; or an option says something of what it has not.
     """
+    layout = _layout_of(data, options)
+    refuse_unused(layout, options)
+    return layout
+
+
+def _layout_of(data: Any, options: FineTuneOptions) -> Layout:
     if not isinstance(data, str | Path):
         return _frame(data, options)
     path = Path(data)
+    if path.is_file() and options.labels is not None:
+        raise DataError(
+            f"labels={str(options.labels)!r} with the file {path}.", "a folder with labels=, or a table alone.",
+            f"pass {path.parent} with labels={path.name!r}, or leave labels= out.",
+        )  # fmt: skip
     if path.is_file() and path.suffix.lower() in PARQUET:
         return _parquet(path.parent, [path.name], list_data(path.parent, _listed(options)), options)
     if path.is_file() and path.suffix.lower() in TARS:
