@@ -187,7 +187,8 @@ class TestKindsOfFiles:
         assert ".read_as(range=[0, 4095])" in str(pipeline_for(tmp_path, range=[0, 4095]))
 
     def test_how_images_are_read_is_nothing_for_texts(self, reviews: Path) -> None:
-        with pytest.raises(DataError, match=r"^page=1 cannot be used with texts in folders\.\n.*\nFix: leave page= out\.$"):
+        message = r"^page=1 cannot be used with texts in folders\.\n.*\nFix: leave page= out\.$"
+        with pytest.raises(DataError, match=message):
             pipeline_for(reviews, page=1, task="text")
         assert pipeline_for(reviews, task="text")
 
