@@ -355,6 +355,16 @@ def test_fine_tuning_on_a_dataset(hub: Path, capsys: pytest.CaptureFixture[str])
     assert "oc.ImageList.from_table(data)" in capsys.readouterr().out
 
 
+def test_images_inside_a_table_of_labels_are_refused_and_each_fix_reads_them(hub: Path) -> None:
+    file = sorted(hub.rglob("train-*.parquet"))[0]
+    message = r"holds images itself, in column 'image'\.\n.*\nFix: leave labels= out, and pass '.*' as the data; or its"
+    for given in (file, file.relative_to(hub)):
+        with pytest.raises(DataError, match=message):
+            pipeline_for(hub, labels=given)
+    for data in (file, file.parent):
+        assert "from_parquet" in str(pipeline_for(data))
+
+
 class TestConfigurations:
     """Several data sets in one folder, as the hub has them."""
 

@@ -233,6 +233,11 @@ def label_column(table: LabelTable, given: str | None, taken: Sequence[str]) -> 
             )
         check_no_records(given, table.table.schema.field(given).type)
         return Candidate(given, 1.0, "as asked for")
+    if not columns:
+        raise DataError(
+            f"{table.path} has no column of labels beside {some(map(repr, taken))}.", "a column of labels.",
+            "add one, or pass labels= for another table.",
+        )  # fmt: skip
     records = [name for name in columns if holds_records(table.table.schema.field(name).type)]
     columns = [name for name in columns if name not in records]
     candidates = [_as_labels(table, name) for name in columns]

@@ -22,7 +22,7 @@ from onecycle.recipes.code import Given, quoted
 from onecycle.recipes.configurations import check_configurations
 from onecycle.recipes.label_tables import PARQUET, LabelTable, split_column
 from onecycle.recipes.layout import Layout, find_layout, table_labels
-from onecycle.recipes.listing import Listing, list_data, path_of_all
+from onecycle.recipes.listing import Listing, existing_path, list_data, path_of_all
 from onecycle.recipes.options import FineTuneOptions
 from onecycle.recipes.pipeline import Call
 from onecycle.recipes.split_calls import split_call, test_set_call
@@ -84,6 +84,8 @@ def _layout_of(data: Any, options: FineTuneOptions) -> Layout:
         return _parquet(path.parent, [path.name], list_data(path.parent, _listed(options)), options)
     if path.is_file() and path.suffix.lower() in TARS:
         return tar_layout(path.parent, [path.name], Listing(path.parent, (path.name,), ()), options)
+    if options.labels is not None and path.is_dir():
+        _refuse_images_in(existing_path(options.labels, path), options)
     if not path.is_dir() or options.labels is not None:
         return find_layout(path, options)
     listing = list_data(path, _listed(options))
@@ -96,6 +98,23 @@ def _layout_of(data: Any, options: FineTuneOptions) -> Layout:
             f"pass the path of one kind, such as {path / parquet[0]}.",
         )  # fmt: skip
     return _parquet(path, parquet, listing, options) if parquet else tar_layout(path, tars, listing, options)
+
+
+def _refuse_images_in(labels: Path, options: FineTuneOptions) -> None:
+    """Refuse a Parquet file as a table of labels whose images are inside.
+
+    Raises:
+        DataError: They are.
+    """
+    if labels.suffix.lower() not in PARQUET or not labels.is_file():
+        return
+    inside = find_column(first_rows(labels), IMAGES, options.image_column, labels.name, IMAGE_COLUMN)
+    if inside is not None:
+        raise DataError(
+            f"{labels} holds images itself, in column {inside!r}.", "as labels= a table that names images.",
+            f"leave labels= out, and pass {str(labels)!r} as the data; or its folder, where the files beside it are "
+            "its other splits.",
+        )  # fmt: skip
 
 
 def _frame(data: Any, options: FineTuneOptions) -> Layout:
