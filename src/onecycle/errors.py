@@ -16,14 +16,22 @@ class OnecycleError(Exception):
         fix: The next thing to do.
         shell_fix: The same for the command line, where `fix` names what Python alone has; options that both have are
             translated there.
+        can_skip: Whether this is about one item, which training can leave out: the last thing to do, where one trains.
     """
 
-    def __init__(self, what: str, expected: str, fix: str, *, shell_fix: str | None = None) -> None:
+    def __init__(
+        self, what: str, expected: str, fix: str, *, shell_fix: str | None = None, can_skip: bool = False
+    ) -> None:
         super().__init__(what, expected, fix)
-        self.what, self.expected, self.fix, self.shell_fix = what, expected, fix, shell_fix
+        self.what, self.expected, self.fix, self.shell_fix, self.can_skip = what, expected, fix, shell_fix, can_skip
 
     def __str__(self) -> str:
-        return f"{self.what}\nExpected {self.expected}\nFix: {self.fix}"
+        return f"{self.what}\nExpected {self.expected}\nFix: {with_skipping(self.fix) if self.can_skip else self.fix}"
+
+
+def with_skipping(fix: str) -> str:
+    """Return what to do about an item that cannot be read, and that training can leave it out."""
+    return f"{fix.removesuffix('.')}, or pass on_bad_item='skip' to leave it out."
 
 
 class DataError(OnecycleError, ValueError):

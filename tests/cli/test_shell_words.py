@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from onecycle.cli.shell_words import in_shell_words, shell_advice
@@ -30,3 +32,12 @@ def test_an_error_may_have_advice_of_its_own_for_the_shell() -> None:
     error = DataError("suffix='.jpg'.", "another.", "call f(x).", shell_fix="pass --suffix .png.")
     assert shell_advice(error) == "--suffix .jpg.\nExpected another.\nFix: pass --suffix .png."
     assert str(error) == "suffix='.jpg'.\nExpected another.\nFix: call f(x)."
+
+
+def test_what_can_be_skipped_is_offered_where_one_trains() -> None:
+    error = DataError("a.jpg is damaged.", "a complete image file.", "replace it.", can_skip=True)
+    skipped = "Fix: replace it, or pass --on-bad-item skip to leave it out."
+    assert str(error).endswith("Fix: replace it, or pass on_bad_item='skip' to leave it out.")
+    assert shell_advice(error).endswith(skipped)
+    assert shell_advice(error, is_training=False).endswith("Fix: replace it.")
+    assert shell_advice(pickle.loads(pickle.dumps(error))).endswith(skipped)  # as workers send it

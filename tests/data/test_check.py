@@ -46,6 +46,16 @@ def test_check_finds_broken_files_and_leaks(own: Path) -> None:
     assert "train:cats/0.jpg = valid:dogs/3.jpg" in text
 
 
+@pytest.mark.filterwarnings("ignore::onecycle.errors.SkippedItemWarning")
+def test_where_all_items_are_broken_some_are_shown(own: Path) -> None:
+    listed = oc.ImageList.from_folder(own).read_as(page=5).split_by_index([3, 7]).label_from_folder()
+    report = listed.transform(16, augment="none").databunch(2, cache=None, on_bad_item="skip").check()
+    lines = repr(report).splitlines()
+    assert lines[0] == "8 items read, 8 broken."
+    assert (len(lines), lines[4]) == (5, "  and 5 more, which are all that there are")
+    assert all("has 1 page, and page=5 was asked for" in line for line in lines[1:4])
+
+
 def test_check_goes_on_after_an_unreadable_file(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bunch = split_of(own).databunch(2, cache=None)
     locked = own / "cats" / "1.jpg"

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.json
 import pytest
-from folders import kind, labels, masks, picture, pictures, table
+from folders import kind, labels, masks, pictures, table
 from PIL import Image
 
 from onecycle.errors import DataError
@@ -187,7 +187,8 @@ class TestKindsOfFiles:
         assert ".read_as(range=[0, 4095])" in str(pipeline_for(tmp_path, range=[0, 4095]))
 
     def test_how_images_are_read_is_nothing_for_texts(self, reviews: Path) -> None:
-        with pytest.raises(DataError, match=r"^page= for texts\.\nExpected images\.\nFix: leave page= out\.$"):
+        message = r"^page=1 cannot be used with texts in folders\.\n.*\nFix: leave page= out\.$"
+        with pytest.raises(DataError, match=message):
             pipeline_for(reviews, page=1, task="text")
         assert pipeline_for(reviews, task="text")
 
@@ -298,38 +299,6 @@ class TestTablesInFolders:
         assert len(truth(tmp_path)) == 12
         said = "labels: lists/train.csv, where 12 of 12 rows name an image; not lists/few.csv, where 2 of 2 rows"
         assert said in found_in(tmp_path)
-
-    @pytest.mark.parametrize(("name", "images"), [("test.csv", "images"), ("test/metadata.csv", "test")])
-    def test_one_for_testing_that_is_left_out_is_told_and_the_fix_tests_on_it(
-        self, tmp_path: Path, name: str, images: str
-    ) -> None:
-        pictures(tmp_path, "images/{i}.png")
-        shutil.move(labels(tmp_path), tmp_path / "train.csv")
-        for number in (20, 21):
-            picture(tmp_path / images / f"{number}.png", "cat")
-        table(tmp_path / name, ["image"], [["20.png"], ["21.png"]])
-        table(tmp_path / "test_submission.csv", ["image", "label"], [["20.png", "cat"]])
-        said = f"left out: {name}, a table for testing; pass test={name!r} to test on it"
-        assert found_in(tmp_path).splitlines()[3:] == [said]
-        assert "left out" not in found_in(tmp_path, test=name)
-        assert len(labelled(tmp_path, test=name).test) == 2
-
-    def test_one_for_validation_that_is_left_out_is_told_and_the_fix_validates_on_it(self, tmp_path: Path) -> None:
-        pictures(tmp_path, "images/{i}.png")
-        rows = [[f"{number}.png", kind(number)] for number in range(12)]
-        table(tmp_path / "train.csv", ["image", "label"], rows[:8])
-        table(tmp_path / "valid.csv", ["image", "label"], rows[8:])
-        assert found_in(tmp_path).splitlines()[3:] == [
-            "left out: valid.csv, a table for validation; pass valid='valid.csv', which validates on the items "
-            "that it names, once train.csv has its rows too"
-        ]
-        fix = r"names 4 items that are not there: 8\.png.*\n.*\nFix: .*, or add those rows to the table of labels\.$"
-        with pytest.raises(DataError, match=fix):
-            labelled(tmp_path, valid="valid.csv", labels="train.csv")
-        table(tmp_path / "train.csv", ["image", "label"], rows)
-        found = labelled(tmp_path, valid="valid.csv", labels="train.csv")
-        assert sorted(found.valid.names()) == ["10.png", "11.png", "8.png", "9.png"]
-        assert "left out" not in found_in(tmp_path, valid="valid.csv", labels="train.csv")
 
     @pytest.mark.parametrize("given", [{}, {"labels": "train/metadata.jsonl"}], ids=["found", "given"])
     def test_labels_in_json_lines_are_not_read_and_the_fix_reads_them(

@@ -353,3 +353,66 @@ def test_fine_tuning_on_a_dataset(hub: Path, capsys: pytest.CaptureFixture[str])
     learner = oc.fine_tune(datasets.Dataset(table_of(range(20))), sizes=32, epochs=1, lr=0.002, batch_size=8)
     assert learner.data.classes == ("cat", "dog")
     assert "oc.ImageList.from_table(data)" in capsys.readouterr().out
+
+
+def test_images_inside_a_table_of_labels_are_refused_and_each_fix_reads_them(hub: Path) -> None:
+    file = sorted(hub.rglob("train-*.parquet"))[0]
+    message = r"holds images itself, in column 'image'\.\n.*\nFix: leave labels= out, and pass '.*' as the data; or its"
+    for given in (file, file.relative_to(hub)):
+        with pytest.raises(DataError, match=message):
+            pipeline_for(hub, labels=given)
+    for data in (file, file.parent):
+        assert "from_parquet" in str(pipeline_for(data))
+
+
+class TestConfigurations:
+    """Several data sets in one folder, as the hub has them."""
+
+    def write(self, root: Path, pattern: str, **names: Any) -> None:
+        for number, (name, table) in enumerate(names.items()):
+            for split in ("train", "test"):
+                write(root / pattern.format(name=name, split=split, number=number), table)
+
+    @pytest.mark.parametrize("pattern", ["{name}/{split}-00000-of-00001.parquet", "{name}/{split}/0000.parquet"])
+    def test_other_columns_are_refused_and_each_fix_reads_one(self, tmp_path: Path, pattern: str) -> None:
+        fine = table_of(range(8)).rename_columns(["image", "fine_label"]).replace_schema_metadata(None)
+        self.write(tmp_path / "hub", pattern, coarse=table_of(range(12)), fine=fine)
+        message = (
+            r"hub has 2 configurations that do not fit each other: coarse/.* has columns label, and fine/.* has columns"
+            r" fine_label\.\nExpected Parquet files with the same columns and classes\.\nFix: pass include='coarse' or "
+            r"include='fine'\.$"
+        )
+        with pytest.raises(DataError, match=message):
+            pipeline_for(tmp_path / "hub")
+        for name, count in (("coarse", 24), ("fine", 8)):
+            pipeline = pipeline_for(tmp_path / "hub", include=name)
+            assert f"hub/{name}" in str(pipeline.items)
+            assert len(pipeline.find_items()) == count
+
+    def test_other_classes_and_types_are_refused(self, tmp_path: Path) -> None:
+        animals, cars = table_of(range(8)), table_of(range(8))
+        said = {"image": {"_type": "Image"}, "label": {"_type": "ClassLabel", "names": ["bmw", "vw"]}}
+        cars = cars.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": said}})})
+        self.write(tmp_path / "a", "{name}/{split}.parquet", animals=animals, cars=cars)
+        with pytest.raises(DataError, match=r"has classes cat, dog in column 'label', and cars/.* has classes bmw, vw"):
+            pipeline_for(tmp_path / "a")
+        words = animals.set_column(1, "label", pa.array(["x", "y"] * 4)).replace_schema_metadata(None)
+        self.write(tmp_path / "b", "{name}/{split}.parquet", animals=animals, words=words)
+        with pytest.raises(DataError, match=r"animals/.* has label of int64, and words/.* has label of string"):
+            pipeline_for(tmp_path / "b")
+
+    def test_those_in_the_names_of_files_are_refused_and_the_fix_reads_them(self, tmp_path: Path) -> None:
+        fine = table_of(range(8)).rename_columns(["image", "fine_label"])
+        self.write(tmp_path, "{name}-{split}.parquet", coarse=table_of(range(8)), fine=fine)
+        with pytest.raises(DataError, match=r"Fix: move the files of each into a folder of its own, and pass the path"):
+            pipeline_for(tmp_path)
+        for path in tmp_path.glob("fine-*"):
+            (tmp_path / "fine").mkdir(exist_ok=True)
+            path.rename(tmp_path / "fine" / path.name)
+        pipeline = pipeline_for(tmp_path / "fine")
+        assert len(pipeline.label(pipeline.find_items()).valid) > 0
+
+    def test_those_that_fit_are_read_together(self, tmp_path: Path) -> None:
+        self.write(tmp_path, "{name}/{split}.parquet", one=table_of(range(8)), two=table_of(range(8)))
+        pipeline = pipeline_for(tmp_path)
+        assert len(pipeline.label(pipeline.find_items()).train) == 16

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image, ImageOps
 
@@ -107,6 +108,16 @@ def test_points_of_photos_as_they_are_stored_are_told(tmp_path: Path) -> None:
         points(tmp_path, (5.0, 5.0))
     for orientation in ("apply", "ignore"):
         assert points(tmp_path, (5.0, 5.0), orientation=orientation).modality.reading.orientation == orientation
+
+
+def test_points_of_photos_in_a_table_are_told_too(tmp_path: Path) -> None:
+    photos(tmp_path, (48, 32), 6, turned=False)
+    files = sorted((tmp_path / "images").iterdir())
+    columns = {"x": [40.0] * len(files), "y": [10.0] * len(files)}
+    listed = oc.ImageList.from_table(pa.table({"image": [path.read_bytes() for path in files], **columns}))
+    with pytest.warns(UserWarning, match=r"turned by their EXIF orientation, such as row \d, and their points are not"):
+        found = listed.split_random(0.34).label_points(["x", "y"])
+    assert found.modality.reading.orientation == "ignore"
 
 
 def test_a_turned_tiff_is_read_as_it_is_stored_where_that_is_said(tmp_path: Path) -> None:

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 import onecycle as oc
 from onecycle.vision.images import Images
+from shard_files import write_tar
 
 
 def images(folder: Path, arrays: list[np.ndarray], suffix: str = "tif") -> oc.ImageList:
@@ -51,8 +54,9 @@ def test_twelve_bits_in_sixteen_are_told_and_the_range_makes_them_bright(tmp_pat
     ("low", "high", "dtype", "said"),
     [
         (0, 1000, np.uint16, r"use 1/64 of their range.*range=\[0, 1023\]"),
-        (-1024, 3071, np.float32, r"have values from -1024 to 3071, of which .* 65,535 .*range=\[-1024, 3071\]"),
+        (-1024, 3071, np.float32, r"have floats from -1024 to 3071, of which .* 65,535 .*range=\[-1024, 3071\]"),
         (-300, 300, np.int32, r"have values from -300 to 300.*range=\[-300, 300\]"),
+        (0, 1200, np.float32, r"have floats from 0 to 1200, of which .* 65,535 and above as white.*range=\[0, 1200\]"),
         (0, 0.05, np.float32, r"use 1/20 of their range.*range=\[0, 0\.05\]"),
         (0, 100_000, np.int32, r"have values from 0 to 100000.*range=\[0, 131071\]"),
     ],
@@ -78,6 +82,48 @@ def test_floats_of_which_each_would_be_read_by_another_rule_are_told(tmp_path: P
     arrays = [*grey(0, 1, np.float32)[:3], *grey(0, 250, np.float32)[:3]]
     with pytest.warns(UserWarning, match=r"1 or 255 and above as white, by the image.*range=\[0, 250\]"):
         label(images(tmp_path, arrays))
+
+
+def test_pixels_that_are_no_numbers_are_told_with_their_file_and_the_fix_ends_it(tmp_path: Path) -> None:
+    arrays = grey(0, 1, np.float32)
+    arrays[4][0, :3] = (np.nan, np.inf, -np.inf)
+    message = (
+        r"1 of 4 images that were looked at have pixels that are no numbers \(NaN, infinity\): .*4\.tif \(3\)\. "
+        r"They are read as black\. Write numbers in their place, or leave such images out\."
+    )
+    with pytest.warns(UserWarning, match=message):
+        images(tmp_path, arrays).split_by_index([0, 1]).label_from_folder()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        images(tmp_path, grey(0, 1, np.float32)).split_by_index([0, 1]).label_from_folder()
+
+
+def test_images_in_tables_and_shards_are_looked_at_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONECYCLE_CACHE", str(tmp_path / "cache"))
+    paths = images(tmp_path / "files", grey(0, 3900, np.uint16)).paths
+    held = [{"bytes": path.read_bytes(), "path": path.name} for path in paths]
+    pq.write_table(pa.table({"image": held, "label": ["cat", "dog"] * 3}), tmp_path / "a.parquet")
+    write_tar(
+        tmp_path / "a.tar",
+        [
+            (f"{path.stem}.{kind}", data)
+            for path in paths
+            for kind, data in (("tif", path.read_bytes()), ("cls", path.parent.name.encode()))
+        ],
+    )
+    tables = [oc.ImageList.from_parquet(tmp_path / "a.parquet"), oc.ImageList.from_table(pa.table({"image": held}))]
+    message = r"use a sixteenth of their range: .* 65,535 is white, such as \d\.tif[^.]*\. Pass range=\[0, 4095\]"
+    for listed in tables:
+        with pytest.warns(UserWarning, match=message):
+            dark = listed.split_by_index([0, 1]).label_with(lambda rows: ["cat", "dog"] * (len(rows) // 2))
+    assert len(dark.train) == 4
+    shards = oc.ImageList.from_shards(tmp_path / "a.tar", label="cls")
+    with pytest.warns(UserWarning, match=r"use a sixteenth of their range"):
+        shards.split_by_index([0, 1]).label_from_column("cls")
+    several = pages(tmp_path / "pages").paths
+    table = pa.table({"image": [path.read_bytes() for path in several]})
+    with pytest.warns(UserWarning, match=r"have several pages: row 1 \(2\).*Pass page=0"):
+        oc.ImageList.from_table(table).split_by_index([0, 3]).label_with(lambda rows: ["cat", "dog"] * (len(rows) // 2))
 
 
 def test_a_range_for_images_of_8_bits_is_told(tmp_path: Path) -> None:

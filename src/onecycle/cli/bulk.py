@@ -73,6 +73,11 @@ def _inputs(given: list[str], model: Model, table: TableOptions) -> tuple[list[I
             inputs += [Input(name, name, True) for name in find_many([text], model.modality)]
         else:
             found, header = find_inputs([text], model.modality, table)
+            if any(callable(one.item) for one in found):
+                raise DataError(
+                    f"{text} with --engine ray: its images are inside Parquet files.", "images in files of their own.",
+                    "leave --engine out, or write the images to a folder.",
+                )  # fmt: skip
             inputs += found
     return inputs, header
 

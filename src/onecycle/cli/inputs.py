@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -57,11 +57,9 @@ def find_inputs(given: list[str], modality: Any, table: TableOptions) -> tuple[l
     for text in given:
         elsewhere = bool(text) and " " not in text and is_remote(text) and not (texts and text.startswith("http"))
         path = as_local(text) if elsewhere else Path(text)
-        if elsewhere and path.is_dir():
-            begin = text.rstrip("/")
-            inputs += [Input(f"{begin}/{name}", path / name, True) for name in modality.find_items(path)]
-        elif text and _exists(path, Path.is_dir):  # an empty text is not the current folder
-            inputs += [Input(str(path / name), path / name, True) for name in modality.find_items(path)]
+        if text and _exists(path, Path.is_dir):  # an empty text is not the current folder
+            found, column = _folder_inputs(path, text.rstrip("/") if elsewhere else None, modality, table)
+            inputs, header = inputs + found, column or header
         elif path.suffix.lower() in TABLES and _exists(path, Path.is_file):
             rows, header = _table_inputs(path, table, texts=texts)
             inputs += rows
@@ -72,6 +70,28 @@ def find_inputs(given: list[str], modality: Any, table: TableOptions) -> tuple[l
         else:
             inputs.append(Input(text, path, True))
     return inputs, header
+
+
+def _folder_inputs(
+    path: Path, address: str | None, modality: Any, table: TableOptions
+) -> tuple[list[Input], str | None]:
+    """Return an input for each item of a folder, or where it has none, for each row of its Parquet files, with their
+    column.
+    """
+    try:
+        names = modality.find_items(path)
+    except DataError:
+        parquet = sorted(each for each in path.rglob("*.parquet") if each.is_file())
+        if not parquet:
+            raise
+        rows: list[Input] = []
+        for each in parquet:
+            found, column = _table_inputs(each, table, texts=modality.reads_text_directly)
+            begin = "" if len(parquet) == 1 else f"{each.relative_to(path).as_posix()}/"
+            rows += [replace(one, name=f"{begin}{one.name}" if one.is_file else one.name) for one in found]
+        return rows, column
+    named = [str(path / name) if address is None else f"{address}/{name}" for name in names]
+    return [Input(each, path / name, True) for each, name in zip(named, names, strict=True)], None
 
 
 def _table_inputs(path: Path, options: TableOptions, *, texts: bool) -> tuple[list[Input], str]:
@@ -89,7 +109,7 @@ def _table_inputs(path: Path, options: TableOptions, *, texts: bool) -> tuple[li
         values = [str(value or "") for value in _column(read.table, column).to_pylist()]
         return [Input(value, value) for value in values], column
     if (inside := _images_inside(path, options.column)) is not None:
-        return inside, "image_name"
+        return inside
     folder = list_data(path.parent)
     index = ImageIndex(folder.images)
     column = image_column(read, index, options.column).name
@@ -105,19 +125,19 @@ def _table_inputs(path: Path, options: TableOptions, *, texts: bool) -> tuple[li
     return [Input(name, folder.root / (place or name)) for name, place in found], column
 
 
-def _images_inside(path: Path, column: str | None) -> list[Input] | None:
-    """Return the images inside a Parquet file; None where there are none in it."""
+def _images_inside(path: Path, asked: str | None) -> tuple[list[Input], str] | None:
+    """Return the images inside a Parquet file, and the column that they are in; None where there are none in it."""
     if path.suffix.lower() != ".parquet":
         return None
     from onecycle.data.parquet_files import first_rows, read_parquet
     from onecycle.vision.image_tables import IMAGES, TableOfImages, find_column, images_of, rows_of_images
 
-    inside = find_column(first_rows(path), IMAGES, column, str(path))
-    found = images_of(read_parquet(path, lambda head, what: inside))
-    if not isinstance(found, TableOfImages):
+    column = find_column(first_rows(path), IMAGES, asked, str(path))
+    found = images_of(read_parquet(path, lambda head, what: column))
+    if column is None or not isinstance(found, TableOfImages):
         return None
     rows, _ = rows_of_images(found, "keep")
-    return [Input(name, partial(rows.input, row), True) for row, name in enumerate(rows.names())]
+    return [Input(name, partial(rows.input, row), True) for row, name in enumerate(rows.names())], column
 
 
 def _column(table: Any, name: str) -> Any:

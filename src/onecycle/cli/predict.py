@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -13,11 +12,8 @@ from onecycle.cli.inputs import TableOptions, find_inputs
 from onecycle.cli.outputs import check_out, print_predictions, write_all
 from onecycle.cli.paths import check_writable
 from onecycle.cli.shell_words import shell_advice
-from onecycle.errors import DataError, OnecycleError
+from onecycle.errors import DataError
 from onecycle.imports import without_collecting
-
-# Training can be told to leave an item out; predicting always goes on without it.
-_TO_SKIP = re.compile(r",(?: or)? pass on_bad_item='skip'(?: to databunch\(\))?")
 
 
 def predict(
@@ -80,12 +76,6 @@ def predict(
     else:
         write_all(predictions, out, items, header, read)
     for error in errors:
-        typer.echo(f"{_advice(error)}\n", err=True)
+        typer.echo(f"{shell_advice(error, is_training=False)}\n", err=True)
     if errors:
         raise typer.Exit(2)
-
-
-def _advice(error: OnecycleError) -> str:
-    return shell_advice(
-        OnecycleError(error.what, error.expected, _TO_SKIP.sub("", error.fix), shell_fix=error.shell_fix)
-    )

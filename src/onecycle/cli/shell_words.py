@@ -7,7 +7,7 @@ import shlex
 from functools import cache
 
 from onecycle.cli.command_options import can_be_turned_off, flag_of, shell_fields
-from onecycle.errors import OnecycleError
+from onecycle.errors import OnecycleError, with_skipping
 
 # An option and its value, if there is one: missing='drop', suffix=, sizes=128, values=[0, 255].
 _OPTION = re.compile(r"""\b([a-z_]+)=('[^']*'|"[^"]*"|\[[-\d., ]*\]|[\w.+-]*\w)?(?![(\[])""")
@@ -16,9 +16,15 @@ QUOTES = "'\""
 _OTHER_NAMES = {"classes": "codes", "folder": "include"}
 
 
-def shell_advice(error: OnecycleError) -> str:
-    """Return an error's three lines, with its fix as one types it in a shell."""
-    fix = error.shell_fix or in_shell_words(error.fix)
+def shell_advice(error: OnecycleError, *, is_training: bool = True) -> str:
+    """Return an error's three lines, with its fix as one types it in a shell.
+
+    Args:
+        error: The error.
+        is_training: Whether the command can be told to leave an item out; predicting always goes on without it.
+    """
+    fix = error.shell_fix or error.fix
+    fix = in_shell_words(with_skipping(fix) if error.can_skip and is_training else fix)
     return f"{in_shell_words(error.what)}\nExpected {in_shell_words(error.expected)}\nFix: {fix}"
 
 

@@ -15,6 +15,8 @@ from onecycle.data.progress import progress
 from onecycle.data.shards.source import Contents
 from onecycle.errors import some
 
+FEW = 3
+
 
 @dataclass(frozen=True)
 class CheckReport:
@@ -37,7 +39,11 @@ class CheckReport:
 
     def __repr__(self) -> str:
         lines = [f"{self.count:,} items read, {len(self.broken):,} broken."]
-        lines += [f"  broken, {split}: {name}: {reason}" for split, name, reason in self.broken]
+        # Where all are, it is how they are read, and not each file.
+        shown = self.broken[:FEW] if len(self.broken) == self.count else self.broken
+        lines += [f"  broken, {split}: {name}: {reason}" for split, name, reason in shown]
+        if rest := len(self.broken) - len(shown):
+            lines.append(f"  and {rest:,} more, which are all that there are")
         if self.duplicates:
             lines.append(
                 f"{len(self.duplicates):,} groups of exact duplicates, {len(self.leaks):,} of them in both splits: "

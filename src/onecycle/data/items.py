@@ -176,6 +176,8 @@ class ItemList(ABC, Generic[SplitT], metaclass=ExplainingMeta):
             >>> images.split_with(oc.ImageList.from_folder(photos, include=["green"]))
             SplitImages: 20 training, 10 validation
         """
+        for line in valid.left_out().splitlines():
+            print(f"Validation, {line}.")
         return self._split(self.items, valid.items, None)
 
     def split_from_file(self, path: str | Path) -> SplitT:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from onecycle.data.class_labels import with_class_names
+from onecycle.data.frames import unknown_objects, with_text_paths
 from onecycle.data.split_names import splits_of
 from onecycle.errors import DataError, some, suggest
 
@@ -42,16 +43,25 @@ def as_table(rows: Any) -> pa.Table:
             "a table that exports the Arrow C stream: pandas, polars, pyarrow, DuckDB, Hugging Face datasets.",
             "read a stream with from_shards()." if streamed else "convert it, for example with pandas.DataFrame(rows).",
         )
+    rows = with_text_paths(rows)
+    if hasattr(rows, "with_columns") and (objects := some(unknown_objects(rows))):  # polars exports their addresses
+        raise DataError(
+            f"The DataFrame has columns of Python objects: {objects}.", "columns of texts, numbers, lists or images.",
+            "write such values into these columns, or leave them out: frame.drop(...).",
+        )  # fmt: skip
     try:
         table = rows.with_format("arrow")[:] if _is_dataset(rows, "Dataset") else pa.table(rows)
         # Arrow cannot yet take or filter the "view" texts that polars exports.
         plain = [field.with_type(_without_views(field.type)) for field in table.schema]
         table = table.cast(pa.schema(plain, table.schema.metadata))
     except Exception as error:  # a column of mixed types, a stream that breaks: each library has its own
+        objects = some(unknown_objects(rows))
         raise DataError(
             f"The {type(rows).__name__} cannot be read as a table: {error}.",
             "a table whose columns each have one type.",
-            "convert the columns, for example with frame.astype(str), or save it as CSV and read that.",
+            f"write texts, numbers or lists into the columns of other objects, {objects}, or leave these columns out."
+            if objects
+            else "convert the columns, for example with frame.astype(str), or save it as CSV and read that.",
         ) from error
     check_columns(table.column_names, f"The {type(rows).__name__}")
     return with_class_names(table)

@@ -70,8 +70,12 @@ def only_table(data: Listing) -> str | None:
 
 
 def tables_to_learn_from(data: Listing) -> list[str]:
-    """Return the tables at the top of the folder, or where there are none those below; not those for testing."""
+    """Return the tables at the top of the folder, or where there are none those below; not those for testing, and those
+    for validation only where there are no others.
+    """
     names = [name for name in data.with_suffix(*TABLES) if not _is_for_testing(name)]
+    held = tables_for(data, "valid")
+    names = [name for name in names if name not in held] or names
     return [name for name in names if "/" not in name] or names
 
 
@@ -97,6 +101,8 @@ def find_tables(data: Listing, options: FineTuneOptions) -> list[Candidate]:
     index = ImageIndex(images)
     names = data.with_suffix(*TABLES) if images else []
     names = [name for name in names if not _is_for_testing(name)] or names
+    held = tables_for(data, "valid")
+    names = [name for name in names if name not in held] or names
     found = []
     for name in sorted(names, key=lambda name: (name.count("/"), name))[:MOST_TABLES]:
         try:

@@ -153,7 +153,7 @@ def image_call(
             raise _only_test(table, tests, names) from None
         raise
     names = [f"{value or ''}{given}" for value in table.table[chosen.name].to_pylist()]
-    place = find_place(names, ImageIndex(usable), str(table.path))
+    place = find_place(names, images_for(table, names, usable), str(table.path))
     lacking = [name for name, path in zip(names, place.paths, strict=True) if path is None]
     if lacking and options.missing != "drop" and any(tests.find_all(lacking)):
         raise _only_test(table, tests, lacking)
@@ -169,6 +169,28 @@ def image_call(
     if table.format.options:
         findings.append(f"{table.path.name}: {table.format}")
     return Call(f"ImageList.{table.maker}", (str(table.path),), call), chosen.name, place
+
+
+def images_for(table: LabelTable, names: Sequence[str], images: Sequence[str], role: str | None = None) -> ImageIndex:
+    """Return the images that a table may mean: where folders of two splits have each name, those of the table's split.
+
+    Args:
+        table: The table.
+        names: The images that it names.
+        images: All images that it may name.
+        role: The split that it is for; None takes that of its name.
+    """
+    index, role = ImageIndex(images), role or role_of(table.path.stem)
+    others = [path for path in images if role not in (found := _roles_above(path)) and found]
+    if role is None or not others:
+        return index
+    own = ImageIndex([path for path in images if path not in set(others)])
+    there = any(role in _roles_above(path) for path in own.paths)
+    return own if there and all(map(bool, own.find_all(names))) else index
+
+
+def _roles_above(path: str) -> set[str]:
+    return {role for part in path.split("/")[:-1] if (role := role_of(part))}
 
 
 def _without_tests(place: Place, data: Listing, usable: Sequence[str]) -> list[str]:
@@ -211,6 +233,11 @@ def label_column(table: LabelTable, given: str | None, taken: Sequence[str]) -> 
             )
         check_no_records(given, table.table.schema.field(given).type)
         return Candidate(given, 1.0, "as asked for")
+    if not columns:
+        raise DataError(
+            f"{table.path} has no column of labels beside {some(map(repr, taken))}.", "a column of labels.",
+            "add one, or pass labels= for another table.",
+        )  # fmt: skip
     records = [name for name in columns if holds_records(table.table.schema.field(name).type)]
     columns = [name for name in columns if name not in records]
     candidates = [_as_labels(table, name) for name in columns]

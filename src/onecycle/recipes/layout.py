@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from onecycle.data.candidates import Candidate
+from onecycle.data.tables import missing_column
 from onecycle.errors import DataError, some
 from onecycle.recipes.annotation_layout import annotation_calls
 from onecycle.recipes.class_folders import class_counts, empty_classes
 from onecycle.recipes.data_kinds import find_task, only_table, tables_for
+from onecycle.recipes.image_places import Place
 from onecycle.recipes.label_kinds import find_kind
 from onecycle.recipes.label_tables import (
     LabelTable,
@@ -26,8 +28,9 @@ from onecycle.recipes.listing import Listing, existing_path, list_data
 from onecycle.recipes.mask_layout import mask_calls
 from onecycle.recipes.options import FineTuneOptions
 from onecycle.recipes.pipeline import Call, Function
-from onecycle.recipes.split_calls import split_call, test_set_call
-from onecycle.recipes.split_folders import SplitFolders, find_split_folders
+from onecycle.recipes.split_calls import images_to_test, split_call, test_set_call
+from onecycle.recipes.split_folders import find_split_folders, held_folders
+from onecycle.recipes.split_tables import Learned, TableItems, find_split_tables
 from onecycle.text.text_columns import choose_text_column
 from onecycle.vision.decode import original_size
 
@@ -95,22 +98,12 @@ def find_layout(data: Path, options: FineTuneOptions, listing: Listing | None = 
 
 
 def _tables_left_out(data: Listing, layout: Layout, options: FineTuneOptions) -> list[str]:
-    """Return what to say of the tables for validation and for testing that are not used, beside that of the labels."""
-    labels = data.root if options.labels is None else Path(options.labels)
-    found: list[str] = []
-    named = labels.is_file() and layout.items.name.startswith("ImageList")  # a text has no name to be listed by
-    if named and options.valid is None and layout.split.name == "split_random":
-        found += [
-            f"left out: {name}, a table for validation; pass valid={name!r}, which validates on the items that it "
-            f"names, once {labels.name} has its rows too"
-            for name in tables_for(data, "valid") if (data.root / name).resolve() != labels.resolve()
-        ]  # fmt: skip
-    if layout.test is None and "test" not in layout.split.options:
-        found += [
-            f"left out: {name}, a table for testing; pass test={name!r} to test on it"
-            for name in tables_for(data, "test") if (data.root / name).resolve() != labels.resolve()
-        ]  # fmt: skip
-    return found
+    """Return what to say of the tables for testing that are not used, beside labels that are in no table."""
+    if options.labels is not None or layout.test is not None or "test" in layout.split.options:
+        return []
+    return [
+        f"left out: {name}, a table for testing; pass test={name!r} to test on it" for name in tables_for(data, "test")
+    ]
 
 
 def _table_file(data: Path, options: FineTuneOptions, findings: list[str]) -> Layout:
@@ -145,13 +138,14 @@ def class_table(data: Listing, options: FineTuneOptions, findings: list[str]) ->
     """Return the layout of images with classes or tags in a CSV file."""
     table = read_table(Path(str(options.labels)), options)
     items, images, place = image_call(table, data, options, findings)
-    test = test_set_call(data, options, "ImageList")
     if options.column is None and (flags := columns_of_flags(table, images, options.task)):
         findings.append(f"labels: a tag for each of the columns {some(flags, 6)}, which hold 0 and 1")
-        split = _table_split(table, [images, *flags], place.paths, data, options, findings)
-        return Layout("tag", items, split, Call("label_from_columns", (flags,)), has_tags=True, test=test)
+        label = Call("label_from_columns", (flags,))
+        split, test = _image_splits(table, images, flags, label, place, data, options, findings)
+        return Layout("tag", items, split, label, has_tags=True, test=test)
     label, has_tags, column = table_labels(table, [images], options, findings)
-    split = _table_split(table, [images, column], place.paths, data, options, findings, None if has_tags else column)
+    stratify = None if has_tags else column
+    split, test = _image_splits(table, images, [column], label, place, data, options, findings, stratify)
     return Layout("tag" if has_tags else "classify", items, split, label, has_tags, test)
 
 
@@ -192,9 +186,9 @@ def points(data: Listing, options: FineTuneOptions, findings: list[str]) -> Layo
     columns = _names(options.column) or [name for name in table.columns if name != images]
     every = columns == table.table.column_names[1:]
     findings.append(f"points: columns {some(columns, 4)}")
-    split = _table_split(table, [images, *columns], place.paths, data, options, findings)
     label = Call("label_points", ("all" if every else columns,))
-    return Layout("points", items, split, label, test=test_set_call(data, options, "ImageList"))
+    split, test = _image_splits(table, images, columns, label, place, data, options, findings)
+    return Layout("points", items, split, label, test=test)
 
 
 def numbers(data: Listing, options: FineTuneOptions, findings: list[str]) -> Layout:
@@ -206,9 +200,9 @@ def numbers(data: Listing, options: FineTuneOptions, findings: list[str]) -> Lay
     split = split_column(table, [images])
     columns = _names(options.column) or [name for name in table.columns if name not in (images, *(split or ())[:1])]
     findings.append(f"numbers: columns {some(columns, 4)}")
-    held = _table_split(table, [images, *columns], place.paths, data, options, findings)
-    test = test_set_call(data, options, "ImageList")
-    return Layout("numbers", items, held, Call("label_numbers", (columns,)), test=test)
+    label = Call("label_numbers", (columns,))
+    held, test = _image_splits(table, images, columns, label, place, data, options, findings)
+    return Layout("numbers", items, held, label, test=test)
 
 
 def texts(data: Listing, options: FineTuneOptions, findings: list[str]) -> Layout:
@@ -225,9 +219,18 @@ def texts(data: Listing, options: FineTuneOptions, findings: list[str]) -> Layou
         column = chosen.name
         findings.append(f"texts: column {chosen}")
     label, has_tags, labels = table_labels(table, [column], options, findings)
-    split = _table_split(table, [column, labels], [], data, options, findings, None if has_tags else labels)
-    items = Call(f"TextList.{table.maker}", (str(table.path),), {"column": column, **table.format.options})
-    return Layout("text", items, split, label, has_tags, test_set_call(data, options, "TextList"))
+    items = _texts_of(table, column)
+    learned = Learned(table, items.keys, [labels], label, lambda other, role: _texts_of(other, column))
+    stratify = None if has_tags else labels
+    split, test = _table_splits(learned, [column, labels], [], "TextList", data, options, findings, stratify)
+    return Layout("text", items.call, split, label, has_tags, test)
+
+
+def _texts_of(table: LabelTable, column: str) -> TableItems:
+    if column not in table.table.column_names:
+        raise missing_column(column, table.table.column_names)
+    call = Call(f"TextList.{table.maker}", (str(table.path),), {"column": column, **table.format.options})
+    return TableItems(call, [str(text or "") for text in table.table[column].to_pylist()])
 
 
 _BUILDERS: dict[str, Callable[[Listing, FineTuneOptions, list[str]], Layout]] = {
@@ -263,7 +266,7 @@ def _folders(
         return Layout(task, call, split_call(options, data, stratify="folder"), label, test=test)
     if kind == "TextList" or (len(split.names) < len({name.split("/")[0] for name in names}) and not split.parent):
         call = Call(call.name, call.arguments, {"include": sorted(split.names)})
-    held = _held_folders(split, findings)
+    held = held_folders(split, findings)
     if held is not None:
         return Layout(task, call, held, label, test=test)
     root = data.root / split.parent
@@ -273,51 +276,47 @@ def _folders(
     return Layout(task, items, split_call(options, data, stratify="folder"), label, test=test)
 
 
-def _held_folders(split: SplitFolders, findings: list[str]) -> Call | None:
-    """Return the call that splits by folders; None where no folder can validate."""
-    train, valid, test = (_one(names) for names in (split.train, split.valid, split.test))
-    if split.valid:
-        findings.append(f"split: {_shown(split.train)} trains, {_shown(split.valid)} validates")
-        return Call("split_by_folder", (), {"train": train, "valid": valid, **({"test": test} if split.test else {})})
-    if split.test_is_labelled:
-        findings.append(
-            f"split: {_shown(split.train)} trains, {_shown(split.test)} validates, since it has the same classes"
-        )
-        return Call("split_by_folder", (), {"train": train, "valid": test})
-    findings.append(
-        f"split: {_shown(split.train)} trains, a fifth of it validates; {_shown(split.test)} has no labels and is the "
-        "test set"
-    )
-    return None
+def _image_splits(
+    table: LabelTable, images: str, columns: Sequence[str], label: Call, place: Place, data: Listing,
+    options: FineTuneOptions, findings: list[str], stratify: str | None = None,
+) -> tuple[Call, Call | None]:  # fmt: skip
+    """Return the calls that split the images of a table, and that add a test set."""
+
+    def read(other: LabelTable, role: str) -> TableItems:
+        if role == "test":
+            return TableItems(*images_to_test(other, data))
+        call, _, found = image_call(other, data, replace(options, image_column=None), [])
+        return TableItems(call, found.paths)
+
+    learned = Learned(table, place.paths, columns, label, read)
+    taken = [images, *columns]
+    return _table_splits(learned, taken, place.paths, "ImageList", data, options, findings, stratify)
 
 
-def _shown(names: Sequence[str]) -> str:
-    return " and ".join(f"{name}/" for name in names)
+def _table_splits(
+    learned: Learned, taken: Sequence[str], paths: Sequence[str | None], kind: str, data: Listing,
+    options: FineTuneOptions, findings: list[str], stratify: str | None = None,
+) -> tuple[Call, Call | None]:  # fmt: skip
+    """Return the calls that split the rows of a table, and that add a test set.
 
-
-def _one(names: Sequence[str]) -> str | list[str] | None:
-    return names[0] if len(names) == 1 else list(names) or None
-
-
-def _table_split(
-    table: LabelTable, taken: Sequence[str], paths: Sequence[str | None], data: Listing, options: FineTuneOptions,
-    findings: list[str], stratify: str | None = None,
-) -> Call:  # fmt: skip
-    """Return the call that splits the rows of a table: by a column or folders of a usual name, else at random."""
-    if options.valid is None and options.group is None:
-        if found := split_column(table, taken):
-            findings.append(f"split: column {found[0]!r}")
-            return Call("split_by_column", (found[0],), found[1])
+    A column of a usual name splits, else another table, else folders of usual names, else chance.
+    """
+    table, held = learned.table, None
+    asked = options.valid is not None or options.group is not None
+    if not asked and (found := split_column(table, taken)):
+        findings.append(f"split: column {found[0]!r}")
+        held = Call("split_by_column", (found[0],), found[1])
+    other, test = find_split_tables(learned, data, options, findings, is_split=asked or held is not None)
+    held = held or other
+    if not asked and held is None:
         folders = find_split_folders(path for path in paths if path is not None)
-        if folders is not None and folders.valid:
-            held = _held_folders(folders, findings)
-            if held is not None:
-                return held
-    return split_call(options, data, stratify=stratify, columns=table.table.column_names)
+        held = held_folders(folders, findings) if folders is not None and folders.valid else None
+    held = held or split_call(options, data, stratify=stratify, columns=table.table.column_names)
+    return held, test or test_set_call(data, options, kind)
 
 
 def _biwi(data: Listing, options: FineTuneOptions) -> Layout:
-    people = sorted(path.parent.name for path in data.root.glob("*/rgb.cal"))
+    people = sorted(name.split("/")[0] for name in data.files if name.count("/") == 1 and name.endswith("/rgb.cal"))
     if len(people) < 2:
         raise DataError(
             f"Where are the points of {data.root}?",
@@ -326,10 +325,11 @@ def _biwi(data: Listing, options: FineTuneOptions) -> Layout:
         )
     # A fifth of the people validate: images of one person look alike.
     chosen = sorted(random.Random(options.seed).sample(people, max(round(len(people) / 5), 1)))
-    return Layout(
-        "points", Call("ImageList.from_folder", (str(data.root),)), Call("split_by_folder", (), {"valid": chosen}),
-        Call("label_points", (Function("biwi.head_centre"),)),
-    )  # fmt: skip
+    asked = options.valid is not None or options.group is not None
+    split = split_call(options, data) if asked else Call("split_by_folder", (), {"valid": chosen})
+    items = Call("ImageList.from_folder", (str(data.root),), _included(options))
+    label = Call("label_points", (Function("biwi.head_centre"),))
+    return Layout("points", items, split, label, test=test_set_call(data, options, "ImageList"))
 
 
 def _included(options: FineTuneOptions) -> dict[str, Any]:

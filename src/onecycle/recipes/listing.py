@@ -92,8 +92,12 @@ def existing_path(given: str | Path, data: Path) -> Path:
 
 def path_of_all(root: Path, parts: Sequence[str], present: Sequence[str], *, whole: bool) -> str | list[str]:
     """Return the folder where all files in it are meant, else their paths."""
-    if whole and set(parts) == set(present):
-        return str(root)
+    if whole:
+        shared = os.path.commonpath([folder_of(name) for name in parts]) if all(map(folder_of, parts)) else ""
+        for folder in ("", shared):
+            begin = f"{folder}/" if folder else ""
+            if set(parts) == {name for name in present if name.startswith(begin)}:
+                return str(root / folder)
     paths = [str(root / name) for name in parts]
     return paths[0] if len(paths) == 1 else paths
 

@@ -30,6 +30,11 @@ def mask_calls(data: Listing, options: FineTuneOptions, findings: list[str]) -> 
     Raises:
         DataError: The masks or the names of their classes are not found.
     """
+    if options.colours is not None and options.values is not None:
+        raise DataError(
+            "colours= and values= are both given.", "colours for colour-coded masks, or values for masks of numbers.",
+            "leave one of them out.", shell_fix="leave out --colours or --values.",
+        )  # fmt: skip
     codes = existing_path(options.codes, data.root) if options.codes is not None else data.root / "codes.txt"
     names = _class_names(codes)
     void = next((name for name in names if name.lower() in _VOID), None)

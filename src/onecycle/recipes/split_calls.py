@@ -9,7 +9,7 @@ from typing import Any
 
 from onecycle.errors import DataError, some
 from onecycle.recipes.image_places import find_place
-from onecycle.recipes.label_tables import PARQUET, image_column, read_table
+from onecycle.recipes.label_tables import PARQUET, LabelTable, image_column, images_for, read_table
 from onecycle.recipes.listing import Listing, existing_path
 from onecycle.recipes.options import FineTuneOptions
 from onecycle.recipes.pipeline import Call
@@ -28,9 +28,15 @@ def split_call(
     Raises:
         DataError: `valid=` names more than one thing, or none.
     """
-    if options.group is not None:
-        return Call("split_by_group", (), {"pattern": options.group, "valid": 0.2, "seed": options.seed})
     valid = options.valid
+    if options.group is not None:
+        if isinstance(valid, str | Path):
+            raise DataError(
+                f"valid={str(valid)!r} and group={options.group!r}.", "one of them, or a fraction as valid=.",
+                "leave group= out, or pass valid=0.2.",
+            )  # fmt: skip
+        share = 0.2 if valid is None else valid
+        return Call("split_by_group", (), {"pattern": options.group, "valid": share, "seed": options.seed})
     if isinstance(valid, int | float) or valid is None:
         more = {"stratify": stratify} if stratify else {}
         return Call("split_random", (), {"valid": 0.2 if valid is None else valid, "seed": options.seed, **more})
@@ -62,18 +68,21 @@ def test_set_call(data: Listing, options: FineTuneOptions, kind: str) -> Call | 
         raise DataError(f"No such file or folder: {path}.", "a test set.", "check test=.")
     parquet = path.suffix.lower() in PARQUET or (path.is_dir() and any(path.glob("*.parquet")))
     if path.is_file() and kind == "ImageList" and not parquet:
-        return Call("add_test", (_images_of_table(path, data, options),))
+        table = read_table(path, replace(options, separator=None, encoding=None))
+        return Call("add_test", (images_to_test(table, data)[0],))
     maker = "from_parquet" if parquet else "from_folder" if path.is_dir() else "from_csv"
     return Call("add_test", (Call(f"{kind}.{maker}", (str(path),)),))
 
 
-def _images_of_table(path: Path, data: Listing, options: FineTuneOptions) -> Call:
-    """Return the call that finds the images which a table of test items names, also those in folders for testing."""
-    table = read_table(path, replace(options, separator=None, encoding=None))
+def images_to_test(table: LabelTable, data: Listing) -> tuple[Call, list[str | None]]:
+    """Return the call that finds the images which a table of test items names, also those in folders for testing, and
+    their paths.
+    """
     index = ImageIndex(data.images)
     column = image_column(table, index, None).name
-    place = find_place([str(value or "") for value in table.table[column].to_pylist()], index, str(path))
+    names = [str(value or "") for value in table.table[column].to_pylist()]
+    place = find_place(names, images_for(table, names, data.images, "test"), str(table.path))
     call: dict[str, Any] = {"folder": str(data.root / place.folder)}
     call |= {"column": column} if column != table.table.column_names[0] else {}
     call |= {"search": True} if not place.literal else {"suffix": place.suffix} if place.suffix else {}
-    return Call("ImageList.from_csv", (str(path),), call | table.format.options)
+    return Call(f"ImageList.{table.maker}", (str(table.path),), call | table.format.options), place.paths

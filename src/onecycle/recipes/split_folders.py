@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from onecycle.data.split_names import ROLES, role_of
 from onecycle.recipes.listing import folder_of
+from onecycle.recipes.pipeline import Call
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,32 @@ def find_split_folders(files: Iterable[str]) -> SplitFolders | None:
             # Splits inside of each of several folders are not folders of the data.
             found_at[depth] = None if depth in found_at else split
     return next(iter(found_at.values()), None)
+
+
+def held_folders(split: SplitFolders, findings: list[str]) -> Call | None:
+    """Return the call that splits by folders, and say so; None where no folder can validate."""
+    train, valid, test = (_one(names) for names in (split.train, split.valid, split.test))
+    if split.valid:
+        findings.append(f"split: {_shown(split.train)} trains, {_shown(split.valid)} validates")
+        return Call("split_by_folder", (), {"train": train, "valid": valid, **({"test": test} if split.test else {})})
+    if split.test_is_labelled:
+        findings.append(
+            f"split: {_shown(split.train)} trains, {_shown(split.test)} validates, since it has the same classes"
+        )
+        return Call("split_by_folder", (), {"train": train, "valid": test})
+    findings.append(
+        f"split: {_shown(split.train)} trains, a fifth of it validates; {_shown(split.test)} has no labels and is the "
+        "test set"
+    )
+    return None
+
+
+def _shown(names: Sequence[str]) -> str:
+    return " and ".join(f"{name}/" for name in names)
+
+
+def _one(names: Sequence[str]) -> str | list[str] | None:
+    return names[0] if len(names) == 1 else list(names) or None
 
 
 def in_test_folder(name: str) -> bool:

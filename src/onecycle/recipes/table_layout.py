@@ -19,14 +19,17 @@ from onecycle.data.table_format import TableFormat
 from onecycle.data.tables import SPLIT, as_table
 from onecycle.errors import DataError, some
 from onecycle.recipes.code import Given, quoted
+from onecycle.recipes.configurations import check_configurations
 from onecycle.recipes.label_tables import PARQUET, LabelTable, split_column
 from onecycle.recipes.layout import Layout, find_layout, table_labels
-from onecycle.recipes.listing import Listing, list_data, path_of_all
+from onecycle.recipes.listing import Listing, existing_path, list_data, path_of_all
 from onecycle.recipes.options import FineTuneOptions
 from onecycle.recipes.pipeline import Call
 from onecycle.recipes.split_calls import split_call, test_set_call
 from onecycle.recipes.tar_layout import TEXT_TASKS, tar_layout
+from onecycle.recipes.unused_options import refuse_unused
 from onecycle.text.text_columns import choose_text_column
+from onecycle.vision.image_objects import with_image_files
 from onecycle.vision.image_tables import IMAGES, find_column
 
 TARS = (".tar",)
@@ -61,15 +64,28 @@ def layout_of(data: Any, options: FineTuneOptions) -> Layout:
         data: A folder, a file, a Hugging Face dataset, or a table of any library.
         options: What the user says of it.
     Raises:
-        DataError: It is none of these, or cannot be read.
+        DataError: It is none of these, or cannot be read; or an option says something of what it has not.
     """
+    layout = _layout_of(data, options)
+    refuse_unused(layout, options)
+    return layout
+
+
+def _layout_of(data: Any, options: FineTuneOptions) -> Layout:
     if not isinstance(data, str | Path):
         return _frame(data, options)
     path = Path(data)
+    if path.is_file() and options.labels is not None:
+        raise DataError(
+            f"labels={str(options.labels)!r} with the file {path}.", "a folder with labels=, or a table alone.",
+            f"pass {path.parent} with labels={path.name!r}, or leave labels= out.",
+        )  # fmt: skip
     if path.is_file() and path.suffix.lower() in PARQUET:
         return _parquet(path.parent, [path.name], list_data(path.parent, _listed(options)), options)
     if path.is_file() and path.suffix.lower() in TARS:
         return tar_layout(path.parent, [path.name], Listing(path.parent, (path.name,), ()), options)
+    if options.labels is not None and path.is_dir():
+        _refuse_images_in(existing_path(options.labels, path), options)
     if not path.is_dir() or options.labels is not None:
         return find_layout(path, options)
     listing = list_data(path, _listed(options))
@@ -84,8 +100,26 @@ def layout_of(data: Any, options: FineTuneOptions) -> Layout:
     return _parquet(path, parquet, listing, options) if parquet else tar_layout(path, tars, listing, options)
 
 
+def _refuse_images_in(labels: Path, options: FineTuneOptions) -> None:
+    """Refuse a Parquet file as a table of labels whose images are inside.
+
+    Raises:
+        DataError: They are.
+    """
+    if labels.suffix.lower() not in PARQUET or not labels.is_file():
+        return
+    inside = find_column(first_rows(labels), IMAGES, options.image_column, labels.name, IMAGE_COLUMN)
+    if inside is not None:
+        raise DataError(
+            f"{labels} holds images itself, in column {inside!r}.", "as labels= a table that names images.",
+            f"leave labels= out, and pass {str(labels)!r} as the data; or its folder, where the files beside it are "
+            "its other splits.",
+        )  # fmt: skip
+
+
 def _frame(data: Any, options: FineTuneOptions) -> Layout:
     """Return the layout of a table of any library, or of a Hugging Face dataset with or without splits."""
+    data = with_image_files(data)
     table, kind = as_table(data), type(data).__name__
     inside = find_column(table, IMAGES, options.image_column, f"The {kind}", IMAGE_COLUMN)
     roles: dict[str, str | None] = {"data": None}
@@ -112,12 +146,14 @@ def _parquet(root: Path, names: Sequence[str], listing: Listing, options: FineTu
     inside = find_column(first_rows(root / names[0]), IMAGES, options.image_column, names[0], IMAGE_COLUMN)
     if inside is None and len(names) == 1 and (listing.images or options.image_column):
         return find_layout(root / names[0], options, listing)
+    check_configurations(root, names)
     read = read_parquet([root / name for name in names], lambda head, what: find_column(head, IMAGES, inside, what))
     roles = splits_of(names)
+    present = (list_data(root) if options.include else listing).with_suffix(*PARQUET)
     found = _Found(read.table.drop_columns([inside] if inside in read.table.column_names else []), inside, listing)
 
     def call(parts: Sequence[str]) -> Call:
-        path = path_of_all(root, parts, listing.with_suffix(*PARQUET), whole=len(parts) > 1)
+        path = path_of_all(root, parts, present, whole=len(parts) > 1)
         return Call(f"{source.kind}.from_parquet", (path,), _column_options(source.kind, options))
 
     name = str(root / names[0]) if len(names) == 1 else f"{root} ({len(names):,} Parquet files)"

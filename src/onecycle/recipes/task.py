@@ -139,7 +139,7 @@ def build_pipeline(data: Any, options: FineTuneOptions | None = None, layout: La
     precision = options.precision or defaults.precision
     return Pipeline(
         items=layout.items,
-        labelled=(*_reading(layout, options), layout.split, layout.label, *([layout.test] if layout.test else [])),
+        labelled=(*_reading(options), layout.split, layout.label, *([layout.test] if layout.test else [])),
         loaders=(_input_call(layout, options, defaults, sizes), _loader_call(options, defaults)),
         learner=_learner_call(layout, options, defaults),
         train=_training_call(options, defaults, sizes),
@@ -197,17 +197,11 @@ def best_of(learner: Learner, pipeline: Pipeline, checkpoint: Path) -> None:
         pipeline.run_finish(learner)
 
 
-def _reading(layout: Layout, options: FineTuneOptions) -> list[Call]:
+def _reading(options: FineTuneOptions) -> list[Call]:
     """Return the call that says how images are read, if the user does."""
     given_options = {name: getattr(options, name) for name in ("range", "page", "orientation")}
     said = {name: value for name, value in given_options.items() if value is not None}
-    if not said:
-        return []
-    if layout.task == "text":
-        raise DataError(
-            f"{next(iter(said))}= for texts.", "images.", f"leave {next(iter(said))}= out.",
-        )  # fmt: skip
-    return [Call("read_as", (), said)]
+    return [Call("read_as", (), said)] if said else []
 
 
 def _check_augment(name: str) -> None:

@@ -190,6 +190,13 @@ def open_image(path: str) -> Iterator[Image.Image]:
 
 
 @contextmanager
+def open_source(source: str | Contents) -> Iterator[Image.Image]:
+    """Open an image file, or the contents of one; only its header is read."""
+    with open_image(source) if isinstance(source, str) else _open_known(io.BytesIO(source.data)) as image:
+        yield image
+
+
+@contextmanager
 def _open_known(file: str | BinaryIO) -> Iterator[Image.Image]:
     try:
         opened = Image.open(file)
@@ -359,17 +366,21 @@ def _as_data_error(name: str, error: Exception, head: bytes | None) -> DataError
     if isinstance(error, IsADirectoryError):
         return DataError(f"{name} is a directory.", "an image file.", "remove it from the list, or list its files.")
     if isinstance(error, PermissionError):
-        return DataError(f"{name} cannot be read: permission denied.", "permission to read it.", f"chmod +r {name}")
+        return DataError(
+            f"{name} cannot be read: permission denied.", "permission to read it.", f"chmod +r {name}", can_skip=True
+        )
     if isinstance(error, Image.DecompressionBombError):
         return DataError(
             f"{name} is too large: {error}",
             f"at most {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels, so that no image can exhaust the memory.",
             "resize it, or raise PIL.Image.MAX_IMAGE_PIXELS if you trust it.",
+            shell_fix="resize it.",
+            can_skip=True,
         )
     if isinstance(error, MemoryError):
         return DataError(
             f"{name} takes more memory to decode than there is.", "an image that fits into memory.",
-            "replace or resize it, pass on_bad_item='skip', or use fewer workers.",
+            "replace or resize it, or use fewer workers.", can_skip=True,
         )  # fmt: skip
     if isinstance(error, UnidentifiedImageError):
         head = _head(name) if head is None else head
@@ -378,7 +389,7 @@ def _as_data_error(name: str, error: Exception, head: bytes | None) -> DataError
         if is_image(head):
             return _damaged(name, "it is truncated")
         what = f"{name} is not an image of a known format." if head else f"{name} is empty (0 bytes)."
-        return DataError(what, f"a {KINDS} file.", "remove or replace it.")
+        return DataError(what, f"a {KINDS} file.", "remove or replace it.", can_skip=True)
     return _damaged(name, str(error) or type(error).__name__)
 
 
@@ -409,4 +420,4 @@ def _not_a_file(path: str) -> DataError:
 
 
 def _damaged(name: str, why: str) -> DataError:
-    return DataError(f"{name} is damaged: {why}.", "a complete image file.", "replace it, or pass on_bad_item='skip'.")
+    return DataError(f"{name} is damaged: {why}.", "a complete image file.", "replace it.", can_skip=True)

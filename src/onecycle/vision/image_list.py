@@ -131,8 +131,9 @@ class SplitImages(SplitList[LabelledImages]):
         target = points_target(point_names(points, names, self.train, len(train[0])), flip_pairs)
         items = [*labelled_items(self.train, train), *labelled_items(self.valid, valid)]
         reading = self.modality.reading
-        if self.train.shards is None:
-            reading = settle_points(reading, [item.name for item in items], [item.points for item in items])
+        if self.train.shards is None or self.train.shards.any_order:
+            sources = [(item.name, item.read) for item in items]
+            reading = settle_points(reading, sources, [item.points for item in items])
         check_points(items, reading)
         return self._read(reading)._label(labeller, target, train, valid)
 
@@ -274,15 +275,17 @@ class ImageList(AnnotationFormats, ItemList[SplitImages]):
         """Use the images of a table: pandas, polars, Arrow, a Hugging Face dataset, or any other Arrow C stream.
 
         A column of bytes, or of {bytes, path} as the Hugging Face hub stores images, holds the images themselves; they
-        stay where they are, and are decoded one by one when they are needed. Any other names them, as for `from_csv`.
+        stay where they are, and are decoded one by one when they are needed. PIL images and arrays in a frame are
+        written as files into such a column first. Any other column names images, as for `from_csv`.
 
         The arguments are those of `from_csv`; `column` may be one of images as well.
         """
         check_missing(missing)
         # Reading whole files out of tables, and out of Parquet, takes a while to import.
+        from onecycle.vision.image_objects import with_image_files
         from onecycle.vision.image_tables import TableOfImages, find_column, rows_of_images, take_out
 
-        rows = as_table(table)
+        rows = as_table(with_image_files(table))
         if not rows.num_rows:
             raise DataError(
                 "The table has no rows.", "one row for each image.", "check the file, or how rows were filtered."

@@ -10,13 +10,14 @@ import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onecycle.errors import DataError, users_level
-from onecycle.vision.decode import decode, open_image, original_size, read_safely
+from onecycle.vision.decode import decode, open_source, original_size, read_safely
 from onecycle.vision.decode_memory import is_turned
 from onecycle.vision.mask_files import Indices
 from onecycle.vision.read_options import Orientation, ReadOptions
@@ -36,13 +37,15 @@ class _Turned:
 
     Attributes:
         row: Its number.
-        path: Its file.
+        path: Its file, or what else it is called.
+        source: What it is read from.
         upright: (height, width) after it is turned.
         stored: (height, width) before.
     """
 
     row: int
     path: str
+    source: Any
     upright: tuple[int, int]
     stored: tuple[int, int]
 
@@ -67,12 +70,18 @@ def settle_masks(
             return _by_size(photo, original_size(mask))
         return _by_colours(photo, read_mask(mask))
 
-    return _settle(options, images, vote, "masks")
+    return _settle(options, [(path, partial(str, path)) for path in images], vote, "masks")
 
 
-def settle_points(options: ReadOptions, images: Sequence[str], points: Sequence[Any]) -> ReadOptions:
+def settle_points(
+    options: ReadOptions, images: Sequence[tuple[str, Callable[[], Any]]], points: Sequence[Any]
+) -> ReadOptions:
     """Return how photos are read so that their points are inside of them.
 
+    Args:
+        options: How they are read, as far as it is known.
+        images: What each photo is called, and what returns its source.
+        points: The points of each.
     Raises:
         DataError: Photos are turned, and nothing shows whether their points are.
     """
@@ -90,12 +99,16 @@ def _inside(x: NDArray[np.float64], y: NDArray[np.float64], size: tuple[int, int
     return not ((x > width - 0.5) | (y > height - 0.5)).any()
 
 
-def _settle(options: ReadOptions, images: Sequence[str], vote: Callable[[_Turned], Vote], what: str) -> ReadOptions:
+def _settle(
+    options: ReadOptions, images: Sequence[tuple[str, Callable[[], Any]]], vote: Callable[[_Turned], Vote], what: str
+) -> ReadOptions:
     if options.orientation is not None:
         return options
     looked_at = spread_over(list(enumerate(images)), MOST_HEADERS)
     with ThreadPoolExecutor() as pool:
-        turned = [photo for photo in pool.map(lambda item: _turned_photo(*item), looked_at) if photo is not None]
+        turned = [
+            photo for photo in pool.map(lambda item: _turned_photo(item[0], *item[1]), looked_at) if photo is not None
+        ]
         if not turned:
             return options
         votes = list(pool.map(lambda photo: _careful(vote, photo), spread_over(turned, MOST_COMPARED)))
@@ -129,12 +142,14 @@ def _careful(vote: Callable[[_Turned], Vote], photo: _Turned) -> Vote:
         return None  # the error comes up when the image or its label is read
 
 
-def _turned_photo(row: int, path: str) -> _Turned | None:
+def _turned_photo(row: int, path: str, source_of: Callable[[], Any]) -> _Turned | None:
     def read() -> _Turned | None:
-        with open_image(path) as image:
+        source = source_of()
+        with open_source(source) as image:
             if not is_turned(image):
                 return None
-        return _Turned(row, path, original_size(path), original_size(path, ReadOptions(orientation="ignore")))
+        stored = original_size(source, ReadOptions(orientation="ignore"))
+        return _Turned(row, path, source, original_size(source), stored)
 
     try:
         return read_safely(path, read)
@@ -152,7 +167,7 @@ def _by_colours(photo: _Turned, mask: Indices) -> Vote:
     rows, columns = ((np.arange(SIDE) + 0.5) * side // SIDE for side in (height, width))
     classes = mask[rows.astype(int)[:, None], columns.astype(int)[None, :]]
     explained: dict[Orientation, float] = {
-        side: _explained(decode(photo.path, (SIDE, SIDE), "squish", ReadOptions(orientation=side)), classes)
+        side: _explained(decode(photo.source, (SIDE, SIDE), "squish", ReadOptions(orientation=side)), classes)
         for side in ("apply", "ignore")
     }
     ranked = sorted(explained, key=lambda side: -explained[side])

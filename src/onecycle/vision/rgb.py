@@ -136,6 +136,11 @@ def extremes(image: Image.Image) -> tuple[float, float]:
     return min(float(tile.min()) for tile in values), max(float(tile.max()) for tile in values)
 
 
+def count_not_numbers(image: Image.Image) -> int:
+    """Return how many values are NaN or infinite."""
+    return sum(int((~np.isfinite(np.asarray(image.crop(tile)))).sum()) for tile in tiles((0, 0, *image.size)))
+
+
 def _to_eight_bits(values: NDArray[Any], low: float, times: float, over: float) -> Pixels:
     """Return (values - low) * times / over, rounded to 0..255; NaN and infinity are black."""
     finite = _finite(values)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -195,27 +196,46 @@ class TestErrors:
         split.label_masks()
         split.label_points()
 
-    def test_photos_that_their_exif_data_turns(self, tmp_path: Path) -> None:
-        path = coco_folder(tmp_path)
+    @pytest.mark.parametrize("label", ["label_masks", "label_points"])
+    def test_photos_that_their_exif_data_turns_are_read_as_their_sizes_say(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], label: str
+    ) -> None:
         exif = Image.Exif()
         exif[0x0112] = 6
-        published.picture(tmp_path / "images/3.png", 3, exif=exif)
-        split = oc.ImageList.from_coco(path).split_by_index([7])
-        with pytest.raises(DataError, match=r"Their EXIF orientation turns them[^$]*without exif="):
-            split.label_masks()
-        Image.open(tmp_path / "images/3.png").save(tmp_path / "images/3.png")
-        split.label_masks()
+        path = coco_folder(tmp_path)
+        for number in (2, 3):
+            published.picture(tmp_path / f"images/{number}.png", number, exif=exif)  # 16x12 as it is stored
+        found = getattr(oc.ImageList.from_coco(path).split_by_index([7]), label)()
+        assert found.modality.reading.orientation == "ignore"
+        told = r"2 of 8 photos are turned by their EXIF orientation, such as images/2\.png; by the width and height of 2 in .*stored"
+        assert re.search(told, capsys.readouterr().out)
+        content = published.coco()
+        for number in (2, 3):
+            content["images"][number] |= {"width": 12, "height": 16}
+        found = getattr(oc.ImageList.from_coco(write_coco(path, content)).split_by_index([7]), label)()
+        assert found.modality.reading.orientation == "apply"
+        assert "the annotations are of the turned photos" in capsys.readouterr().out
+        content["images"][2] |= {"width": 16, "height": 12}
+        split = oc.ImageList.from_coco(write_coco(path, content)).split_by_index([7])
+        with pytest.raises(DataError, match=r"1 are annotated as turned and 1 as stored"):
+            getattr(split, label)()
 
-    def test_square_photos_that_are_turned_are_told(self, tmp_path: Path) -> None:
+    def test_square_photos_that_are_turned_are_refused_and_each_fix_works(self, tmp_path: Path) -> None:
         content = published.coco()
         exif = Image.Exif()
         exif[0x0112] = 6
         for number, image in enumerate(content["images"]):
             image |= {"width": 16, "height": 16}
             published.picture(tmp_path / f"images/{number}.png", number, (16, 16), exif=exif)
-        split = oc.ImageList.from_coco(write_coco(tmp_path / "a.json", content)).split_by_index([7])
-        with pytest.warns(UserWarning, match=r"7 images carry an EXIF orientation: 0\.png|images carry an EXIF"):
-            split.label_points()
+        images = oc.ImageList.from_coco(write_coco(tmp_path / "a.json", content))
+        message = (
+            r"8 of 8 photos are turned .*says no width and height that show(.|\n)*Fix: pass orientation='apply' to"
+        )
+        with pytest.raises(DataError, match=message):
+            images.split_by_index([7]).label_points()
+        for orientation in ("apply", "ignore"):
+            found = images.read_as(orientation=orientation).split_by_index([7]).label_points()
+            assert found.modality.reading.orientation == orientation
 
     def test_masks_and_points_that_are_not_there(self, tmp_path: Path) -> None:
         content = published.coco()

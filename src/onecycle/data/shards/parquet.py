@@ -67,7 +67,8 @@ class ParquetShards(Shards):
             raise DataError(
                 f"{name} has no bytes in column {self.column!r}.",
                 "the bytes of a file in every row; a path alone cannot be read.",
-                "write the files' bytes into the shards, or pass on_bad_item='skip' to databunch().",
+                "write the files' bytes into the shards.",
+                can_skip=True,
             )
         check_size(value.as_buffer().size, name)
         return Contents(name, value.as_py())

@@ -174,5 +174,6 @@ def check_size(size: int, name: str) -> None:
         raise DataError(
             f"{name} has {size:,} bytes.",
             f"at most {MOST_BYTES:,}, so that no item can exhaust the memory.",
-            "write it smaller into the shard, or pass on_bad_item='skip' to databunch().",
+            "write it smaller into the shard.",
+            can_skip=True,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -19,7 +18,7 @@ from onecycle.data.labels import Labels
 from onecycle.data.rows import Rows
 from onecycle.data.split import at_random
 from onecycle.data.target import Target
-from onecycle.errors import DataError, some, users_level
+from onecycle.errors import DataError, some
 from onecycle.losses import IGNORE_INDEX
 from onecycle.vision.annotations.drawing import coco_masks, drawn_label
 from onecycle.vision.annotations.found import (
@@ -36,13 +35,17 @@ from onecycle.vision.annotations.found import (
     WIDTH,
     Facts,
 )
-from onecycle.vision.annotations.sizes import Sizes, image_sizes
+from onecycle.vision.annotations.sizes import Sizes, image_sizes, settle_annotations
 from onecycle.vision.images import Images
 from onecycle.vision.labelled_images import LabelledImages
+from onecycle.vision.mask_files import read_mask_values
 from onecycle.vision.mask_labels import ClassWeights, mask_target, weigh_classes
 from onecycle.vision.masks import MAX_CLASSES, Mask
+from onecycle.vision.orientation import settle_masks
 from onecycle.vision.point_labels import check_points, labelled_items
 from onecycle.vision.points import points_target
+from onecycle.vision.read_options import Orientation, ReadOptions, read_options
+from onecycle.vision.reading_notes import tell_how_images_are_read
 
 
 @explains_calls
@@ -56,7 +59,24 @@ class SplitAnnotated(SplitList[LabelledImages]):
     def _labelled(
         self, train: Rows, valid: Rows, test: Rows | None, target: Target, labeller: Labeller
     ) -> LabelledImages:
+        tell_how_images_are_read(train, self.modality.reading)
         return LabelledImages(train, valid, test, target, self.modality, labeller)
+
+    def _settled(self) -> Self:
+        """Return this with photos read as their annotations are: turned by their EXIF data, or as they are stored.
+
+        Raises:
+            DataError: Nothing shows it.
+        """
+        rows = (self.train, self.valid)
+        reading = settle_annotations(
+            self.modality.reading, self.facts.source, [name for one in rows for name in one.names()],
+            [path for one in rows for path in one.located()], np.concatenate([_said_sizes(one) for one in rows]),
+        )  # fmt: skip
+        return self._read(reading)
+
+    def _read(self, reading: ReadOptions) -> Self:
+        return replace(self, modality=replace(self.modality, reading=reading))
 
     def label_tags(self, *, classes: Classes = None) -> LabelledImages:
         """Label with the classes of what is in each image, as tags.
@@ -130,12 +150,13 @@ class SplitAnnotated(SplitList[LabelledImages]):
         values = {name: number for number, name in enumerate(names)} | dict.fromkeys(ignored, IGNORE_INDEX)
         fill = IGNORE_INDEX if background is None else 0
         self._say(self.facts.mask_notes)
+        split = self._settled()
 
         def labeller(rows: Rows) -> Labels:
-            return _mask_labels(rows, self.facts, values, fill)
+            return _mask_labels(rows, split.facts, values, fill, split.modality.reading)
 
-        train, valid = labeller(self.train), labeller(self.valid)
-        return self._label(labeller, weigh_classes(target, train, valid, class_weights), train, valid)
+        train, valid = labeller(split.train), labeller(split.valid)
+        return split._label(labeller, weigh_classes(target, train, valid, class_weights), train, valid)
 
     def _label_mask_files(
         self, classes: Sequence[str] | None, ignored: Sequence[str], class_weights: ClassWeights
@@ -160,7 +181,12 @@ class SplitAnnotated(SplitList[LabelledImages]):
             return [rows.locate(name) for name in rows.column(MASK).to_pylist()]
 
         train, valid = labeller(split.train), labeller(split.valid)
-        return split._label(labeller, weigh_classes(target, train, valid, class_weights), train, valid)
+        target = weigh_classes(target, train, valid, class_weights)
+        images = [*split.train.located(), *split.valid.located()]
+        reading = settle_masks(
+            self.modality.reading, images, [*train, *valid], lambda path: read_mask_values(path, colours)
+        )
+        return split._read(reading)._label(labeller, target, train, valid)
 
     def label_points(
         self, *, names: Sequence[str] | None = None, flip_pairs: Sequence[tuple[str, str]] | None = None
@@ -183,7 +209,8 @@ class SplitAnnotated(SplitList[LabelledImages]):
             )  # fmt: skip
         places = [known.index(name) for name in chosen]
         train_rows, valid_rows = (self._with(rows, POINTS, "point") for rows in (self.train, self.valid))
-        split = replace(self, train=train_rows, valid=valid_rows)
+        split = replace(self, train=train_rows, valid=valid_rows)._settled()
+        reading = split.modality.reading
         self._say(self.facts.point_notes)
         pairs = flip_pairs
         if pairs is None:
@@ -192,10 +219,10 @@ class SplitAnnotated(SplitList[LabelledImages]):
                 print(f"Points that swap places when mirrored: {some((' and '.join(pair) for pair in pairs), 8)}.")
 
         def labeller(rows: Rows) -> list[list[list[float]]]:
-            return _point_labels(rows, self.facts, places)
+            return _point_labels(rows, self.facts, places, reading)
 
         train, valid = labeller(split.train), labeller(split.valid)
-        check_points([*labelled_items(split.train, train), *labelled_items(split.valid, valid)], self.modality.reading)
+        check_points([*labelled_items(split.train, train), *labelled_items(split.valid, valid)], reading)
         return split._label(labeller, points_target(chosen, pairs), train, valid)
 
     def _occurring(self, column: str, *, tested: bool = True) -> list[str]:
@@ -239,6 +266,23 @@ class AnnotatedImages(ItemList[SplitAnnotated]):
 
     def _split(self, train: Rows, valid: Rows, test: Rows | None) -> SplitAnnotated:
         return SplitAnnotated(train, valid, test, self.modality, self.facts)
+
+    def read_as(
+        self,
+        *,
+        range: Sequence[float] | None = None,
+        page: int | None = None,
+        orientation: Orientation | None = None,
+    ) -> Self:
+        """Say how the files are read, as `ImageList.read_as` does.
+
+        Args:
+            range: The values that become black and white in images of more than 8 bits and of floats.
+            page: The page of files that have several, from 0.
+            orientation: "apply" turns photos as their EXIF data says, "ignore" reads them as they are stored. None
+                goes by the width and height that the annotations say.
+        """
+        return replace(self, modality=replace(self.modality, reading=read_options(range, page, orientation)))
 
     def counts(self) -> dict[str, int]:
         """Return how many images have something for each kind of label.
@@ -317,24 +361,21 @@ class AnnotatedImages(ItemList[SplitAnnotated]):
         )
 
 
-def _sizes_of(rows: Rows, facts: Facts) -> Sizes:
+def _said_sizes(rows: Rows) -> NDArray[np.float64]:
+    """Return the (height, width) that annotations say, (images, 2); NaN where they say nothing."""
+    return np.stack([rows.column(name).to_numpy() for name in (HEIGHT, WIDTH)], axis=1).astype(np.float64)
+
+
+def _sizes_of(rows: Rows, facts: Facts, reading: ReadOptions) -> Sizes:
     """Return the sizes of images, and check them against what the annotations say.
 
     Raises:
         DataError: They differ.
     """
-    sizes = image_sizes(rows.located())
-    said = np.stack([rows.column(name).to_numpy() for name in (HEIGHT, WIDTH)], axis=1).astype(np.float64)
+    sizes, said = image_sizes(rows.located(), reading), _said_sizes(rows)
     differ = sizes.read & ~np.isnan(said).any(axis=1) & (said != sizes.pixels).any(axis=1)
     if differ.any():
         raise _wrong_sizes(rows, facts, sizes, said, differ)
-    if (turned := sizes.turned & (np.isnan(said).any(axis=1) | (said[:, 0] == said[:, 1]))).any():
-        names = rows.names_at(np.flatnonzero(turned)[:3])
-        warnings.warn(
-            f"{int(turned.sum()):,} images carry an EXIF orientation: {some(names, 3)}. Their annotations are taken to "
-            "be of the images as they are shown, turned. If they are not, save the images without the orientation.",
-            stacklevel=users_level(),
-        )
     return sizes
 
 
@@ -343,31 +384,24 @@ def _wrong_sizes(
 ) -> DataError:
     first = int(differ.argmax())
     height, width = sizes.pixels[first]
-    turned = differ & sizes.turned & (said[:, ::-1] == sizes.pixels).all(axis=1)
     what = (
         f"{int(differ.sum()):,} of {len(rows):,} images have another size than {facts.source} says: "
         f"{rows.names_at(np.array([first]))[0]} is {width}x{height}, not {said[first][1]:.0f}x{said[first][0]:.0f}."
     )
-    if turned[differ].all():
-        return DataError(
-            f"{what} Their EXIF orientation turns them, and their annotations are of the images as they are stored.",
-            "annotations of the images as they are shown.",
-            "save those images without the orientation: in Pillow, image.save() without exif=.",
-        )
     return DataError(
         what, "the images that were annotated, in their size.",
         "put those images into the folder, or correct width and height together with the coordinates in the file.",
     )  # fmt: skip
 
 
-def _mask_labels(rows: Rows, facts: Facts, values: dict[str, int], fill: int) -> Labels:
+def _mask_labels(rows: Rows, facts: Facts, values: dict[str, int], fill: int, reading: ReadOptions) -> Labels:
     """Return the label of each image's mask, which is drawn when the image is read.
 
     Raises:
         DataError: Nothing is annotated, as in a test set, or sizes differ.
     """
     _check_annotated(rows, facts)
-    sizes = _sizes_of(rows, facts)
+    sizes = _sizes_of(rows, facts, reading)
     labels = []
     for size, tags, regions in zip(
         sizes.pixels.tolist(), rows.column(TAGS).to_pylist(), rows.column(REGIONS).to_pylist(), strict=True
@@ -387,9 +421,9 @@ def _check_annotated(rows: Rows, facts: Facts) -> None:
             )
 
 
-def _point_labels(rows: Rows, facts: Facts, places: Sequence[int]) -> list[list[list[float]]]:
+def _point_labels(rows: Rows, facts: Facts, places: Sequence[int], reading: ReadOptions) -> list[list[list[float]]]:
     _check_annotated(rows, facts)
-    sizes = _sizes_of(rows, facts)
+    sizes = _sizes_of(rows, facts, reading)
     missing = [[float("nan")] * 2] * len(places)
     labels = []
     for size, points in zip(sizes.pixels.tolist(), rows.column(POINTS).to_pylist(), strict=True):
