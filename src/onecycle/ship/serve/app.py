@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -105,7 +106,7 @@ class App:
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
         """Run the model while the server runs; at the end answer what was accepted."""
-        limits = self.limits
+        limits, threads = self.limits, torch.get_num_threads()
         self.engine = Engine(
             self._served, batch_size=limits.batch_size, most_waiting=limits.most_waiting, counters=self.counters
         )
@@ -116,6 +117,7 @@ class App:
             await watching
         engine, self.engine = self.engine, None
         await asyncio.to_thread(engine.close)
+        torch.set_num_threads(threads)
 
     async def _watch(self, engine: Engine) -> None:
         """Take the model anew whenever its file is replaced; one that cannot be loaded changes nothing."""
