@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import torch
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
@@ -47,7 +47,8 @@ class Limits:
         most_waiting: The most inputs that are accepted and not yet answered; further ones are refused with 503.
         most_inputs: The most inputs in a request.
         most_bytes: The longest body of a request.
-        seconds: How long a body may take to arrive, and an answer to be found.
+        most_connections: The most connections that are open at a time; further ones are refused with 503.
+        seconds: How long headers and body of a request may take to arrive, and an answer to be found.
         seconds_between_looks: How often the model's file is looked at, whether it was replaced.
     """
 
@@ -55,6 +56,7 @@ class Limits:
     most_waiting: int = 256
     most_inputs: int = 64
     most_bytes: int = 2**25
+    most_connections: int = 512
     seconds: float = 30.0
     seconds_between_looks: float = 1.0
 
@@ -89,7 +91,7 @@ def create_app(
         Route("/ready", app.ready),
         Route("/metrics", app.metrics),
     ]
-    handlers: Any = dict.fromkeys((OnecycleError, HTTPException, Exception), answer_error)
+    handlers: Any = dict.fromkeys((OnecycleError, HTTPException, ClientDisconnect, Exception), answer_error)
     starlette = Starlette(routes=routes, lifespan=app.lifespan, exception_handlers=handlers)
     paths = frozenset(route.path for route in routes)
     return Guard(starlette, Rules(token, hosts, limits.most_bytes, limits.seconds), app.counters, paths)
@@ -143,7 +145,7 @@ class App:
 
     async def predict(self, request: Request) -> Response:
         """Answer inputs; those that are to be judged are in the journal then."""
-        keep = request.query_params.get("keep") == "true"
+        keep = _flag(request, "keep")
         if keep:
             self._needed_journal()
         uploads = await read_uploads(request, self.limits.most_inputs)
@@ -245,6 +247,13 @@ def _file(name: str) -> Callable[[Request], Awaitable[Response]]:
         return FileResponse(PAGE / name)
 
     return send
+
+
+def _flag(request: Request, name: str) -> bool:
+    value = request.query_params.get(name, "false").lower()
+    if value not in ("true", "false"):
+        raise DataError(f"{name}={value!r} in the address.", "true or false.", f"ask for {name}=true.")
+    return value == "true"
 
 
 def _as_json(answer: Answer) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import os
 import secrets
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from onecycle.errors import DataError, ModelError
@@ -28,17 +30,49 @@ def address_of(listener: socket.socket, token: str | None) -> str:
     return f"http://{host}:{port}/" + ("" if token is None else f"?token={token}")
 
 
-def run_app(app: Any, listener: socket.socket) -> None:
-    """Answer until Ctrl-C or SIGTERM, and then what was accepted."""
+def run_app(app: Any, listener: socket.socket, *, seconds: float = 30.0, most_connections: int = 512) -> None:
+    """Answer until Ctrl-C or SIGTERM, and then what was accepted.
+
+    Args:
+        app: An ASGI app.
+        listener: Where it is asked, from `listening`.
+        seconds: How long the headers of a request may take to arrive, and its body, and its answer.
+        most_connections: The most connections that are open at a time.
+    """
     import uvicorn
+
+    from onecycle.ship.serve.connection import connection_class
 
     config = uvicorn.Config(
         app, lifespan="on", ws="none", log_level="warning", access_log=False, server_header=False,
-        proxy_headers=False, timeout_keep_alive=30,
+        proxy_headers=False, timeout_keep_alive=30, http=connection_class(most_connections, seconds),
+        timeout_graceful_shutdown=2 * math.ceil(seconds),
     )  # fmt: skip
     server = uvicorn.Server(config)
-    with _stopped_by_sigterm(lambda: setattr(server, "should_exit", True)):
+
+    def stop() -> None:
+        server.should_exit = True
+
+    def run() -> None:
         server.run(sockets=[listener])
+
+    if _in_event_loop():  # where no other may run: the server has one of its own in a thread
+        with _stopped_by(stop, signal.SIGTERM, signal.SIGINT):
+            thread = threading.Thread(target=run, name="onecycle-server", daemon=True)
+            thread.start()
+            thread.join()
+    else:
+        with _stopped_by(stop, signal.SIGTERM), suppress(KeyboardInterrupt):  # raised again when it has stopped
+            run()
+
+
+def _in_event_loop() -> bool:
+    """Return whether an event loop runs in this thread, as it does in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 @contextmanager
@@ -77,16 +111,17 @@ def default_of(variable: str, value: str) -> Iterator[None]:
 
 
 @contextmanager
-def _stopped_by_sigterm(stop: Callable[[], None]) -> Iterator[None]:
-    """Let SIGTERM stop the server, and after that nothing: uvicorn raises it again when it has stopped cleanly."""
+def _stopped_by(stop: Callable[[], None], *signals: signal.Signals) -> Iterator[None]:
+    """Let signals stop the server, and after that nothing: uvicorn raises them again when it has stopped cleanly."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: stop())
+    before = {each: signal.signal(each, lambda *_: stop()) for each in signals}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def check_installed() -> None:

@@ -65,7 +65,7 @@ def serve(
         kept = None if folder is None else stack.enter_context(Journal(folder))
         app = create_app(served, kept, token=token, hosts=LOOPBACK if token is None else None, limits=accepted)
         _tell(served.name, served.model.target, address_of(listener, token), folder)
-        run_app(app, listener)
+        run_app(app, listener, seconds=accepted.seconds, most_connections=accepted.most_connections)
 
 
 def _tell(name: str, target: Any, address: str, folder: str | Path | None) -> None:
