@@ -183,7 +183,7 @@ def test_a_text_is_typed_and_its_words_are_explained(serve: Callable[[str], Serv
     served.page.wait_for(f"{CARDS} === 1")
     assert served.page.run("document.querySelector('blockquote').innerHTML") == "the film was &lt;b&gt;good&lt;/b&gt;"
     served.page.run("document.querySelector('summary').click()")
-    served.page.wait_for("document.querySelectorAll('.words mark').length === 4")
+    served.page.wait_for("document.querySelectorAll('.why mark').length === 4")
     served.page.run("document.querySelector('[data-verdict=unknown]').click()")
     served.page.wait_for("document.querySelector('.said').textContent === 'Saved: cannot tell.'")
     assert served.last_words() == [("text 0", "unknown", None)]

@@ -199,7 +199,7 @@ def test_a_share_of_what_is_queued_is_left_to_the_other_threads(fake: Fake) -> N
     run(requests())
     engine.close()
     assert max(map(len, fake.batches)) <= 4
-    assert sorted(sum(fake.batches, [])) == [upload.name for upload in UPLOADS]
+    assert sorted(one for batch in fake.batches for one in batch) == [upload.name for upload in UPLOADS]
 
 
 def test_other_work_counts_as_an_input(engine: Engine, fake: Fake) -> None:

@@ -27,6 +27,7 @@ from onecycle.review.journal import Journal
 from onecycle.ship.serve.counters import Counters
 from onecycle.ship.serve.description import describe_model, kept_suffix
 from onecycle.ship.serve.engine import Engine
+from onecycle.ship.serve.explanation import explain
 from onecycle.ship.serve.guard import LOOPBACK, Guard, Rules
 from onecycle.ship.serve.request_errors import RequestError, answer_error, error_lines
 from onecycle.ship.serve.served import Answer, ServedModel, Upload, load_served
@@ -85,7 +86,6 @@ def create_app(
         Route("/", _file("index.html")),
         Route("/model", app.model),
         Route("/predict", app.predict, methods=["POST"]),
-        Route("/words", app.words, methods=["POST"]),
         Route("/feedback", app.feedback, methods=["POST"]),
         Route("/health", app.health),
         Route("/ready", app.ready),
@@ -148,22 +148,29 @@ class App:
         keep = _flag(request, "keep")
         if keep:
             self._needed_journal()
+        explained, label = _flag(request, "explain"), request.query_params.get("label")
+        if label is not None and not explained:
+            raise DataError(f"label={label!r} without explain=true.", "a class to explain.", "add explain=true.")
         uploads = await read_uploads(request, self.limits.most_inputs)
         started = time.perf_counter()
         try:
-            return await self._in_time(self._predict(uploads, keep=keep))
+            return await self._in_time(self._predict(uploads, keep=keep, explained=explained, label=label))
         finally:
             self.counters.observe("onecycle_request_seconds", time.perf_counter() - started)
 
-    async def _predict(self, uploads: Sequence[Upload], *, keep: bool) -> Response:
+    async def _predict(self, uploads: Sequence[Upload], *, keep: bool, explained: bool, label: str | None) -> Response:
         engine = self._running
         served = engine.served
         answers = await engine.predict(served, uploads)
         rows: list[dict[str, Any]] = []
         for upload, answer in zip(uploads, answers, strict=True):
             if isinstance(answer, Answer):
-                kept = {"id": await asyncio.to_thread(self._record, served, upload, answer)} if keep else {}
-                rows.append({"name": upload.name, **kept, **_as_json(answer)})
+                row = {"name": upload.name, **_as_json(answer)}
+                if explained:
+                    row["explanation"] = await engine.run(explain, served, upload, label)
+                if keep:
+                    row["id"] = await asyncio.to_thread(self._record, served, upload, answer)
+                rows.append(row)
             elif isinstance(answer, OnecycleError):
                 rows.append({"name": upload.name, "error": error_lines(answer)})
             else:
@@ -171,16 +178,6 @@ class App:
         status = 422 if all("error" in row for row in rows) else 200
         first_error = {"error": rows[0]["error"]} if status == 422 else {}
         return JSONResponse({"model": served.digest, "predictions": rows, **first_error}, status)
-
-    async def words(self, request: Request) -> Response:
-        """Return the words that mattered."""
-        body = await read_json(request)
-        text, label, engine = body.get("text"), body.get("label"), self._running
-        if not isinstance(text, str) or not isinstance(label, str | None):
-            raise DataError("The JSON has no text.", '{"text": "...", "label": "..."}.', "see /openapi.json.")
-        found = await self._in_time(engine.run(_attribute, engine.served, text, label))
-        words = [[word, score] for word, score in zip(found.words, found.scores, strict=True)]
-        return JSONResponse({"label": found.label, "probability": found.probability, "words": words})
 
     async def feedback(self, request: Request) -> Response:
         """Write down what a person says about a prediction; the response comes when it is on the disk."""
@@ -260,12 +257,6 @@ def _as_json(answer: Answer) -> dict[str, Any]:
     """Return an answer as JSON; a mask as the base64 of its PNG file."""
     label = base64.b64encode(answer.label).decode() if isinstance(answer.label, bytes) else answer.label
     return {"prediction": label, "probabilities": answer.probabilities}
-
-
-def _attribute(served: ServedModel, text: str, label: str | None) -> Any:
-    from onecycle.text.attribution import attribute  # brings matplotlib
-
-    return attribute(served.model, text, label=label)
 
 
 def _check_label(served: ServedModel, label: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -87,7 +87,7 @@ class Connection(H11Protocol):
             headers = [*response.raw_headers, (b"connection", b"close")]
             body = bytes(response.body)
             for event in (h11.Response(status_code=error.status, headers=headers), h11.Data(body), h11.EndOfMessage()):
-                self.transport.write(cast("bytes", self.conn.send(event)))
+                self.transport.write(self.conn.send(event))
         self.transport.close()
         self._abort_in_time()
 

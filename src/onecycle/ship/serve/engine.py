@@ -1,4 +1,4 @@
-"""Answers many requests with one model: threads side by side, each of which reads and predicts what is queued by then."""
+"""Answers many requests with one model: in threads side by side, each of which takes its share of what is queued."""
 
 from __future__ import annotations
 
