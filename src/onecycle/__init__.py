@@ -40,10 +40,10 @@ if TYPE_CHECKING:
     from onecycle.registry import list_registered as list_registered
     from onecycle.registry import register as register
     from onecycle.review.journal import Journal as Journal
+    from onecycle.ship.attribution import attribute as attribute
     from onecycle.ship.bulk_prediction import predict_on_cluster as predict_on_cluster
     from onecycle.ship.model import load_model as load_model
     from onecycle.ship.serve.server import serve as serve
-    from onecycle.text.attribution import attribute as attribute
     from onecycle.text.language_model_learner import language_model_learner as language_model_learner
     from onecycle.text.learner import text_learner as text_learner
     from onecycle.text.text_list import TextList as TextList
@@ -117,7 +117,7 @@ _HOMES = {
     "TrainOptions": "onecycle.train.options",
     "TrainingError": "onecycle.errors",
     "WorkerError": "onecycle.errors",
-    "attribute": "onecycle.text.attribution",
+    "attribute": "onecycle.ship.attribution",
     "augment": "onecycle.vision.augment",
     "biwi": "onecycle.vision.biwi",
     "fine_tune": "onecycle.recipes.task",

@@ -183,7 +183,7 @@ def test_a_text_is_typed_and_its_words_are_explained(serve: Callable[[str], Serv
     served.page.wait_for(f"{CARDS} === 1")
     assert served.page.run("document.querySelector('blockquote').innerHTML") == "the film was &lt;b&gt;good&lt;/b&gt;"
     served.page.run("document.querySelector('summary').click()")
-    served.page.wait_for("document.querySelectorAll('.words mark').length === 4")
+    served.page.wait_for("document.querySelectorAll('.why mark').length === 4")
     served.page.run("document.querySelector('[data-verdict=unknown]').click()")
     served.page.wait_for("document.querySelector('.said').textContent === 'Saved: cannot tell.'")
     assert served.last_words() == [("text 0", "unknown", None)]
@@ -210,7 +210,32 @@ def test_masks_and_points_are_drawn_over_the_image(
     assert served.page.problems == []
 
 
-@pytest.mark.parametrize("kind", ["photos", "tags", "texts", "masks"])
+def test_where_a_class_was_seen_is_drawn_over_the_image_while_it_is_asked_for(
+    serve: Callable[[str], Served], pictures: list[Path]
+) -> None:
+    served = serve("photos")
+    served.page.choose_files("#files", pictures[0])
+    served.page.wait_for(f"{CARDS} === 1")
+    assert served.page.run("document.querySelector('canvas.heat')") is None
+    served.press_until(TAB, "Where did it look?")
+    served.press(ENTER)
+    served.page.wait_for("document.querySelector('.why .hint')")
+    predicted = served.page.run("document.querySelector('.predicted').textContent")
+    assert f"speaks for {predicted}," in served.page.run("document.querySelector('.why .hint').textContent")
+    drawn = (
+        "(() => { const c = document.querySelector('canvas.heat');"
+        "const data = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+        "return [c.width, c.height, new Set(data).size > 9, c.checkVisibility()] })()"
+    )
+    assert served.page.run(drawn) == [120, 120, True, True]
+    served.press(ENTER)
+    served.page.wait_for("!document.querySelector('canvas.heat').checkVisibility()")
+    served.press(ENTER)
+    served.page.wait_for("document.querySelector('canvas.heat').checkVisibility()")
+    assert served.page.problems == []
+
+
+@pytest.mark.parametrize("kind", ["photos", "tags", "texts", "masks", "points"])
 def test_it_can_be_used_by_everybody_on_every_screen(
     serve: Callable[[str], Served], pictures: list[Path], kind: str
 ) -> None:
@@ -221,6 +246,9 @@ def test_it_can_be_used_by_everybody_on_every_screen(
     else:
         served.page.choose_files("#files", pictures[0])
     served.page.wait_for(f"{CARDS} === 1")
+    if kind in ("photos", "tags", "texts"):
+        served.page.run("document.querySelector('.why summary').click()")
+        served.page.wait_for("document.querySelector('.why .hint')")
     served.page.run("document.querySelector('[data-verdict=wrong]').click()")
     served.page.wait_for("document.querySelector('.correction').childNodes.length === 0 || "
                          "!document.querySelector('.correction').hidden")  # fmt: skip

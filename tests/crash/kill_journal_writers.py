@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import select
 import signal
 import sys
 import tempfile
@@ -30,7 +31,11 @@ def write_endlessly(folder: Path, acknowledged: int, seed: int) -> None:
 
 
 def kill_one(folder: Path, seed: int, seconds: float) -> list[list[str]]:
-    """Return what a writer had acknowledged, (judgement, text), when it was killed."""
+    """Return what a writer had acknowledged, (judgement, text), when it was killed.
+
+    Every second one is killed some time after its first acknowledgement, however slow the machine is; the others also
+    while they open the journal.
+    """
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
@@ -39,6 +44,8 @@ def kill_one(folder: Path, seed: int, seconds: float) -> list[list[str]]:
         finally:
             os._exit(1)
     os.close(writer)
+    if seed % 2:
+        select.select([reader], [], [])
     time.sleep(seconds)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import sqlite3
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 
 import onecycle as oc
 from onecycle.errors import DataError
-from onecycle.review.journal import Journal, journal_beside
+from onecycle.review.journal import Journal, JournalError, journal_beside
 
 
 @pytest.fixture
@@ -139,6 +140,50 @@ def test_a_judgement_that_cannot_be_is_refused(journal: Journal, verdict: Any, l
         journal.judge(one, verdict, label)
     assert message in str(caught.value)
     assert journal.events()["verdict"].to_pylist() == [None]
+
+
+@pytest.mark.parametrize(("value", "why"), [
+    (float("nan"), "Out of range float values are not JSON compliant"),
+    (object(), "Object of type object is not JSON serializable"),
+])  # fmt: skip
+def test_what_json_cannot_hold_is_refused(journal: Journal, value: Any, why: str) -> None:
+    one = record(journal)
+    with pytest.raises(DataError, match=rf"the label cannot be written as JSON: {why}.*\nExpected a class, tags or"):
+        journal.judge(one, "wrong", value)
+    with pytest.raises(DataError, match="the probabilities cannot be written as JSON"):
+        journal.record(b"x", name="x", suffix="", model="m", predicted="cat", probabilities={"cat": value})
+    assert len(journal.events()) == 1
+
+
+@pytest.mark.parametrize("suffix", ["/../../x", ".tar.gz", "jpg", f".{'x' * 11}"])
+def test_a_suffix_that_no_export_could_name_is_refused(journal: Journal, suffix: str) -> None:
+    with pytest.raises(DataError, match=r"suffix='.*'\.\nExpected a dot and up to ten letters or digits"):
+        journal.record(b"x", name="x", suffix=suffix, model="m", predicted="cat")
+
+
+def test_odd_names_and_capital_suffixes_are_kept_so_that_they_can_be_merged(journal: Journal, tmp_path: Path) -> None:
+    journal.judge(journal.record(b"x", name="a\ud800\n\0é.JPG", suffix=".JPG", model="m", predicted="cat"), "right")
+    with Journal(tmp_path / "other") as other:
+        assert other.merge(journal.export(tmp_path / "out.parquet")) == 1
+        (row,) = other.corrections().to_pylist()
+    assert (row["name"], Path(row["path"]).suffix) == ("a?\n\0é.JPG", ".jpg")
+
+
+def test_a_full_disk_is_told_and_what_was_acknowledged_is_there(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.judge(record(journal), "right")
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fsync", full)
+        with pytest.raises(JournalError, match=r"cannot be used: .*No space left on device\.\nExpected a folder"):
+            journal.record(b"another", name="x", suffix="", model="m", predicted="cat")
+    assert list(journal.folder.rglob("*.part")) == []
+    assert last_words(journal) == [("right", "cat", "cat")]
+    journal.record(b"another", name="x", suffix="", model="m", predicted="cat")
 
 
 def test_an_unknown_prediction_is_refused(journal: Journal) -> None:

@@ -85,6 +85,29 @@ def test_a_forged_export_is_refused(journal: Journal, tmp_path: Path, changed: d
     assert not (tmp_path / "escaped.txt").exists()
 
 
+def test_a_journal_is_merged_as_it_lies_there(journal: Journal, tmp_path: Path) -> None:
+    with Journal(tmp_path / "other") as other:
+        assert other.merge(journal.folder) == 4
+        assert other.events().equals(journal.events())
+        assert other.merge(journal.folder) == other.merge(other.folder) == 0
+        for path in (journal.folder / "inputs").rglob("*.txt"):
+            path.unlink()
+        with pytest.raises(DataError, match=r"cannot be merged into the journal: FileNotFoundError"):
+            other.merge(journal.folder)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_export_that_fails_leaves_nothing_behind(journal: Journal, tmp_path: Path, form: str) -> None:
+    lost = journal.input_path(journal.events()["input"][0].as_py())
+    content = lost.read_bytes()
+    lost.unlink()
+    with pytest.raises(DataError, match=rf"cannot be exported to .*{form}: .*\nExpected every input in "):
+        journal.export(tmp_path / "out" / form)
+    assert list((tmp_path / "out").iterdir()) == []
+    lost.write_bytes(content)
+    assert journal.export(tmp_path / "out" / form).exists()  # as the fix says
+
+
 def test_what_is_no_export_is_refused(journal: Journal, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.parquet").write_text("no parquet")

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from onecycle.data.labels import Labels
 from onecycle.data.target import Target, show_captions
-from onecycle.errors import DataError, ModelError, some
+from onecycle.errors import DataError, ModelError, some, suggest
 from onecycle.losses import BinaryCrossEntropy, CrossEntropy
 from onecycle.losses.loss import described
 from onecycle.registry import register
@@ -44,7 +44,7 @@ class ClassTarget(Target):
             raise DataError(
                 f"The label {label!r} is not one of the classes.",
                 f"one of: {some(self.classes, 20)}.",
-                "check the label.",
+                "check the label." + suggest(str(label), self.classes),
             )
         return self.position[label]
 

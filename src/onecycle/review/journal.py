@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 import sqlite3
 import threading
@@ -16,7 +17,7 @@ from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
-from onecycle.disk import sync_folder
+from onecycle.disk import replacing, sync_folder
 from onecycle.errors import DataError
 from onecycle.review.journal_files import not_an_export, read_events, write_events
 
@@ -24,6 +25,7 @@ Verdict = Literal["right", "wrong", "unknown", "undo"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 DATABASE, INPUTS = "journal.sqlite", "inputs"
 VERSION = 1
+_SUFFIX = re.compile(r"(\.[a-z0-9]{1,10})?")
 
 # One statement each. Triggers keep every program, not only this one, from changing what was written.
 _SCHEMA = (
@@ -53,6 +55,10 @@ _EVENTS = """
     SELECT p.id, p.time, p.input, p.name, p.model, p.predicted, p.probabilities, j.id, j.time, j.verdict, j.label
     FROM predictions p LEFT JOIN judgements j ON j.prediction = p.id {where}
     ORDER BY j.number IS NULL, j.number, p.number"""
+
+
+class JournalError(DataError):
+    """The journal's folder cannot be read or written."""
 
 
 class Journal:
@@ -117,13 +123,19 @@ class Journal:
         Args:
             content: The input: the bytes of a file, or a text in UTF-8.
             name: What the input is called; only shown, never used as a path.
-            suffix: Of the file that the input is kept in, such as ".jpg"; ".txt" for texts.
+            suffix: Of the file that the input is kept in, such as ".jpg"; ".txt" for texts; "" for none.
             model: The model's SHA-256.
             predicted: The label that was predicted, as JSON.
             probabilities: Of each class.
+        Raises:
+            DataError: The suffix is none, or what was predicted cannot be written as JSON.
+            JournalError: The disk is full, or its folder cannot be written to.
         """
-        key = self._keep(content, suffix)
-        row = (secrets.token_hex(16), _now(), key, name, model, json.dumps(predicted), json.dumps(probabilities or {}))
+        if not _SUFFIX.fullmatch(suffix := suffix.lower()):
+            raise DataError(f"suffix={suffix!r}.", "a dot and up to ten letters or digits.", 'pass ".jpg", or "".')
+        said = _json("prediction", predicted), _json("probabilities", probabilities or {})
+        shown = name.encode(errors="replace").decode()  # SQLite takes no half of a surrogate pair
+        row = (secrets.token_hex(16), _now(), self._keep(content, suffix), shown, model, *said)
         self._insert([row], [])
         return row[0]
 
@@ -136,6 +148,7 @@ class Journal:
             label: What would have been right, where it is wrong and the person knows: a class, tags, numbers.
         Raises:
             DataError: There is no such prediction, no such verdict, or nothing to take back.
+            JournalError: The disk is full, or its folder cannot be written to.
         """
         if verdict not in VERDICTS:
             raise DataError(f"verdict={verdict!r}.", f"one of: {', '.join(VERDICTS)}.", 'pass "right" or "wrong".')
@@ -153,7 +166,7 @@ class Journal:
             raise DataError(
                 f"Nothing was said about the prediction {prediction}.", "a judgement to take back.", "judge it first."
             )
-        row = (secrets.token_hex(16), prediction, _now(), verdict, None if label is None else json.dumps(label))
+        row = (secrets.token_hex(16), prediction, _now(), verdict, None if label is None else _json("label", label))
         self._insert([], [row])
         return row[0]
 
@@ -165,12 +178,10 @@ class Journal:
         if not path.exists():
             with self._explained():
                 path.parent.mkdir(exist_ok=True)
-                part = path.with_name(f".{digest}.{secrets.token_hex(8)}.part")
-                with part.open("xb") as file:
+                with replacing(path) as part, part.open("xb") as file:
                     file.write(content)
                     file.flush()
                     os.fsync(file.fileno())
-                os.replace(part, path)
                 sync_folder(path.parent)
         return key
 
@@ -234,14 +245,14 @@ class Journal:
         return write_events(self.events(), self.folder / INPUTS, Path(path))
 
     def merge(self, path: str | Path) -> int:
-        """Add what another journal exported, and return how many judgements are new; merging again adds none.
+        """Add another journal, or what it exported; return how many judgements are new. Merging again adds none.
 
         Raises:
             DataError: It is no export of a journal, or an input in it is damaged.
         """
         before = self._count("judgements")
         predictions, judgements = [], []
-        for event, content in read_events(Path(path)):
+        for event, content in _with_contents(Path(path)):
             if self._keep(content, Path(event["input"]).suffix) != event["input"]:
                 raise not_an_export(path, f"the input {event['input']} has another content")
             predictions.append([event[name] for name in EVENTS[:7]])
@@ -271,8 +282,9 @@ class Journal:
         except sqlite3.IntegrityError:  # of what is to be written, not of the journal
             raise
         except (sqlite3.Error, OSError) as error:
-            raise DataError(
-                f"The journal {self.folder} cannot be used: {error}.", "a folder that can be written to.",
+            raise JournalError(
+                f"The journal {self.folder} cannot be used: {str(error).rstrip('.')}.",
+                "a folder that can be written to.",
                 "check its permissions and the space on its disk, or name another folder.",
             ) from error  # fmt: skip
 
@@ -298,6 +310,29 @@ def _open(path: Path) -> sqlite3.Connection:
             database.execute(statement)
         database.execute("COMMIT")
     return database
+
+
+def _json(what: str, value: Any) -> str:
+    try:
+        return json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"{value!r}: the {what} cannot be written as JSON: {error}.", "a class, tags or numbers.",
+            "pass texts, finite numbers, and lists or dicts of them.",
+        ) from None  # fmt: skip
+
+
+def _with_contents(path: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """Yield each event of a journal or of an export, with the content of its input."""
+    if not (path / DATABASE).is_file():
+        yield from read_events(path)
+        return
+    with Journal(path) as journal:
+        for event in journal.events().to_pylist():
+            try:
+                yield event, journal.input_path(event["input"]).read_bytes()
+            except OSError as error:
+                raise not_an_export(path, f"{type(error).__name__}: {error}") from error
 
 
 def _standing(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,18 +26,22 @@ def write_events(events: pa.Table, inputs: Path, path: Path) -> Path:
     """Write a journal's events and its inputs to a new Parquet file, or to a new folder.
 
     Raises:
-        DataError: There is something at `path`.
+        DataError: There is something at `path`, or no space left; or an input is missing.
     """
     if path.exists():
         raise DataError(f"{path} exists.", "a file or folder that is new.", "pass another name, or delete it first.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    if path.suffix == ".parquet":
-        _write_parquet(events, inputs, part)
-    else:
-        shutil.rmtree(part, ignore_errors=True)
-        _write_folder(events, inputs, part)
-    os.replace(part, path)
+    part = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        (_write_parquet if path.suffix == ".parquet" else _write_folder)(events, inputs, part)
+        os.replace(part, path)
+    except OSError as error:
+        raise DataError(
+            f"The journal cannot be exported to {path}: {error}.", f"every input in {inputs}, and space on the disk.",
+            "restore what is missing there, or pass a path on another disk.",
+        ) from error  # fmt: skip
+    finally:
+        part.unlink(missing_ok=True) if part.is_file() else shutil.rmtree(part, ignore_errors=True)
     return path
 
 

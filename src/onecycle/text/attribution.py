@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from onecycle.data.categories import Category, MultiCategory
-from onecycle.data.target import Target
-from onecycle.errors import DataError, ModelError, suggest
+from onecycle.errors import DataError, ModelError
 from onecycle.figure import Picture
 from onecycle.inference.predictor import Predictor
 from onecycle.text.texts import Texts
@@ -124,12 +123,12 @@ def attribute(source: Learner | Predictor, text: str, *, label: str | None = Non
             "a learner of texts with classes or tags.",
             "use predict().",
         )
-    _check_label(label, target)
+    explained = None if label is None else target.output_of(label)
     words = visible_words(modality, text)
     if not words:
         raise DataError(f"The text {text[:40]!r} has no word.", "at least one word.", "pass another text.")
     whole = _predict(predictor, [" ".join(words)], 1)[0]
-    number = int(whole.argmax()) if label is None else target.classes.index(label)
+    number = int(whole.argmax()) if explained is None else explained
     if len(words) > 1:
         shortened = [" ".join(words[:position] + words[position + 1 :]) for position in range(len(words))]
         without = _predict(predictor, shortened, batch_size)
@@ -161,15 +160,6 @@ def visible_words(modality: Texts, text: str) -> list[str]:
     first = fit(lambda count: words[:count], front)
     last = fit(lambda count: words[max(len(words) - count, len(first)) :], back)
     return [*first, *last] or words[:1]
-
-
-def _check_label(label: str | None, target: Target) -> None:
-    if label is not None and label not in target.classes:
-        raise DataError(
-            f"The label {label!r} is not one of the classes.",
-            f"one of: {', '.join(target.classes[:20])}.",
-            "check the label." + suggest(label, target.classes),
-        )
 
 
 def _predict(predictor: Predictor, texts: list[str], batch_size: int) -> Tensor:

@@ -174,13 +174,66 @@ def test_labels_in_the_form_of_a_prediction_are_taken(ask: Ask) -> None:
 
 def test_the_words_that_mattered(ask: Ask, bundles: Bundles) -> None:
     text = "the film was good"
-    answer = ask("texts").post("/words", json={"text": text, "label": "pos"}).json()
+    response = ask("texts").post("/predict?explain=true&label=pos", json={"inputs": [text]})
+    explanation = response.json()["predictions"][0]["explanation"]
     expected = oc.attribute(oc.load_model(bundles("texts")), text, label="pos")
-    assert answer["label"] == "pos"
-    assert [word for word, _ in answer["words"]] == text.split()
-    assert [score for _, score in answer["words"]] == pytest.approx(expected.scores, abs=1e-5)
-    assert ask("texts").post("/words", json={"text": 3}).json()["error"]["what"] == "The JSON has no text."
-    assert "attribute() does not fit" in ask("photos").post("/words", json={"text": text}).json()["error"]["what"]
+    assert (explanation["label"], explanation["probability"]) == ("pos", pytest.approx(expected.probability))
+    assert [word for word, _ in explanation["words"]] == text.split()
+    assert [score for _, score in explanation["words"]] == pytest.approx(expected.scores, abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["photos", "tags"])
+def test_where_in_an_image_a_class_was_seen(ask: Ask, bundles: Bundles, kind: str) -> None:
+    response = upload(ask(kind), picture(size=(40, 80)), b"broken", query="?explain=true&keep=true")
+    answer, broken = response.json()["predictions"]
+    assert broken.keys() == {"name", "error"}
+    explanation = answer["explanation"]
+    assert explanation["label"] == max(answer["probabilities"], key=answer["probabilities"].get)
+    assert explanation["probability"] == pytest.approx(answer["probabilities"][explanation["label"]], abs=1e-6)
+    expected = oc.attribute(oc.load_model(bundles(kind)), Image.open(io.BytesIO(picture(size=(40, 80)))))
+    heat = np.asarray(Image.open(io.BytesIO(base64.b64decode(explanation["map"]))))
+    assert heat.shape == ((32, 32) if kind == "photos" else (24, 32))
+    np.testing.assert_allclose(heat / 255, expected.map, atol=0.01)
+    assert explanation["box"] == pytest.approx([0.25, 0, 0.75, 1] if kind == "photos" else [1 / 6, 0, 5 / 6, 1])
+
+
+@pytest.mark.parametrize(("kind", "query", "what"), [
+    ("masks", "explain=true", "attribute() does not fit this model: it predicts mask of Images."),
+    ("photos", "explain=true&label=yellow", "The label 'yellow' is not one of the classes."),
+    ("photos", "label=blue", "label='blue' without explain=true."),
+    ("photos", "explain=1", "explain='1' in the address."),
+    ("photos", "keep=yes", "keep='yes' in the address."),
+])  # fmt: skip
+def test_what_cannot_be_explained_is_told(ask: Ask, kind: str, query: str, what: str) -> None:
+    response = upload(ask(kind), picture(), query=f"?{query}")
+    assert response.status_code == 422
+    assert response.json()["error"]["what"] == what
+
+
+def test_a_flag_in_capitals_is_one(ask: Ask) -> None:
+    assert "id" in upload(ask("photos"), picture(), query="?keep=TRUE").json()["predictions"][0]
+
+
+def test_a_full_disk_is_the_servers_fault(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    client = ask("photos")
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fsync", full)
+        response = upload(client, picture(), query="?keep=true")
+    assert response.status_code == 507
+    assert "No space left on device" in response.json()["error"]["what"]
+    assert upload(client, picture(), query="?keep=true").status_code == 200
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
+def test_a_label_that_is_no_number_is_refused(ask: Ask, number: str) -> None:
+    client = ask("ages")
+    one = upload(client, picture(), query="?keep=true").json()["predictions"][0]["id"]
+    body = f'{{"id": "{one}", "verdict": "wrong", "label": {{"age": {number}}}}}'
+    refused = client.post("/feedback", content=body, headers={"content-type": "application/json"})
+    assert refused.status_code == 422
 
 
 def test_without_a_journal_nothing_is_kept(bundles: Bundles) -> None:
@@ -199,7 +252,9 @@ def test_the_model_says_what_it_reads_and_predicts(ask: Ask) -> None:
     assert (masks["reads"], masks["predicts"], masks["classes"]) == ("images", "mask", ["sky", "road"])
     assert masks["colours"] == [[1, 2, 3], [4, 5, 6]]
     assert ask("tags").get("/model").json()["threshold"] == 0.4
-    assert ask("texts").get("/model").json()["explains_words"] is True
+    assert masks["explains"] is None
+    assert ask("texts").get("/model").json()["explains"] == "words"
+    assert ask("tags").get("/model").json()["explains"] == "map"
 
 
 def test_health_readiness_and_metrics(ask: Ask) -> None:
@@ -276,7 +331,7 @@ def test_openapi_describes_the_routes(ask: Ask) -> None:
         for method in methods:
             assert client.request(method, path).status_code != 404
             assert client.request(method, path).status_code != 405
-    pages = {"/", "/page.js", "/style.css", "/openapi.json"}
+    pages = {"/", "/page.js", "/common.js", "/style.css", "/openapi.json"}
     source = Path(app_module.__file__).read_text()
     routes = set(re.findall(r'Route\("(/\w*)"', source)) | pages
     assert described["paths"].keys() == routes - pages
@@ -290,7 +345,7 @@ def test_the_page_and_its_files_name_nothing_from_outside(ask: Ask) -> None:
     assert page.headers["content-type"].startswith("text/html")
     for name in re.findall(r'(?:src|href)="([^"]+)"', page.text):
         assert name.startswith("data:") or client.get(f"/{name}").status_code == 200
-    for name in ("", "page.js", "style.css"):
+    for name in ("", "page.js", "common.js", "style.css"):
         assert not re.search(r"https?://|//\w+\.\w", client.get(f"/{name}").text.replace("// ", ""))
     assert "<script>" not in page.text
     assert not re.search(r"\son\w+=|style=", page.text)

@@ -24,6 +24,12 @@ class Fake:
         self.name, self.open, self.batches = name, threading.Event(), list[list[str]]()
         self.open.set()
         self.threads: set[str] = set()
+        self.begun = self.computing = self.most_computing = 0
+        self._lock = threading.Lock()
+        self.computes_side_by_side = True
+
+    def begin_thread(self) -> None:
+        self.begun += 1
 
     def read(self, upload: Upload) -> Any:
         if upload.data == b"broken":
@@ -31,7 +37,12 @@ class Fake:
         return upload.name
 
     def predict(self, samples: list[str]) -> list[Answer]:
+        with self._lock:
+            self.computing += 1
+            self.most_computing = max(self.computing, self.most_computing)
         self.open.wait(30)
+        with self._lock:
+            self.computing -= 1
         self.threads.add(threading.current_thread().name)
         if "poison" in samples:
             raise RuntimeError("cannot be computed")
@@ -46,7 +57,7 @@ def fake() -> Fake:
 
 @pytest.fixture
 def engine(fake: Fake) -> Iterator[Engine]:
-    engine = Engine(fake, batch_size=4, most_waiting=12)  # type: ignore[arg-type]
+    engine = Engine(fake, batch_size=4, most_waiting=12, threads=1)  # type: ignore[arg-type]
     yield engine
     fake.open.set()
     engine.close()
@@ -67,7 +78,8 @@ def labels(answers: Any) -> list[Any]:
 
 def test_answers_are_in_the_order_of_the_inputs(engine: Engine, fake: Fake) -> None:
     assert labels(run(engine.predict(engine.served, UPLOADS))) == [f"{number} by old" for number in range(10)]
-    assert fake.threads == {"onecycle-model"}
+    assert fake.threads == {"onecycle-model-0"}
+    assert fake.begun == 1
     assert engine.waiting == 0
 
 
@@ -75,7 +87,7 @@ def test_what_came_meanwhile_is_computed_together(engine: Engine, fake: Fake) ->
     async def requests() -> None:
         fake.open.clear()
         first = asyncio.create_task(engine.predict(engine.served, UPLOADS[:1]))
-        await until(lambda: engine.waiting == 1 and engine._jobs.empty() and not engine._readers._work_queue.qsize())
+        await until(lambda: engine.waiting == 1 and engine._jobs.empty())
         others = [asyncio.create_task(engine.predict(engine.served, [upload])) for upload in UPLOADS[1:]]
         await until(lambda: engine._jobs.qsize() == 9)
         fake.open.set()
@@ -138,7 +150,7 @@ def test_what_nobody_waits_for_any_more_makes_room(engine: Engine, fake: Fake) -
 
 
 def test_close_answers_what_was_accepted(fake: Fake) -> None:
-    engine = Engine(fake, batch_size=2)  # type: ignore[arg-type]
+    engine = Engine(fake, batch_size=2, threads=2)  # type: ignore[arg-type]
 
     async def requests() -> Any:
         fake.open.clear()
@@ -151,7 +163,43 @@ def test_close_answers_what_was_accepted(fake: Fake) -> None:
         return await asked
 
     assert len(labels(run(requests()))) == 10
-    assert not engine._computing.is_alive()
+    assert not any(thread.is_alive() for thread in engine._threads)
+
+
+@pytest.mark.parametrize(("side_by_side", "at_once"), [(True, 3), (False, 1)])
+def test_threads_compute_side_by_side_where_that_is_faster(fake: Fake, *, side_by_side: bool, at_once: int) -> None:
+    fake.computes_side_by_side = side_by_side
+    engine = Engine(fake, batch_size=4, threads=3)  # type: ignore[arg-type]
+
+    async def requests() -> Any:
+        fake.open.clear()
+        asked = [asyncio.create_task(engine.predict(engine.served, [upload])) for upload in UPLOADS]
+        await until(lambda: fake.computing == at_once and engine.waiting == 10)
+        fake.open.set()
+        return await asyncio.gather(*asked)
+
+    assert [labels(answer) for answer in run(requests())] == [[f"{number} by old"] for number in range(10)]
+    engine.close()
+    assert fake.most_computing == at_once
+    assert (fake.begun, sum(map(len, fake.batches))) == (3, 10)
+
+
+def test_a_share_of_what_is_queued_is_left_to_the_other_threads(fake: Fake) -> None:
+    engine = Engine(fake, batch_size=4, threads=2)  # type: ignore[arg-type]
+
+    async def requests() -> None:
+        fake.open.clear()
+        first = asyncio.create_task(engine.predict(engine.served, UPLOADS[:2]))
+        await until(lambda: fake.computing == 2)
+        others = asyncio.create_task(engine.predict(engine.served, UPLOADS[2:]))
+        await until(lambda: engine._jobs.qsize() == 8)
+        fake.open.set()
+        await asyncio.gather(first, others)
+
+    run(requests())
+    engine.close()
+    assert max(map(len, fake.batches)) <= 4
+    assert sorted(one for batch in fake.batches for one in batch) == [upload.name for upload in UPLOADS]
 
 
 def test_other_work_counts_as_an_input(engine: Engine, fake: Fake) -> None:

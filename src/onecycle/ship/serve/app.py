@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
@@ -26,6 +27,7 @@ from onecycle.review.journal import Journal
 from onecycle.ship.serve.counters import Counters
 from onecycle.ship.serve.description import describe_model, kept_suffix
 from onecycle.ship.serve.engine import Engine
+from onecycle.ship.serve.explanation import explain
 from onecycle.ship.serve.guard import LOOPBACK, Guard, Rules
 from onecycle.ship.serve.request_errors import RequestError, answer_error, error_lines
 from onecycle.ship.serve.served import Answer, ServedModel, Upload, load_served
@@ -46,7 +48,8 @@ class Limits:
         most_waiting: The most inputs that are accepted and not yet answered; further ones are refused with 503.
         most_inputs: The most inputs in a request.
         most_bytes: The longest body of a request.
-        seconds: How long a body may take to arrive, and an answer to be found.
+        most_connections: The most connections that are open at a time; further ones are refused with 503.
+        seconds: How long headers and body of a request may take to arrive, and an answer to be found.
         seconds_between_looks: How often the model's file is looked at, whether it was replaced.
     """
 
@@ -54,6 +57,7 @@ class Limits:
     most_waiting: int = 256
     most_inputs: int = 64
     most_bytes: int = 2**25
+    most_connections: int = 512
     seconds: float = 30.0
     seconds_between_looks: float = 1.0
 
@@ -78,17 +82,16 @@ def create_app(
     limits = limits or Limits()
     app = App(served, journal, limits)
     routes = [
-        *(Route(f"/{name}", _file(name)) for name in ("page.js", "style.css", "openapi.json")),
+        *(Route(f"/{name}", _file(name)) for name in ("page.js", "common.js", "style.css", "openapi.json")),
         Route("/", _file("index.html")),
         Route("/model", app.model),
         Route("/predict", app.predict, methods=["POST"]),
-        Route("/words", app.words, methods=["POST"]),
         Route("/feedback", app.feedback, methods=["POST"]),
         Route("/health", app.health),
         Route("/ready", app.ready),
         Route("/metrics", app.metrics),
     ]
-    handlers: Any = dict.fromkeys((OnecycleError, HTTPException, Exception), answer_error)
+    handlers: Any = dict.fromkeys((OnecycleError, HTTPException, ClientDisconnect, Exception), answer_error)
     starlette = Starlette(routes=routes, lifespan=app.lifespan, exception_handlers=handlers)
     paths = frozenset(route.path for route in routes)
     return Guard(starlette, Rules(token, hosts, limits.most_bytes, limits.seconds), app.counters, paths)
@@ -105,7 +108,7 @@ class App:
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
         """Run the model while the server runs; at the end answer what was accepted."""
-        limits = self.limits
+        limits, threads = self.limits, torch.get_num_threads()
         self.engine = Engine(
             self._served, batch_size=limits.batch_size, most_waiting=limits.most_waiting, counters=self.counters
         )
@@ -116,6 +119,7 @@ class App:
             await watching
         engine, self.engine = self.engine, None
         await asyncio.to_thread(engine.close)
+        torch.set_num_threads(threads)
 
     async def _watch(self, engine: Engine) -> None:
         """Take the model anew whenever its file is replaced; one that cannot be loaded changes nothing."""
@@ -141,25 +145,32 @@ class App:
 
     async def predict(self, request: Request) -> Response:
         """Answer inputs; those that are to be judged are in the journal then."""
-        keep = request.query_params.get("keep") == "true"
+        keep = _flag(request, "keep")
         if keep:
             self._needed_journal()
+        explained, label = _flag(request, "explain"), request.query_params.get("label")
+        if label is not None and not explained:
+            raise DataError(f"label={label!r} without explain=true.", "a class to explain.", "add explain=true.")
         uploads = await read_uploads(request, self.limits.most_inputs)
         started = time.perf_counter()
         try:
-            return await self._in_time(self._predict(uploads, keep=keep))
+            return await self._in_time(self._predict(uploads, keep=keep, explained=explained, label=label))
         finally:
             self.counters.observe("onecycle_request_seconds", time.perf_counter() - started)
 
-    async def _predict(self, uploads: Sequence[Upload], *, keep: bool) -> Response:
+    async def _predict(self, uploads: Sequence[Upload], *, keep: bool, explained: bool, label: str | None) -> Response:
         engine = self._running
         served = engine.served
         answers = await engine.predict(served, uploads)
         rows: list[dict[str, Any]] = []
         for upload, answer in zip(uploads, answers, strict=True):
             if isinstance(answer, Answer):
-                kept = {"id": await asyncio.to_thread(self._record, served, upload, answer)} if keep else {}
-                rows.append({"name": upload.name, **kept, **_as_json(answer)})
+                row = {"name": upload.name, **_as_json(answer)}
+                if explained:
+                    row["explanation"] = await engine.run(explain, served, upload, label)
+                if keep:
+                    row["id"] = await asyncio.to_thread(self._record, served, upload, answer)
+                rows.append(row)
             elif isinstance(answer, OnecycleError):
                 rows.append({"name": upload.name, "error": error_lines(answer)})
             else:
@@ -167,16 +178,6 @@ class App:
         status = 422 if all("error" in row for row in rows) else 200
         first_error = {"error": rows[0]["error"]} if status == 422 else {}
         return JSONResponse({"model": served.digest, "predictions": rows, **first_error}, status)
-
-    async def words(self, request: Request) -> Response:
-        """Return the words that mattered."""
-        body = await read_json(request)
-        text, label, engine = body.get("text"), body.get("label"), self._running
-        if not isinstance(text, str) or not isinstance(label, str | None):
-            raise DataError("The JSON has no text.", '{"text": "...", "label": "..."}.', "see /openapi.json.")
-        found = await self._in_time(engine.run(_attribute, engine.served, text, label))
-        words = [[word, score] for word, score in zip(found.words, found.scores, strict=True)]
-        return JSONResponse({"label": found.label, "probability": found.probability, "words": words})
 
     async def feedback(self, request: Request) -> Response:
         """Write down what a person says about a prediction; the response comes when it is on the disk."""
@@ -245,16 +246,17 @@ def _file(name: str) -> Callable[[Request], Awaitable[Response]]:
     return send
 
 
+def _flag(request: Request, name: str) -> bool:
+    value = request.query_params.get(name, "false").lower()
+    if value not in ("true", "false"):
+        raise DataError(f"{name}={value!r} in the address.", "true or false.", f"ask for {name}=true.")
+    return value == "true"
+
+
 def _as_json(answer: Answer) -> dict[str, Any]:
     """Return an answer as JSON; a mask as the base64 of its PNG file."""
     label = base64.b64encode(answer.label).decode() if isinstance(answer.label, bytes) else answer.label
     return {"prediction": label, "probabilities": answer.probabilities}
-
-
-def _attribute(served: ServedModel, text: str, label: str | None) -> Any:
-    from onecycle.text.attribution import attribute  # brings matplotlib
-
-    return attribute(served.model, text, label=label)
 
 
 def _check_label(served: ServedModel, label: Any) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 from onecycle.data.categories import Category, MultiCategory
 from onecycle.data.modality import Modality
 from onecycle.ship.serve.served import ServedModel, Upload
-from onecycle.text.texts import Texts
 from onecycle.vision.mask_palette import make_palette
 from onecycle.vision.masks import Mask
 
@@ -21,10 +20,10 @@ _SUFFIXES = {
 def describe_model(served: ServedModel) -> dict[str, Any]:
     """Return what a page must know about a model, as JSON."""
     modality, target = served.model.modality, served.model.target
-    words = isinstance(modality, Texts) and isinstance(target, Category | MultiCategory)
-    description = {
+    explained = {"texts": "words", "images": "map"} if isinstance(target, Category | MultiCategory) else {}
+    description: dict[str, Any] = {
         "model": served.digest, "name": served.name, "reads": modality.kind, "predicts": target.kind,
-        "classes": list(target.classes), "summary": target.summary, "explains_words": words,
+        "classes": list(target.classes), "summary": target.summary, "explains": explained.get(modality.kind),
     }  # fmt: skip
     if isinstance(target, MultiCategory):
         description["threshold"] = target.threshold

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 
 from onecycle.errors import OnecycleError
+from onecycle.review.journal import JournalError
 
 
 class RequestError(OnecycleError):
@@ -32,8 +33,12 @@ def error_lines(error: OnecycleError) -> dict[str, str]:
 
 
 def refused(error: OnecycleError) -> JSONResponse:
-    """Return the response for an error: of a `RequestError` with its own status, of all others that of bad data."""
-    status, headers = (error.status, error.headers) if isinstance(error, RequestError) else (422, None)
+    """Return the response for an error: of a `RequestError` with its own status, of all others that of bad data.
+
+    A journal that cannot be written to, such as on a full disk, is no fault of who asks: 507 (Insufficient Storage).
+    """
+    of_data = 507 if isinstance(error, JournalError) else 422
+    status, headers = (error.status, error.headers) if isinstance(error, RequestError) else (of_data, None)
     return JSONResponse({"error": error_lines(error)}, status, headers)
 
 
@@ -41,9 +46,16 @@ async def answer_error(request: Request, error: Exception) -> JSONResponse:
     """Answer what was raised on the way to an answer."""
     if isinstance(error, OnecycleError):
         return refused(error)
+    if isinstance(error, ClientDisconnect):  # which is counted, and reaches nobody
+        lines = ("The client has closed the connection.", "the whole body.", "send it again.")
+        return refused(RequestError(400, *lines))
     if isinstance(error, HTTPException):
         expected = "a request as /openapi.json describes it."
-        lines = (f"{request.method} {request.url.path}: {error.detail}.", expected, "check address, method and body.")
+        lines = (
+            f"{request.method} {request.url.path}: {error.detail.rstrip('.')}.",
+            expected,
+            "check address, method and body.",
+        )
         return refused(RequestError(error.status_code, *lines, headers=error.headers))
     lines = (f"Internal error in onecycle: {type(error).__name__}.", "an answer.", "look at what the server printed.")
     return refused(RequestError(500, *lines))

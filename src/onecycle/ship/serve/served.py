@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from onecycle.data.batch import Sample
 from onecycle.data.character_encoding import decode_bytes
@@ -74,6 +75,15 @@ class ServedModel:
     digest: str = ""
     path: Path | None = None
     state: tuple[int, ...] = ()
+
+    @property
+    def computes_side_by_side(self) -> bool:
+        """Whether several threads compute sooner together than one after the other, as on a processor."""
+        return self.model.device.type == "cpu"
+
+    def begin_thread(self) -> None:
+        """Have this thread compute on its own: beside it are as many as there are processors."""
+        torch.set_num_threads(1)
 
     def state_now(self) -> tuple[int, ...] | None:
         """Return the state of what is in the bundle's place now, None where nothing is."""

@@ -55,12 +55,16 @@ async def read_json(request: Request) -> dict[str, Any]:
         DataError: It is none.
     """
     try:
-        value = json.loads(await request.body())
+        value = json.loads(await request.body(), parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise DataError(f"The body is no JSON: {error}.", "a JSON object.", "see /openapi.json.") from None
     if not isinstance(value, dict):
         raise DataError(f"The body is a JSON {type(value).__name__}.", "a JSON object.", "see /openapi.json.")
     return value
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no number in JSON")
 
 
 async def _of_part(part: UploadFile | str, number: int) -> Upload:

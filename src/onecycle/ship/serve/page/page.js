@@ -1,47 +1,21 @@
 // The page: sends inputs to /predict, shows the answers, and sends what a person says about them to /feedback.
 
+import { ask, askJson, byId, element, percent } from "./common.js";
+
 const SHOWN = 5; // classes beside an answer
-const byId = (id) => document.getElementById(id);
-const percent = (share) => `${(100 * share).toFixed(share > 0.995 || share < 0.005 ? 1 : 0)}%`;
 let model = null;
-
-function element(name, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children);
-  return made;
-}
-
-async function ask(path, options, attempts = 5) {
-  let response;
-  try {
-    response = await fetch(path, options);
-  } catch {
-    throw new Error("The server does not answer.\nCheck that it runs, and try again.");
-  }
-  if (response.status === 503 && attempts > 1) { // it is busy, and says for how long
-    await new Promise((done) => setTimeout(done, 1000 * (Number(response.headers.get("Retry-After")) || 1)));
-    return ask(path, options, attempts - 1);
-  }
-  const body = await response.json();
-  if (!response.ok) throw new Error(lines(body.error));
-  return body;
-}
-
-const lines = ({ what, expected, fix }) => `${what}\nExpected ${expected}\nFix: ${fix}`;
-const askJson = (path, body) =>
-  ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 
 // --- from an input to its card ---
 
-async function predict(name, input, options) {
+async function predict(name, input, request) {
   byId("status").textContent = `Predicting ${name} …`;
   const card = document.importNode(byId("card").content.firstElementChild, true); // a clone would load no image
   card.querySelector(".item").textContent = name;
   card.querySelector(".input").append(input);
   try {
-    const answer = await ask(model.journal ? "predict?keep=true" : "predict", { method: "POST", ...options });
+    const answer = await ask(model.journal ? "predict?keep=true" : "predict", { method: "POST", ...request });
     if (answer.model !== model.model) await describe(); // the model was replaced
-    await show(card, answer.predictions[0]);
+    await show(card, answer.predictions[0], request);
     byId("status").textContent = `${name}: ${card.querySelector(".predicted").textContent}`;
   } catch (error) {
     card.classList.add("failed");
@@ -76,12 +50,12 @@ function predictText(text, name = `${text.trim().slice(0, 40)}${text.trim().leng
 
 // --- an answer ---
 
-async function show(card, answer) {
+async function show(card, answer, request) {
   card.querySelector(".predicted").textContent = caption(answer.prediction);
   card.querySelector(".probabilities").append(...probabilities(answer));
   const overlay = { mask: drawMask, points: drawPoints }[model.predicts];
   if (overlay) await overlay(card.querySelector(".input"), answer.prediction);
-  if (model.explains_words) offerWords(card, card.querySelector("blockquote").textContent);
+  if (model.explains) offerExplanation(card, request);
   if (answer.id) offerVerdict(card, answer);
 }
 
@@ -115,17 +89,25 @@ function probabilities({ probabilities: shares, prediction }) {
   });
 }
 
+function decodePng(base64) {
+  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+  return createImageBitmap(new Blob([bytes], { type: "image/png" }));
+}
+
+async function loaded(image) {
+  if (!image.complete) await new Promise((done) => Object.assign(image, { onload: done, onerror: done }));
+  return image;
+}
+
 async function drawMask(place, png) {
-  const bytes = Uint8Array.from(atob(png), (letter) => letter.charCodeAt(0));
-  const mask = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
+  const mask = await decodePng(png);
   const canvas = element("canvas", { width: mask.width, height: mask.height, className: "mask" });
   canvas.getContext("2d").drawImage(mask, 0, 0);
   place.append(canvas);
 }
 
 async function drawPoints(place, points) {
-  const image = place.querySelector("img");
-  if (!image.complete) await new Promise((done) => Object.assign(image, { onload: done, onerror: done }));
+  const image = await loaded(place.querySelector("img"));
   const canvas = element("canvas", { width: image.naturalWidth || 1, height: image.naturalHeight || 1 });
   const pen = canvas.getContext("2d");
   const radius = Math.max(canvas.width, canvas.height) / 80;
@@ -139,29 +121,63 @@ async function drawPoints(place, points) {
   place.append(canvas);
 }
 
-function offerWords(card, text) {
-  const details = card.querySelector(".words");
+function offerExplanation(card, request) {
+  const details = card.querySelector(".why");
   const place = details.querySelector("div");
+  let heat = null;
+  details.querySelector("summary").textContent = model.explains === "words" ? "Which words mattered?" : "Where did it look?";
   details.hidden = false;
   details.addEventListener("toggle", async () => {
+    if (heat) heat.hidden = !details.open;
     if (!details.open || place.childNodes.length) return;
-    place.textContent = "Leaving out each word in turn …";
+    place.textContent = model.explains === "words" ? "Leaving out each word in turn …" : "Looking for what mattered …";
     try {
-      const { label, words } = await askJson("words", { text });
-      const largest = Math.max(...words.map(([, score]) => Math.abs(score))) || 1;
-      const marked = words.flatMap(([word, score]) => {
-        const mark = element("mark", { className: score < 0 ? "against" : "", title: score.toFixed(2) }, word);
-        mark.style.setProperty("--share", (0.6 * Math.abs(score) / largest).toFixed(2));
-        return [mark, " "];
-      });
-      const speaking = words.filter(([word, score]) => score > 0 && /[\p{L}\p{N}]/u.test(word));
-      const top = speaking.sort((one, other) => other[1] - one[1]).slice(0, SHOWN);
-      const summary = top.length ? `Most for ${label}: ${top.map(([word]) => word).join(", ")}.` : `No word speaks for ${label}.`;
-      place.replaceChildren(element("p", {}, ...marked), element("p", { className: "hint" }, summary));
+      const { explanation } = (await ask("predict?explain=true", { method: "POST", ...request })).predictions[0];
+      if (explanation.words) {
+        showWords(place, explanation);
+      } else {
+        heat = await drawHeat(card.querySelector(".input"), explanation);
+        heat.hidden = !details.open;
+        place.replaceChildren(element("p", { className: "hint" }, `Yellow is what speaks for ${explanation.label}, brightest where it matters most.`));
+      }
     } catch (error) {
       place.textContent = error.message;
     }
   });
+}
+
+function showWords(place, { label, words }) {
+  const largest = Math.max(...words.map(([, score]) => Math.abs(score))) || 1;
+  const marked = words.flatMap(([word, score]) => {
+    const mark = element("mark", { className: score < 0 ? "against" : "", title: score.toFixed(2) }, word);
+    mark.style.setProperty("--share", (0.6 * Math.abs(score) / largest).toFixed(2));
+    return [mark, " "];
+  });
+  const speaking = words.filter(([word, score]) => score > 0 && /[\p{L}\p{N}]/u.test(word));
+  const top = speaking.sort((one, other) => other[1] - one[1]).slice(0, SHOWN);
+  const summary = top.length ? `Most for ${label}: ${top.map(([word]) => word).join(", ")}.` : `No word speaks for ${label}.`;
+  place.replaceChildren(element("p", {}, ...marked), element("p", { className: "hint" }, summary));
+}
+
+// Draws a grey map over the part of the image that the model saw, dark where the map is.
+async function drawHeat(place, { map, box: [left, top, right, bottom] }) {
+  const seen = await decodePng(map);
+  const colours = element("canvas", { width: seen.width, height: seen.height });
+  const pen = colours.getContext("2d");
+  pen.drawImage(seen, 0, 0);
+  const pixels = pen.getImageData(0, 0, seen.width, seen.height);
+  for (let n = 0; n < pixels.data.length; n += 4) {
+    const share = pixels.data[n] / 255;
+    pixels.data.set([255 * Math.sqrt(share), 225 * share, 30 * (1 - share), 90 + 90 * share], n);
+  }
+  pen.putImageData(pixels, 0, 0);
+  const image = await loaded(place.querySelector("img"));
+  const scale = Math.min(1, 800 / Math.max(image.naturalWidth, image.naturalHeight, 1));
+  const [width, height] = [image.naturalWidth, image.naturalHeight].map((side) => Math.max(1, Math.round(side * scale)));
+  const canvas = element("canvas", { width, height, className: "heat" });
+  canvas.getContext("2d").drawImage(colours, left * width, top * height, (right - left) * width, (bottom - top) * height);
+  place.append(canvas);
+  return canvas;
 }
 
 // --- what a person says ---

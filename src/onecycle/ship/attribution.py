@@ -1,0 +1,38 @@
+"""What mattered for a prediction: the words of a text, or the parts of an image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from onecycle.inference.predictor import Predictor
+from onecycle.text.attribution import Attribution
+from onecycle.text.attribution import attribute as attribute_text
+from onecycle.text.texts import Texts
+from onecycle.train.learner import Learner
+from onecycle.vision.attribution import HeatMap, attribute_image
+
+
+def attribute(
+    source: Learner | Predictor, item: Any, *, label: str | None = None, batch_size: int = 32
+) -> Attribution | HeatMap:
+    """Return what in an input mattered for a prediction of classes or tags.
+
+    Args:
+        source: A learner, or a model, as `load_model` returns it.
+        item: A text; or an image: a path, a PIL image, or an array of pixels.
+        label: The class to explain; None takes the most probable one.
+        batch_size: Of texts that are predicted at once, each without one of the words.
+    Returns:
+        Of a text its words with their scores, see `Attribution`; of an image a heat map, see `HeatMap`. Both show
+        themselves in notebooks, and have `plot()`.
+    Raises:
+        ModelError: The model does not predict classes or tags, or has no backbone of timm.
+        DataError: The input cannot be read, or there is no such class.
+    Example:
+        >>> print(oc.attribute(learner, "photos/stripes/1.jpg"))  # doctest: +SKIP
+        stripes 97%, most of it at 38% of the width and 62% of the height
+    """
+    modality = source.data.modality if isinstance(source, Learner) else source.modality
+    if isinstance(modality, Texts):
+        return attribute_text(source, item, label=label, batch_size=batch_size)
+    return attribute_image(source, item, label=label)

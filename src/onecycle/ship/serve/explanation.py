@@ -1,0 +1,25 @@
+"""What mattered for an answer, as JSON: the words of a text, or where in an image."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from onecycle.ship.serve.served import ServedModel, Upload
+
+
+def explain(served: ServedModel, upload: Upload, label: str | None) -> dict[str, Any]:
+    """Return what in an input supports a class, None for the most probable one.
+
+    Raises:
+        ModelError: The model predicts no classes or tags.
+        DataError: There is no such class.
+    """
+    from onecycle.ship.attribution import attribute  # brings matplotlib
+    from onecycle.vision.attribution import HeatMap
+
+    found = attribute(served.model, upload.as_item(served.model.modality), label=label)
+    common = {"label": found.label, "probability": found.probability}
+    if isinstance(found, HeatMap):
+        return {**common, "map": base64.b64encode(found.map_as_png()).decode(), "box": list(found.box)}
+    return {**common, "words": [[word, score] for word, score in zip(found.words, found.scores, strict=True)]}
