@@ -139,7 +139,13 @@ def build_pipeline(data: Any, options: FineTuneOptions | None = None, layout: La
     precision = options.precision or defaults.precision
     return Pipeline(
         items=layout.items,
-        labelled=(*_reading(layout, options), layout.split, layout.label, *([layout.test] if layout.test else [])),
+        labelled=(
+            *_corrected(options),
+            *_reading(layout, options),
+            layout.split,
+            layout.label,
+            *([layout.test] if layout.test else []),
+        ),
         loaders=(_input_call(layout, options, defaults, sizes), _loader_call(options, defaults)),
         learner=_learner_call(layout, options, defaults),
         train=_training_call(options, defaults, sizes),
@@ -208,6 +214,11 @@ def _reading(layout: Layout, options: FineTuneOptions) -> list[Call]:
             f"{next(iter(said))}= for texts.", "images.", f"leave {next(iter(said))}= out.",
         )  # fmt: skip
     return [Call("read_as", (), said)]
+
+
+def _corrected(options: FineTuneOptions) -> list[Call]:
+    """Return the call that applies corrections, if there are any."""
+    return [] if options.corrections is None else [Call("corrected", (str(options.corrections),))]
 
 
 def _check_augment(name: str) -> None:
