@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from onecycle.data.bunch import DataBunch as DataBunch
     from onecycle.data.categories import Category as Category
     from onecycle.data.categories import MultiCategory as MultiCategory
+    from onecycle.data.corrections import Corrections as Corrections
     from onecycle.data.dataset import Dataset as Dataset
     from onecycle.data.generic_list import GenericList as GenericList
     from onecycle.data.modality import Modality as Modality
@@ -82,6 +83,7 @@ _HOMES = {
     "Category": "onecycle.data.categories",
     "Checkpoint": "onecycle.train.callbacks",
     "Constant": "onecycle.train.schedule",
+    "Corrections": "onecycle.data.corrections",
     "Cosine": "onecycle.train.schedule",
     "CsvTracker": "onecycle.train.loggers",
     "CutMix": "onecycle.vision.cutmix",

@@ -8,12 +8,26 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import onecycle as oc
+
 
 def test_good_data(shell: Any, photos: Path) -> None:
     done = shell("check", photos)
     assert done.code == 0, done.err
     assert "30 items read, 0 broken." in done.out
     assert "blue, green, red" in done.out
+
+
+def test_corrections_are_applied_and_counted(shell: Any, photos: Path, tmp_path: Path) -> None:
+    corrections = oc.Corrections.open(tmp_path / "corrections.parquet")
+    corrections.append("red/red_0.jpg", "relabel", "blue")
+    corrections.append(["red/red_1.jpg", "gone.jpg"], "remove")
+    done = shell("check", photos, "--corrections", tmp_path / "corrections.parquet")
+    assert done.code == 0, done.err
+    assert (
+        "Corrections: 1 relabelled, 1 removed, 0 kept. Not among the items: 1 of the corrections: gone.jpg." in done.out
+    )
+    assert "29 items read, 0 broken." in done.out
 
 
 def test_broken_files_are_listed(shell: Any, photos: Path, tmp_path: Path) -> None:

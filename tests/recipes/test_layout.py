@@ -54,6 +54,11 @@ class TestSplit:
             str(pipeline_for(tmp_path, labels=path).labelled[0]) == 'split_random(valid=0.2, seed=42, stratify="tags")'
         )
 
+    def test_corrections_are_applied_before_the_split(self, photos: Path) -> None:
+        pipeline = pipeline_for(photos, corrections="corrections.parquet")
+        assert str(pipeline.labelled[0]) == 'corrected("corrections.parquet")'
+        assert '    .corrected("corrections.parquet")\n    .split_random(' in pipeline.code
+
     def test_groups_stay_together(self, photos: Path) -> None:
         split = pipeline_for(photos, group="_([0-9])", seed=7).labelled[0]
         assert str(split) == 'split_by_group(pattern="_([0-9])", valid=0.2, seed=7)'

@@ -16,6 +16,8 @@ import pyarrow as pa
 from onecycle.calls import ExplainingMeta, explains_calls
 from onecycle.data import split
 from onecycle.data.broken import broken_items, delete_files
+from onecycle.data.corrected import apply_corrections
+from onecycle.data.corrections import Corrections
 from onecycle.data.labels import Labels
 from onecycle.data.modality import Modality
 from onecycle.data.preview import html_of_rows
@@ -137,6 +139,29 @@ class ItemList(ABC, Generic[SplitT], metaclass=ExplainingMeta):
         kept = [place for place, name in enumerate(self.items.names()) if name not in broken]
         skipped = tuple(Skipped(name, reason) for name, reason in broken.items())
         return replace(self, items=self.items.take(kept), skipped=self.skipped + skipped)
+
+    def corrected(self, corrections: Corrections | str | Path) -> Self:
+        """Apply what people decided about items: those to be removed are left out, others get another label.
+
+        What was done is printed, and what the corrections name that is not here. Labels are corrected when the items
+        are labelled: classes and tags can be.
+
+        Args:
+            corrections: The decisions, or their file, as `onecycle review` writes it.
+        Example:
+            >>> corrections = oc.Corrections()
+            >>> corrections.append("red/red_0.jpg", "relabel", "green")
+            >>> corrections.append("red/red_1.jpg", "remove")
+            >>> oc.ImageList.from_folder(photos).corrected(corrections).split_random(0.2).label_from_folder()
+            Corrections: 1 relabelled, 1 removed, 0 kept.
+            LabelledImages: 23 training, 6 validation
+            Category, 3 classes: blue, green, red
+        """
+        read = corrections if isinstance(corrections, Corrections) else Corrections.read(corrections)
+        applied = apply_corrections(self.items, read)
+        print(applied)
+        removed = tuple(Skipped(name, "removed by corrections") for name in applied.removed)
+        return replace(self, items=applied.rows, skipped=self.skipped + removed)
 
     def split_by_folder(
         self,

@@ -14,6 +14,7 @@ from onecycle.data.bunch import Balance, DataBunch, LoaderOptions
 from onecycle.data.cache import CacheMode
 from onecycle.data.categories import Category, in_natural_order
 from onecycle.data.class_labels import check_no_records
+from onecycle.data.corrected import check_can_be_relabelled, corrected_labeller, tell_new_classes
 from onecycle.data.items import ItemList
 from onecycle.data.labelled import LabelledItems, sizes
 from onecycle.data.labellers import Classes, Labeller
@@ -71,6 +72,8 @@ class SplitList(ABC, Generic[LabelledT]):
         check_missing(missing)
         shards = self.train.shards
         if shards is not None and shards.label == column and delimiter is None:
+            for rows in (self.train, self.valid):
+                check_can_be_relabelled(rows, "class that is read with its item")
             target = labellers.target_of_names(shards, classes)
             return self._labelled(self.train, self.valid, self.test, target, labellers.unknown)
         split, splits = self, (self.train, self.valid)
@@ -84,7 +87,7 @@ class SplitList(ABC, Generic[LabelledT]):
                     print(f"Left out: {dropped:,} rows without a label in column {column!r}.")
                 split = replace(self, train=train, valid=valid)
             labellers.check_present((split.train, split.valid), column)
-        labelled = split.label_with(lambda rows: labellers.from_column(rows, column, delimiter), classes)
+        labelled = split._label_with(lambda rows: labellers.from_column(rows, column, delimiter), classes, delimiter)
         if isinstance(labelled.target, Category):
             held = [Labels(rows.table[LABEL]) for rows in (labelled.train, labelled.valid)]
             labellers.warn_of_numbers(column, *held)
@@ -129,17 +132,25 @@ class SplitList(ABC, Generic[LabelledT]):
                 f"target={target!r}.", "an instance of a class that derives from onecycle.Target.",
                 f"write {target.__name__}(...)." if isinstance(target, type) else "derive its class from it.",
             )  # fmt: skip
-        label_type = target.label_type if target else None
-        train, valid = (Labels.of(labeller(rows), label_type) for rows in (self.train, self.valid))
-        if target is None:
-            labellers.check_texts(train)
-            both = in_natural_order({*train.counts(), *valid.counts()}) if classes == "all" else classes
-            target = labellers.target_for(train, both)
-            labellers.check_seen(target, valid, self.valid, "validation")
-            labellers.warn_if_single(target, train, valid)
-            labellers.warn_of_unlearned(target, train)
-            labellers.warn_of_capitals(target)
-        return self._label(labeller, target, train, valid)
+        if target is not None:
+            train, valid = (Labels.of(labeller(rows), target.label_type) for rows in (self.train, self.valid))
+            return self._label(labeller, target, train, valid)
+        return self._label_with(labeller, classes)
+
+    def _label_with(self, labeller: Labeller, classes: Classes, delimiter: str | None = None) -> LabelledT:
+        """Label with classes or tags, corrected where there are corrections; `delimiter` separates the tags in them."""
+        labeller = corrected_labeller(labeller, delimiter)
+        train, valid = (Labels.of(labeller(rows)) for rows in (self.train, self.valid))
+        labellers.check_texts(train)
+        tell_new_classes((train, valid), (self.train, self.valid))
+        both = in_natural_order({*train.counts(), *valid.counts()}) if classes == "all" else classes
+        target = labellers.target_for(train, both)
+        labellers.check_seen(target, valid, self.valid, "validation")
+        labellers.warn_if_single(target, train, valid)
+        labellers.warn_of_unlearned(target, train)
+        labellers.warn_of_capitals(target)
+        done = replace(self, train=self.train.without_corrected(), valid=self.valid.without_corrected())
+        return done._label(labeller, target, train, valid)
 
     def label_numbers(
         self, columns: str | Sequence[str] | Callable[[Path], Any], *, names: Sequence[str] | None = None
@@ -163,6 +174,8 @@ class SplitList(ABC, Generic[LabelledT]):
     def _label(self, labeller: Labeller, target: Target, train: Sequence[Any], valid: Sequence[Any]) -> LabelledT:
         """Return the next stage; a test folder that came with the split is labelled too, where it can be."""
         train, valid = Labels.of(train, target.label_type), Labels.of(valid, target.label_type)
+        for rows in (self.train, self.valid):
+            check_can_be_relabelled(rows, target.kind)
         labellers.check_labelled(train, self.train)
         labellers.check_labelled(valid, self.valid)
         test = self.test

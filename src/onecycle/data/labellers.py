@@ -69,6 +69,7 @@ def check_present(splits: Sequence[Rows], column: str) -> None:
     for rows in splits:
         numbers, values = distinct(rows.column(column))
         without = np.array([label_of(value) is None for value in values])[numbers]
+        without[rows.relabelled()] = False
         lacking += rows.names_at(np.flatnonzero(without)) if len(rows) else []
     if lacking:
         raise DataError(
@@ -84,7 +85,9 @@ def check_present(splits: Sequence[Rows], column: str) -> None:
 def without_missing(rows: Rows, column: str) -> Rows:
     """Return the rows that have a label in a column of classes."""
     numbers, values = distinct(rows.column(column))
-    return rows.take(np.flatnonzero(np.array([label_of(value) is not None for value in values])[numbers]))
+    present = np.array([label_of(value) is not None for value in values])[numbers]
+    present[rows.relabelled()] = True
+    return rows.take(np.flatnonzero(present))
 
 
 def holds_lists(values: pa.ChunkedArray) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from onecycle.data.rows import CONTENT, ITEM, LABEL, PLACE, Rows
+from onecycle.data.rows import CONTENT, CORRECTED, ITEM, LABEL, PLACE, Rows
 from onecycle.notebook import html_lines, html_table
 
 SHOWN_ROWS, SHOWN_COLUMNS, SHOWN_CHARACTERS = 5, 8, 160
@@ -34,7 +34,7 @@ def _readable(table: pa.Table) -> pa.Table:
     if CONTENT in names and not pa.types.is_large_string(table[CONTENT].type):
         names.remove(CONTENT)
     headers = [_HEADERS[name] for name in names]
-    users = [name for name in table.column_names if name not in (*_HEADERS, PLACE, *headers)]
+    users = [name for name in table.column_names if name not in (*_HEADERS, PLACE, CORRECTED, *headers)]
     return table.select([*names, *users]).rename_columns([*headers, *users])
 
 

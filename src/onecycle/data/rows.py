@@ -22,7 +22,8 @@ from onecycle.errors import DataError
 
 # The columns that onecycle adds; '#' keeps them apart from any column of the user's. Where there is a column of
 # contents, the modality reads those, and the item is only a name; where there are shards, a column of places in them.
-ITEM, LABEL, CONTENT, PLACE = RESERVED
+# Until items are labelled, what corrections say of a label goes with them, as a text; null where they say nothing.
+ITEM, LABEL, CONTENT, PLACE, CORRECTED = RESERVED
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Rows:
     """Some items.
 
     Attributes:
-        table: A row an item, see `ITEM`, `LABEL`, `CONTENT` and `PLACE`, and the user's own columns.
+        table: A row an item, see `ITEM`, `LABEL`, `CONTENT`, `PLACE` and `CORRECTED`, and the user's own columns.
         root: The folder that the items' names are relative to; None where an item is the input itself.
         shards: What the items are read from, where they are no files of their own.
     """
@@ -188,7 +189,18 @@ class Rows:
 
     def with_labels(self, labels: pa.ChunkedArray) -> Rows:
         """Return the rows with a column of labels."""
-        return replace(self, table=self.table.append_column(LABEL, labels))
+        return replace(self, table=self.without_corrected().table.append_column(LABEL, labels))
+
+    def without_corrected(self) -> Rows:
+        """Return the rows without what corrections say of their labels."""
+        known = CORRECTED in self.table.column_names
+        return replace(self, table=self.table.drop_columns([CORRECTED])) if known else self
+
+    def relabelled(self) -> NDArray[np.int64]:
+        """Return the rows to which corrections give a label."""
+        if CORRECTED not in self.table.column_names:
+            return np.empty(0, np.int64)
+        return np.flatnonzero(self.table[CORRECTED].is_valid().to_numpy())
 
     def column(self, name: str) -> pa.ChunkedArray:
         """Return the user's column called `name`.

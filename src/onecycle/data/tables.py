@@ -22,7 +22,7 @@ SLICE = 2**16
 MOST_COLUMNS = 50_000
 SPLIT = "split"
 # The columns that onecycle adds, see `rows`.
-RESERVED = ("#item", "#label", "#content", "#place")
+RESERVED = ("#item", "#label", "#content", "#place", "#corrected")
 
 
 def as_table(rows: Any) -> pa.Table:

@@ -149,6 +149,12 @@ class FineTuneOptions(TrainOptions):
         "For rows of the CSV file without an image or without a label: raise stops, drop leaves them out.",
         panel="Data",
     )
+    corrections: str | Path | None = option(
+        None,
+        "Parquet or CSV file of what people decided about items, as onecycle review writes it: which labels are wrong, "
+        "and which items should go.",
+        panel="Data",
+    )
     seed: int = option(42, "Seed of the split and of everything else that is random.", panel="Data")
     backbone: str | None = option(
         None,

@@ -139,7 +139,13 @@ def build_pipeline(data: Any, options: FineTuneOptions | None = None, layout: La
     precision = options.precision or defaults.precision
     return Pipeline(
         items=layout.items,
-        labelled=(*_reading(options), layout.split, layout.label, *([layout.test] if layout.test else [])),
+        labelled=(
+            *_corrected(options),
+            *_reading(options),
+            layout.split,
+            layout.label,
+            *([layout.test] if layout.test else []),
+        ),
         loaders=(_input_call(layout, options, defaults, sizes), _loader_call(options, defaults)),
         learner=_learner_call(layout, options, defaults),
         train=_training_call(options, defaults, sizes),
@@ -202,6 +208,11 @@ def _reading(options: FineTuneOptions) -> list[Call]:
     given_options = {name: getattr(options, name) for name in ("range", "page", "orientation")}
     said = {name: value for name, value in given_options.items() if value is not None}
     return [Call("read_as", (), said)] if said else []
+
+
+def _corrected(options: FineTuneOptions) -> list[Call]:
+    """Return the call that applies corrections, if there are any."""
+    return [] if options.corrections is None else [Call("corrected", (str(options.corrections),))]
 
 
 def _check_augment(name: str) -> None:

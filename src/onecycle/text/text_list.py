@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from onecycle.calls import explains_calls
 from onecycle.data.character_encoding import check_encoding
+from onecycle.data.corrections import Corrections
 from onecycle.data.items import ItemList
 from onecycle.data.label import SplitList
 from onecycle.data.labellers import Labeller
@@ -81,6 +82,7 @@ class TextList(ItemList[SplitTexts]):
         encoding: str | None = None,
         suffixes: Sequence[str] = TEXT_SUFFIXES,
         clean: Iterable[str] = RULE_NAMES,
+        corrections: Corrections | str | Path | None = None,
     ) -> TextList:
         """Read all text files below a folder, such as aclImdb.
 
@@ -93,6 +95,7 @@ class TextList(ItemList[SplitTexts]):
             encoding: Character encoding of the files; None detects that of each, see `detect_encoding`.
             suffixes: Suffixes of text files in lower case; "" stands for files without one.
             clean: Names of the rules that clean each text, see `cleaning.RULES`.
+            corrections: What people decided about the texts, see `corrected`, which lists from elsewhere have too.
         Raises:
             DataError: The folder does not exist, or contains no text.
         """
@@ -102,7 +105,8 @@ class TextList(ItemList[SplitTexts]):
         cleaned = read_text_files(root, names, encoding, rules)
         _check_not_empty(cleaned, f"All texts in {root} are empty.")
         table = pa.table({ITEM: pa.array(cleaned.names, pa.string()), CONTENT: cleaned.texts})
-        return cls(Rows(table, root), Texts(rules=rules), (*skipped, *cleaned.skipped))
+        found = cls(Rows(table, root), Texts(rules=rules), (*skipped, *cleaned.skipped))
+        return found if corrections is None else found.corrected(corrections)
 
     @classmethod
     def from_csv(

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from onecycle.calls import explains_calls
 from onecycle.data.candidates import Candidate, choose
+from onecycle.data.corrections import Corrections
 from onecycle.data.items import ItemList
 from onecycle.data.label import SplitList
 from onecycle.data.labellers import Labeller
@@ -195,7 +196,13 @@ class ImageList(AnnotationFormats, ItemList[SplitImages]):
         return replace(self, modality=replace(self.modality, reading=read_options(range, page, orientation)))
 
     @classmethod
-    def from_folder(cls, folder: str | Path, *, include: Sequence[str] | None = None) -> ImageList:
+    def from_folder(
+        cls,
+        folder: str | Path,
+        *,
+        include: Sequence[str] | None = None,
+        corrections: Corrections | str | Path | None = None,
+    ) -> ImageList:
         """Find all images below a folder by their content, whatever their names.
 
         Hidden files, empty files and files that are not images are listed in `skipped`.
@@ -203,12 +210,14 @@ class ImageList(AnnotationFormats, ItemList[SplitImages]):
         Args:
             folder: The folder, or an address such as s3://bucket/photos, of which a copy is kept in the cache.
             include: Names of the folders directly below it to search; None searches everywhere.
+            corrections: What people decided about the images, see `corrected`, which lists from elsewhere have too.
         Raises:
             DataError: There is no such folder, or no image in it.
         """
         root = as_local(folder, None if include is None else partial(is_below, include))
         names, skipped = find_images(root, include)
-        return cls(Rows(pa.table({ITEM: pa.array(names, pa.string())}), root), Images(), tuple(skipped))
+        found = cls(Rows(pa.table({ITEM: pa.array(names, pa.string())}), root), Images(), tuple(skipped))
+        return found if corrections is None else found.corrected(corrections)
 
     @classmethod
     def from_paths(cls, paths: Sequence[str | PurePath]) -> ImageList:

@@ -1,0 +1,263 @@
+"""What people decided about items: that a label is right, what it should be, or that the item should go."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, Protocol, get_args
+
+import pyarrow as pa
+
+from onecycle.data.preview import html_of_table
+from onecycle.data.table_format import find_format
+from onecycle.data.tables import as_table
+from onecycle.disk import replacing, sync_folder
+from onecycle.errors import DataError, some, suggest
+from onecycle.notebook import html_lines
+
+Decision = Literal["keep", "relabel", "remove", "undo"]
+DECISIONS: tuple[Decision, ...] = get_args(Decision)
+COLUMNS = ("item", "decision", "label", "time", "source")
+SCHEMA = pa.schema([(name, pa.string()) for name in COLUMNS])
+PARQUET, CSV = ".parquet", ".csv"
+
+
+class Judged(Protocol):
+    """A journal, as `from_journal` needs it."""
+
+    def corrections(self) -> pa.Table:
+        """Return the last word on each input that was judged."""
+
+
+class Corrections:
+    """A table of decisions about items, one a row; of several about one item the last one counts.
+
+    Its columns are texts: `item`, the path relative to the folder of the data, with "/", or what else the data calls
+    the item; `decision`, "keep" for a label that was looked at and is right, "relabel", "remove", or "undo", which
+    takes the decision before it back; `label`, the class, or the tags as a JSON list or as the data separates them;
+    `time`, ISO 8601 in UTC; and `source`, who decided.
+
+    Args:
+        table: The decisions, of Arrow, pandas or polars; only `item` and `decision` are needed. None for none.
+        path: The file that `append` keeps up to date; None keeps them in memory alone.
+
+    Example:
+        >>> corrections = oc.Corrections()
+        >>> corrections.append("cats/1.jpg", "relabel", "dog")
+        >>> corrections.append("cats/2.jpg", "keep")
+        >>> corrections
+        Corrections: 2 items: 1 kept, 1 relabelled
+        >>> corrections.write("corrections.csv")
+        >>> len(oc.Corrections.read("corrections.csv"))
+        2
+    """
+
+    def __init__(self, table: Any = None, path: str | Path | None = None) -> None:
+        self.table = SCHEMA.empty_table() if table is None else _checked(as_table(table), "The table")
+        self.path = None if path is None else _known_kind(Path(path))
+        self._lock = threading.Lock()
+
+    @classmethod
+    def read(cls, path: str | Path) -> Corrections:
+        """Read a Parquet or CSV file, which `append` then keeps up to date.
+
+        Raises:
+            DataError: There is no such file, or it is no table of decisions.
+        """
+        return cls(_read(_known_kind(Path(path))), path)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Corrections:
+        """Read a file as `read` does; where there is none, `append` makes it."""
+        return cls.read(path) if Path(path).exists() else cls(path=path)
+
+    @classmethod
+    def from_journal(cls, journal: Judged) -> Corrections:
+        """Return what a journal knows the right label of; its items are the files of the kept inputs.
+
+        Answers that are wrong without a word on what is right, or of which nobody could tell, are left out.
+        """
+        rows = [row for row in journal.corrections().to_pylist() if row["label"] is not None]
+        decisions = [{"right": "keep", "wrong": "relabel"}[row["verdict"]] for row in rows]
+        columns: list[list[str]] = [
+            [row["path"] for row in rows], decisions, [label_text(row["label"]) for row in rows],
+            [row["time"] for row in rows], ["serve"] * len(rows),
+        ]  # fmt: skip
+        return cls(pa.table([pa.array(column, pa.string()) for column in columns], SCHEMA))
+
+    def write(self, path: str | Path) -> None:
+        """Write all of them to a Parquet or CSV file, in one step: it is the old file or the new one, never half.
+
+        Raises:
+            DataError: The file's name ends in neither.
+        """
+        _write(self.table, _known_kind(Path(path)))
+
+    def append(
+        self,
+        item: str | Sequence[str],
+        decision: Decision,
+        label: str | Sequence[str] = "",
+        *,
+        source: str = "review",
+        time: datetime | None = None,
+    ) -> None:
+        """Add a decision; where there is a file, it is on the disk when this returns, whenever the process dies.
+
+        Several threads and processes may add to one file.
+
+        Args:
+            item: The item, or several for the same decision.
+            decision: "keep", "relabel", "remove" or "undo".
+            label: For "relabel": the class, or a list of tags.
+            source: Who decided.
+            time: When; None is now.
+        Raises:
+            DataError: There is no such decision, or a label with a decision that takes none.
+        """
+        items = [item] if isinstance(item, str) else list(item)
+        text = label_text(label)
+        if text and decision in ("remove", "undo"):
+            raise DataError(
+                f"A label, {text!r}, with the decision {decision!r}.", 'a label where the decision is "relabel".',
+                "leave out the label.",
+            )  # fmt: skip
+        moment = (time or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="microseconds")
+        rows = [dict(zip(COLUMNS, (name, decision, text, moment, source), strict=True)) for name in items]
+        added = _checked(pa.Table.from_pylist(rows, SCHEMA), "What is to be added")
+        with self._lock, self._alone():
+            if self.path is not None and self.path.exists():
+                self.table = _read(self.path)  # another process may have added to it
+            self.table = pa.concat_tables([self.table, added])
+            if self.path is not None:
+                _write(self.table, self.path)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes from adding to the file while the context lasts."""
+        if self.path is None:
+            yield
+            return
+        from filelock import FileLock
+
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.path.with_name(f".{self.path.name}.lock")):
+            yield
+
+    def standing(self) -> pa.Table:
+        """Return the decision that counts for each item, in the order in which they were made."""
+        made: dict[str, list[tuple[int, str]]] = {}
+        pairs = zip(self.table["item"].to_pylist(), self.table["decision"].to_pylist(), strict=True)
+        for row, (item, decision) in enumerate(pairs):
+            of_item = made.setdefault(item, [])
+            if decision == "undo":
+                del of_item[-1:]
+            else:
+                of_item.append((row, decision))
+        return self.table.take(pa.array(sorted(rows[-1][0] for rows in made.values() if rows), pa.int64()))
+
+    def counts(self) -> dict[str, int]:
+        """Return how many items are kept, relabelled and removed."""
+        counted = Counter(self.standing()["decision"].to_pylist())
+        return {said: counted[name] for name, said in SAID.items()}
+
+    def __len__(self) -> int:
+        return len(self.standing())
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self.table.__arrow_c_stream__(requested_schema)
+
+    def to_arrow(self) -> pa.Table:
+        """Return all decisions, also those that count no longer."""
+        return self.table
+
+    def __repr__(self) -> str:
+        counted = [f"{count:,} {said}" for said, count in self.counts().items() if count]
+        return f"Corrections: {len(self):,} items" + (f": {', '.join(counted)}" if counted else "")
+
+    def _repr_html_(self) -> str:
+        return html_lines(repr(self)) + html_of_table(self.standing(), "item")
+
+
+SAID: dict[str, str] = {"keep": "kept", "relabel": "relabelled", "remove": "removed"}
+
+
+def label_text(label: Any) -> str:
+    """Return a label as the table holds it.
+
+    Example:
+        >>> label_text("cat"), label_text(["cat", "small"])
+        ('cat', '["cat", "small"]')
+    """
+    return label if isinstance(label, str) else json.dumps(list(label), ensure_ascii=False)
+
+
+def _known_kind(path: Path) -> Path:
+    if path.suffix.lower() not in (PARQUET, CSV):
+        raise DataError(
+            f"Corrections in {path}.", "a file whose name ends in .parquet or .csv.",
+            f"call it {path.with_suffix(PARQUET).name}.",
+        )  # fmt: skip
+    return path
+
+
+def _read(path: Path) -> pa.Table:
+    if not path.is_file():
+        raise DataError(
+            f"No such file: {path}.", "a table of corrections, as onecycle review or Corrections.write() write it.",
+            "check the path.",
+        )  # fmt: skip
+    if path.suffix.lower() == CSV:
+        return _checked(find_format(path, ",").read(path), str(path))
+    from pyarrow import parquet  # takes a while to import
+
+    try:
+        return _checked(parquet.read_table(path, partitioning=None), str(path))
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(
+            f"{path} cannot be read: {error}.", "a table of corrections in Parquet.", "write it again, or pass a copy."
+        ) from error
+
+
+def _checked(table: pa.Table, what: str) -> pa.Table:
+    """Return decisions with all columns, as texts.
+
+    Raises:
+        DataError: A column is missing, or a decision unknown.
+    """
+    if lacking := [name for name in COLUMNS[:2] if name not in table.column_names]:
+        raise DataError(
+            f"{what} has no column {some(map(repr, lacking))}; it has {some(table.column_names, 12) or 'none'}.",
+            f"the columns {', '.join(COLUMNS)}, of which item and decision are needed.", "rename the columns.",
+        )  # fmt: skip
+    empty = pa.array([""] * len(table), pa.string())
+    columns = [table[name].cast(pa.string()).fill_null("") if name in table.column_names else empty for name in COLUMNS]
+    unknown = sorted(set(columns[1].to_pylist()) - set(DECISIONS))
+    if unknown:
+        raise DataError(
+            f"{what} has the decision {some(map(repr, unknown))}.", f"one of: {', '.join(DECISIONS)}.",
+            f"write one of these.{suggest(unknown[0], DECISIONS)}",
+        )  # fmt: skip
+    return pa.table(columns, SCHEMA)
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as part:
+        if path.suffix.lower() == CSV:
+            import pyarrow.csv as csv
+
+            csv.write_csv(table, part)
+        else:
+            from pyarrow import parquet
+
+            parquet.write_table(table, part)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+    sync_folder(path.parent)
