@@ -78,7 +78,7 @@ def create_app(
     limits = limits or Limits()
     app = App(served, journal, limits)
     routes = [
-        *(Route(f"/{name}", _file(name)) for name in ("page.js", "style.css", "openapi.json")),
+        *(Route(f"/{name}", _file(name)) for name in ("page.js", "common.js", "style.css", "openapi.json")),
         Route("/", _file("index.html")),
         Route("/model", app.model),
         Route("/predict", app.predict, methods=["POST"]),

@@ -1,35 +1,9 @@
 // The page: sends inputs to /predict, shows the answers, and sends what a person says about them to /feedback.
 
+import { ask, askJson, byId, element, percent } from "./common.js";
+
 const SHOWN = 5; // classes beside an answer
-const byId = (id) => document.getElementById(id);
-const percent = (share) => `${(100 * share).toFixed(share > 0.995 || share < 0.005 ? 1 : 0)}%`;
 let model = null;
-
-function element(name, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children);
-  return made;
-}
-
-async function ask(path, options, attempts = 5) {
-  let response;
-  try {
-    response = await fetch(path, options);
-  } catch {
-    throw new Error("The server does not answer.\nCheck that it runs, and try again.");
-  }
-  if (response.status === 503 && attempts > 1) { // it is busy, and says for how long
-    await new Promise((done) => setTimeout(done, 1000 * (Number(response.headers.get("Retry-After")) || 1)));
-    return ask(path, options, attempts - 1);
-  }
-  const body = await response.json();
-  if (!response.ok) throw new Error(lines(body.error));
-  return body;
-}
-
-const lines = ({ what, expected, fix }) => `${what}\nExpected ${expected}\nFix: ${fix}`;
-const askJson = (path, body) =>
-  ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 
 // --- from an input to its card ---
 

@@ -1,0 +1,30 @@
+// What the pages have in common: asking the server, and making elements.
+
+export const byId = (id) => document.getElementById(id);
+export const percent = (share) => `${(100 * share).toFixed(share > 0.995 || share < 0.005 ? 1 : 0)}%`;
+
+export function element(name, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children);
+  return made;
+}
+
+export async function ask(path, options, attempts = 5) {
+  let response;
+  try {
+    response = await fetch(path, options);
+  } catch {
+    throw new Error("The server does not answer.\nCheck that it runs, and try again.");
+  }
+  if (response.status === 503 && attempts > 1) { // it is busy, and says for how long
+    await new Promise((done) => setTimeout(done, 1000 * (Number(response.headers.get("Retry-After")) || 1)));
+    return ask(path, options, attempts - 1);
+  }
+  const body = await response.json();
+  if (!response.ok) throw Object.assign(new Error(lines(body.error)), { status: response.status, body });
+  return body;
+}
+
+export const lines = ({ what, expected, fix }) => `${what}\nExpected ${expected}\nFix: ${fix}`;
+export const askJson = (path, body) =>
+  ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
