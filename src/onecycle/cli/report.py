@@ -7,10 +7,8 @@ from typing import Annotated
 
 import typer
 
-from onecycle.cli.command_options import read_options
-from onecycle.cli.run_folder import RunFolder
-from onecycle.cli.training import readable_checkpoint, write_results
-from onecycle.recipes.options import FineTuneOptions
+from onecycle.cli.opened_run import open_run
+from onecycle.cli.training import write_results
 
 
 def report(
@@ -21,14 +19,4 @@ def report(
     out: Annotated[Path | None, typer.Option(help="Folder for the report. Default: RUN/report.")] = None,
 ) -> None:
     """Write the model, the history and pictures of a checkpoint: of the best epoch until then."""
-    folder = RunFolder(run)
-    data, options = folder.read_options()
-    chosen = read_options(FineTuneOptions, options)
-    from onecycle.recipes.task import best_of, build_pipeline, prepare
-
-    pipeline = build_pipeline(data, chosen)
-    learner = prepare(pipeline)
-    newest = checkpoint or readable_checkpoint(folder)
-    assert newest is not None  # read_options() has looked
-    best_of(learner, pipeline, newest)
-    write_results(learner, out or run / "report")
+    write_results(open_run(run, checkpoint), out or run / "report")
