@@ -88,6 +88,6 @@ class Card:
     def joined(self, other: Card) -> Card:
         """Return the card of the same items that was found for two reasons, at the place of the better one."""
         first, second = sorted((self, other), key=lambda card: (list(KINDS).index(card.kind), -card.score))
-        known = first.items if first.items[0].probabilities else second.items
+        known = max(first.items, second.items, key=lambda items: len(items[0].probabilities))
         reasons = tuple(dict.fromkeys((*first.reasons, *second.reasons)))
         return replace(first, items=known, reasons=reasons)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -86,43 +87,63 @@ class PoolSearch:
             yield [Card.of_item(POOL, score, item, why) for item, (score, why) in zip(items, doubts, strict=True)]
 
 
+class Ranked(Protocol):
+    """A ranking, as a search needs it."""
+
+    @property
+    def datasets(self) -> Mapping[str, Dataset]:
+        """The items by split."""
+
+    def to_arrow(self) -> pa.Table:
+        """Return a row an item: item, split, predicted, probability, score, reason; of groups also group."""
+
+
 class RankingSearch:
-    """The items of a ranking, each on a card of its own, or the items of a group on one.
+    """The items of a ranking, each on a card of its own, or those of a group on one.
 
     Args:
         kind: Of the cards.
         rank: Returns the ranking.
-        datasets: The items by split.
     """
 
-    def __init__(self, kind: str, rank: Any, datasets: Mapping[str, Dataset]) -> None:
-        self.kinds, self._rank, self._datasets = (kind,), rank, datasets
+    def __init__(self, kind: str, rank: Callable[[], Ranked]) -> None:
+        self.kinds, self._rank = (kind,), rank
 
     def find(self) -> Iterator[Sequence[Card]]:
-        rows = self._rank().to_arrow().to_pylist()
-        places = {
-            split: {name: row for row, name in enumerate(self._datasets[split].rows.names())}
-            for split in {row["split"] for row in rows}
-        }
-        items = [
-            Item(
-                self._datasets[row["split"]], places[row["split"]][row["item"]], row["split"], row["predicted"],
-                {} if row["probability"] is None or not isinstance(row["predicted"], str)
-                else {row["predicted"]: row["probability"]},
-            )
-            for row in rows
-        ]  # fmt: skip
-        kind = self.kinds[0]
-        if "group" not in (rows[0] if rows else {}):
-            yield [Card.of_item(kind, row["score"], item, row["reason"]) for row, item in zip(rows, items, strict=True)]
+        ranking, (kind,) = self._rank(), self.kinds
+        table = ranking.to_arrow()
+        found = list(zip(table.to_pylist(), ranked_items(ranking), strict=True))
+        if "group" not in table.column_names:
+            yield [Card.of_item(kind, row["score"], item, row["reason"]) for row, item in found]
             return
-        groups: dict[Any, list[int]] = {}
-        for number, row in enumerate(rows):
-            groups.setdefault(row["group"], []).append(number)
-        yield [
-            Card.of_group(kind, rows[numbers[0]]["score"], tuple(items[n] for n in numbers), rows[numbers[0]]["reason"])
-            for numbers in groups.values()
-        ]
+        groups: dict[Any, list[Item]] = {}
+        for row, item in found:
+            groups.setdefault(row["group"], []).append(item)
+        best = {row["group"]: row["score"] for row, _ in reversed(found)}
+        yield [_card_of_copies(kind, best[number], items) for number, items in groups.items() if len(items) > 1]
+
+
+def ranked_items(ranking: Ranked) -> list[Item]:
+    """Return the items of a ranking."""
+    rows = ranking.to_arrow().to_pylist()
+    splits = {row["split"] for row in rows}
+    places = {split: {name: row for row, name in enumerate(ranking.datasets[split].rows.names())} for split in splits}
+    return [
+        Item(
+            ranking.datasets[row["split"]], places[row["split"]][row["item"]], row["split"], row["predicted"],
+            {row["predicted"]: row["probability"]} if isinstance(row["predicted"], str) and row["probability"] else {},
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def _card_of_copies(kind: str, score: float, items: Sequence[Item]) -> Card:
+    """Return the card of several copies; those in two splits, and those with two labels, come first."""
+    splits = sorted({item.split for item in items}, reverse=True)
+    labels = {str(item.label) for item in items}
+    where = f"in {' and '.join(splits)}" if len(splits) > 1 else f"all in {splits[0]}"
+    sentence = f"They are nearly the same, {where}" + (", and their labels differ." if len(labels) > 1 else ".")
+    return Card.of_group(kind, score + 2 * (len(splits) > 1) + (len(labels) > 1), tuple(items), sentence)
 
 
 def labelled_splits(learner: Learner) -> dict[str, Dataset]:
