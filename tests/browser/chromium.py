@@ -51,20 +51,25 @@ class Page:
     def __init__(self, pipe: Pipe) -> None:
         self._pipe, self._session = pipe, ""
         self.problems: list[str] = []
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self._target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self.call("Target.attachToTarget", targetId=self._target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "DOM", "Log"):
             self.call(f"{domain}.enable")
 
-    def open_tab(self) -> Page:
-        """Return another tab of the same browser."""
-        return Page(self._pipe)
+    @contextmanager
+    def another_tab(self) -> Iterator[Page]:
+        """Give another tab of the same browser, and close it."""
+        tab = Page(self._pipe)
+        yield tab
+        self.call("Target.closeTarget", targetId=tab._target)
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Send a command, and return its result."""
         command: dict[str, Any] = {"method": method, "params": parameters}
         number = self._pipe.send({**command, "sessionId": self._session} if self._session else command)
         while (message := self._pipe.next()).get("id") != number:
+            if message.get("sessionId", "") != self._session:
+                continue  # of another tab
             if message.get("method") == "Runtime.exceptionThrown":
                 self.problems.append(json.dumps(message["params"]["exceptionDetails"]))
             elif message.get("method") == "Log.entryAdded" and message["params"]["entry"]["level"] == "error":

@@ -49,7 +49,7 @@ def text_of(item: Item) -> str | None:
     content = rows.input(item.row)
     if isinstance(content, str):
         return content
-    return dataset.modality.as_text(torch.as_tensor(dataset.modality.read(content, training=False).input))
+    return dataset.modality.as_text(torch.tensor(dataset.modality.read(content, training=False).input))
 
 
 def picture_of(item: Item, learner: Learner) -> Content:
