@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from onecycle.ship.attribution import attribute as attribute
     from onecycle.ship.bulk_prediction import predict_on_cluster as predict_on_cluster
     from onecycle.ship.model import load_model as load_model
+    from onecycle.ship.review_page.server import serve_review as serve_review
     from onecycle.ship.serve.server import serve as serve
     from onecycle.text.language_model_learner import language_model_learner as language_model_learner
     from onecycle.text.learner import text_learner as text_learner
@@ -132,6 +133,7 @@ _HOMES = {
     "predict_tiled": "onecycle.vision.tiles",
     "register": "onecycle.registry",
     "serve": "onecycle.ship.serve.server",
+    "serve_review": "onecycle.ship.review_page.server",
     "text_learner": "onecycle.text.learner",
     "unet_learner": "onecycle.vision.learner",
     "vision_learner": "onecycle.vision.learner",

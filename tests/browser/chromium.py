@@ -17,6 +17,29 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run", "--mute-audio")
 
 
+class Pipe:
+    """What goes to the browser and comes from it, for all of its tabs."""
+
+    def __init__(self, browser: socket.socket) -> None:
+        self._browser, self._rest, self._number = browser, b"", 0
+
+    def send(self, command: dict[str, Any]) -> int:
+        """Send a command, and return its number."""
+        self._number += 1
+        self._browser.sendall(json.dumps({"id": self._number, **command}).encode() + b"\0")
+        return self._number
+
+    def next(self) -> dict[str, Any]:
+        """Return the next message."""
+        while b"\0" not in self._rest:
+            if not (received := self._browser.recv(2**20)):
+                raise RuntimeError("Chromium has ended")
+            self._rest += received
+        line, _, self._rest = self._rest.partition(b"\0")
+        message: dict[str, Any] = json.loads(line)
+        return message
+
+
 class Page:
     """One tab.
 
@@ -25,23 +48,28 @@ class Page:
             content security policy forbids.
     """
 
-    def __init__(self, browser: socket.socket) -> None:
-        self._browser = browser
-        self._number, self._session, self._rest = 0, "", b""
+    def __init__(self, pipe: Pipe) -> None:
+        self._pipe, self._session = pipe, ""
         self.problems: list[str] = []
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self._target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self.call("Target.attachToTarget", targetId=self._target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "DOM", "Log"):
             self.call(f"{domain}.enable")
 
+    @contextmanager
+    def another_tab(self) -> Iterator[Page]:
+        """Give another tab of the same browser, and close it."""
+        tab = Page(self._pipe)
+        yield tab
+        self.call("Target.closeTarget", targetId=tab._target)
+
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Send a command, and return its result."""
-        self._number += 1
-        command: dict[str, Any] = {"id": self._number, "method": method, "params": parameters}
-        if self._session:
-            command["sessionId"] = self._session
-        self._browser.sendall(json.dumps(command).encode() + b"\0")
-        while (message := self._next()).get("id") != self._number:
+        command: dict[str, Any] = {"method": method, "params": parameters}
+        number = self._pipe.send({**command, "sessionId": self._session} if self._session else command)
+        while (message := self._pipe.next()).get("id") != number:
+            if message.get("sessionId", "") != self._session:
+                continue  # of another tab
             if message.get("method") == "Runtime.exceptionThrown":
                 self.problems.append(json.dumps(message["params"]["exceptionDetails"]))
             elif message.get("method") == "Log.entryAdded" and message["params"]["entry"]["level"] == "error":
@@ -50,15 +78,6 @@ class Page:
             raise RuntimeError(f"{method}: {message['error']}")
         result: dict[str, Any] = message["result"]
         return result
-
-    def _next(self) -> dict[str, Any]:
-        while b"\0" not in self._rest:
-            if not (received := self._browser.recv(2**20)):
-                raise RuntimeError("Chromium has ended")
-            self._rest += received
-        line, _, self._rest = self._rest.partition(b"\0")
-        message: dict[str, Any] = json.loads(line)
-        return message
 
     def run(self, script: str) -> Any:
         """Return the value of an expression in the page, once it is there."""
@@ -119,7 +138,7 @@ def open_chromium(folder: Path) -> Iterator[Page]:
                 preexec_fn=lambda: [os.set_inheritable(os.dup2(theirs.fileno(), number), True) for number in (3, 4)],
             )  # fmt: skip
         try:
-            yield Page(ours)
+            yield Page(Pipe(ours))
         finally:
             running.kill()
             running.wait()

@@ -5,21 +5,17 @@ ONECYCLE_SCREENSHOTS names a folder for pictures to look at: desktop and phone, 
 
 from __future__ import annotations
 
-import importlib.resources
-import importlib.util
 import os
-import socket
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
 import onecycle as oc
 from browser.chromium import Page, open_chromium
+from browser.serving import in_a_thread, serious
 from onecycle.demo import make_patterns
 from onecycle.ship.serve.app import create_app
 from onecycle.ship.serve.served import load_served
@@ -53,20 +49,6 @@ class Served:
 
     def focused(self) -> str:
         return str(self.page.run("document.activeElement.value || document.activeElement.textContent.trim()"))
-
-
-@contextmanager
-def in_a_thread(app: Any) -> Iterator[str]:
-    """Serve an app on a free port, and give its address."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, lifespan="on", ws="none", log_level="warning"))
-        running = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        running.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        finally:
-            server.should_exit = True
-            running.join()
 
 
 @pytest.fixture(scope="module")
@@ -259,14 +241,3 @@ def test_it_can_be_used_by_everybody_on_every_screen(
             assert serious(served.page) == []
             if folder := os.environ.get("ONECYCLE_SCREENSHOTS"):
                 served.page.screenshot(Path(folder) / f"{kind}_{width}_{'dark' if dark else 'light'}.png")
-
-
-def serious(page: Page) -> list[str]:
-    """Return what axe finds that keeps people from using the page."""
-    if importlib.util.find_spec("axe_core_python") is None:
-        pytest.skip("axe-core is in the extra `browser`")
-    if not page.run("typeof axe === 'object'"):
-        page.run((importlib.resources.files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8"))
-    found = page.run("axe.run().then(result => result.violations.map(({id, impact, nodes}) => "
-                     "[impact, id, ...nodes.map(node => node.html)].join(' ')))")  # fmt: skip
-    return [one for one in found if one.startswith(("serious", "critical"))]

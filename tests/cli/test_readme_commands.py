@@ -54,7 +54,8 @@ def photos(tmp_path: Path) -> Path:
 
 
 def test_the_readme_shows_each_command() -> None:
-    assert {each.split()[1] for each in COMMANDS} == {"train", "report", "check", "predict", "serve", "info", "demo"}
+    shown = {"train", "report", "check", "predict", "serve", "review", "info", "demo"}
+    assert {each.split()[1] for each in COMMANDS} == shown
 
 
 @pytest.mark.usefixtures("tiny_models", "photos")

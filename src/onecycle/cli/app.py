@@ -17,6 +17,7 @@ from onecycle.cli.info import info
 from onecycle.cli.launched import rank
 from onecycle.cli.predict import predict
 from onecycle.cli.report import report
+from onecycle.cli.review import review
 from onecycle.cli.serve import serve
 from onecycle.cli.shell_words import in_shell_words, shell_advice
 from onecycle.cli.train import train
@@ -28,7 +29,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _command in (train, predict, serve, report, check, info, doctor, demo):
+for _command in (train, predict, serve, review, report, check, info, doctor, demo):
     app.command()(_command)
 
 

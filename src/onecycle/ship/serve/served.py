@@ -126,7 +126,7 @@ def load_served(source: str | Path | Predictor) -> ServedModel:
         if not path.exists():
             raise BundleError(f"There is no model at {path}.", "what export() wrote.", "check the path.")
         state = _state(path)
-        served = ServedModel(load_model(path), path.stem, _digest(path), path, state)
+        served = ServedModel(load_model(path), path.stem, digest_of(path), path, state)
         if served.state_now() == state:  # if not, weights and digest may be of two files
             return _checked(served)
 
@@ -149,7 +149,8 @@ def _state(path: Path) -> tuple[int, ...]:
     return tuple(value for stat in stats for value in (stat.st_ino, stat.st_mtime_ns, stat.st_size))
 
 
-def _digest(path: Path) -> str:
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a bundle, a file or a folder."""
     digest = hashlib.sha256()
     for each in _files(path):
         with each.open("rb") as file:

@@ -1,0 +1,1 @@
+"""The page on which people go through their own data."""

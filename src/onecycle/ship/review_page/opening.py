@@ -1,0 +1,52 @@
+"""A review of a learner's data: what is searched, and where decisions are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from onecycle.data.corrections import Corrections
+from onecycle.data.new_items import NewItems, rows_of
+from onecycle.review.decisions import CORRECTIONS, Decisions
+from onecycle.review.journal import Journal, journal_beside
+from onecycle.review.pool import PoolJudgements, not_yet_judged
+from onecycle.review.searches import AnswerSearch, PoolSearch, Search
+from onecycle.review.session import Review
+from onecycle.ship.model import MODEL_NAME
+from onecycle.ship.serve.served import digest_of, load_served
+
+if TYPE_CHECKING:
+    from onecycle.train.learner import Learner
+
+
+@contextmanager
+def open_review(learner: Learner, folder: Path, *, pool: NewItems | None = None, most: int = 100) -> Iterator[Review]:
+    """Give a review whose decisions are kept in a folder; it searches once it is started.
+
+    Args:
+        learner: The model and the data.
+        folder: Where decisions are kept.
+        pool: New items without labels.
+        most: The most cards of a kind.
+    Raises:
+        ModelError: It is a language model.
+        DataError: The decisions in the folder cannot be read, or there are no new items.
+    """
+    load_served(learner.predictor())  # refuses what has no labels to look at
+    searches = searches_of(learner)
+    judgements = None
+    with ExitStack() as stack:
+        if pool is not None:
+            bundle = folder / MODEL_NAME
+            rows = rows_of(pool, learner.data.modality)
+            journal = stack.enter_context(Journal(journal_beside(bundle)))
+            judgements = PoolJudgements(journal, digest_of(bundle) if bundle.exists() else "")
+            searches.append(PoolSearch(learner, learner.data.dataset_of(not_yet_judged(rows, journal))))
+        yield Review(Decisions(Corrections.open(folder / CORRECTIONS), judgements), searches, most=most)
+
+
+def searches_of(learner: Learner) -> list[Search]:
+    """Return what is searched in one's own data, the quickest first."""
+    return [AnswerSearch(learner)]
