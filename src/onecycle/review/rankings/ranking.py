@@ -40,6 +40,13 @@ class Ranking(ArrowResult):
         note: What to know before reading it.
         target: What the labels mean.
         datasets: The items by the name of their split, for pictures.
+
+    Example:
+        >>> doubtful = oc.doubtful_labels(learner, all_items=True)
+        >>> doubtful.table.column_names
+        ['item', 'split', 'label', 'predicted', 'probability', 'score', 'reason']
+        >>> len(doubtful), len(doubtful.head(5))
+        (30, 5)
     """
 
     table: pa.Table
