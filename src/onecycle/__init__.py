@@ -41,6 +41,11 @@ if TYPE_CHECKING:
     from onecycle.registry import list_registered as list_registered
     from onecycle.registry import register as register
     from onecycle.review.journal import Journal as Journal
+    from onecycle.review.rankings.doubtful_labels import doubtful_labels as doubtful_labels
+    from onecycle.review.rankings.near_duplicates import NearDuplicates as NearDuplicates
+    from onecycle.review.rankings.near_duplicates import near_duplicates as near_duplicates
+    from onecycle.review.rankings.next_to_label import next_to_label as next_to_label
+    from onecycle.review.rankings.ranking import Ranking as Ranking
     from onecycle.ship.attribution import attribute as attribute
     from onecycle.ship.bulk_prediction import predict_on_cluster as predict_on_cluster
     from onecycle.ship.model import load_model as load_model
@@ -104,6 +109,7 @@ _HOMES = {
     "Modality": "onecycle.data.modality",
     "ModelError": "onecycle.errors",
     "MultiCategory": "onecycle.data.categories",
+    "NearDuplicates": "onecycle.review.rankings.near_duplicates",
     "Normalize": "onecycle.vision.normalize",
     "Numbers": "onecycle.data.numbers",
     "OneCycle": "onecycle.train.schedule",
@@ -111,6 +117,7 @@ _HOMES = {
     "Points": "onecycle.vision.points",
     "Prediction": "onecycle.inference.predictions",
     "Predictions": "onecycle.inference.predictions",
+    "Ranking": "onecycle.review.rankings.ranking",
     "Reading": "onecycle.data.batch",
     "StopTraining": "onecycle.errors",
     "Target": "onecycle.data.target",
@@ -123,12 +130,15 @@ _HOMES = {
     "attribute": "onecycle.ship.attribution",
     "augment": "onecycle.vision.augment",
     "biwi": "onecycle.vision.biwi",
+    "doubtful_labels": "onecycle.review.rankings.doubtful_labels",
     "fine_tune": "onecycle.recipes.task",
     "language_model_learner": "onecycle.text.language_model_learner",
     "list_registered": "onecycle.registry",
     "load_model": "onecycle.ship.model",
     "losses": "onecycle.losses",
     "metrics": "onecycle.metrics",
+    "near_duplicates": "onecycle.review.rankings.near_duplicates",
+    "next_to_label": "onecycle.review.rankings.next_to_label",
     "predict_on_cluster": "onecycle.ship.bulk_prediction",
     "predict_tiled": "onecycle.vision.tiles",
     "register": "onecycle.registry",

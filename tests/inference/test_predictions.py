@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import csv
-import sys
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
-import polars as pl
-import pyarrow as pa
 import pytest
 import torch
 
@@ -42,29 +37,6 @@ class TestPredictions:
 
     def test_probabilities_come_back_as_they_were(self, tags: Predictions) -> None:
         assert torch.equal(tags.probabilities, torch.tensor([[0.9, 0.6, 0.1], [0.2, 0.3, 0.4]]))
-
-    @pytest.mark.parametrize("read", [pa.table, pl.DataFrame, pd.DataFrame.from_arrow if hasattr(pd.DataFrame, "from_arrow") else lambda table: pa.table(table).to_pandas()], ids=["arrow", "polars", "pandas"])  # fmt: skip  # noqa: E501
-    def test_others_read_it_as_it_is(self, tags: Predictions, read: Any) -> None:
-        table = read(tags)
-        assert list(table["item"].to_pylist() if isinstance(table, pa.Table) else table["item"]) == [
-            "a/file_1.jpg", "file_2.jpg",
-        ]  # fmt: skip
-
-    def test_it_becomes_a_frame_of_pandas_or_polars_or_an_arrow_table(self, tags: Predictions) -> None:
-        for frame in (tags.to_pandas(), tags.to_polars()):
-            assert list(frame.columns) == tags.table.column_names
-            assert list(frame["item"]) == ["a/file_1.jpg", "file_2.jpg"]
-        assert isinstance(tags.to_pandas(), pd.DataFrame)
-        assert isinstance(tags.to_polars(), pl.DataFrame)
-        assert tags.to_arrow() is tags.table
-
-    def test_a_package_that_is_missing_is_named_and_the_fix_works(
-        self, tags: Predictions, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setitem(sys.modules, "polars", None)
-        with pytest.raises(DataError, match=r"polars is not installed\.[\s\S]*Fix: pip install polars, or use to_"):
-            tags.to_polars()
-        assert tags.to_arrow().num_rows == 2
 
     def test_a_notebook_shows_the_first_rows_escaped(self) -> None:
         target = Category(("<b>cat", "dog"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from onecycle.calls import explains_calls
+from onecycle.data.arrow_results import ArrowResult
 from onecycle.data.categories import ClassTarget
 from onecycle.data.preview import html_of_table
 from onecycle.data.target import Target
@@ -50,7 +50,7 @@ class Prediction(NamedTuple):
 
 @explains_calls
 @dataclass(frozen=True, repr=False)
-class Predictions:
+class Predictions(ArrowResult):
     """Predictions for many items, as an Arrow table; pandas, polars and pyarrow take it as it is.
 
     Attributes:
@@ -66,30 +66,11 @@ class Predictions:
     table: pa.Table
     target: Target
 
-    def __len__(self) -> int:
-        return int(self.table.num_rows)
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        return self.table.__arrow_c_stream__(requested_schema)
-
     def __repr__(self) -> str:
         return f"Predictions: {len(self):,} items, columns {', '.join(self.table.column_names[:5])}, ..."
 
     def _repr_html_(self) -> str:
         return html_lines(repr(self)) + html_of_table(self.table, "item")
-
-    def to_pandas(self) -> Any:
-        """Return the table as a pandas DataFrame."""
-        _require("pandas")
-        return self.table.to_pandas()
-
-    def to_polars(self) -> Any:
-        """Return the table as a polars DataFrame."""
-        return _require("polars").from_arrow(self.table)
-
-    def to_arrow(self) -> pa.Table:
-        """Return the table, which is an Arrow table already."""
-        return self.table
 
     @property
     def probabilities(self) -> Tensor:
@@ -182,17 +163,6 @@ class Predictions:
 
 def _no_labels() -> DataError:
     return DataError("These items have no labels.", "labelled items.", "use the validation items.")
-
-
-def _require(package: str) -> Any:
-    """Return a package that is imported only when it is asked for."""
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise DataError(
-            f"{package} is not installed.", f"{package}, for to_{package}().",
-            f"pip install {package}, or use to_arrow() or to_csv().",
-        ) from error  # fmt: skip
 
 
 def predictions_table(

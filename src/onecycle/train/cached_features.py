@@ -157,7 +157,7 @@ def compute_features(
     copies = min(copies, MOST_COPIES)
     # What is cached outlives the caller's inference mode, and is saved for the head's backward pass.
     with torch.inference_mode(False):
-        run = _Body(model, bunch, precision, processes)
+        run = FrozenBody(model, bunch, precision, processes)
         valid = run.features(bunch.valid if len(bunch.valid.dataset) else bunch.in_order(bunch.watched))
         if valid is None or not _fit(copies * len(bunch) * valid.inputs.shape[1] * 4, processes):
             return None
@@ -173,7 +173,7 @@ def compute_features(
 
 
 @dataclass
-class _Body:
+class FrozenBody:
     """Runs the frozen body over whole sets of items."""
 
     model: GroupedModel
@@ -194,15 +194,20 @@ class _Body:
         found = [share for share in shares if share]
         return _in_rows(found, len(loader.dataset)) if found else None
 
-    def _share(self, loader: DataLoader, copy: int | None) -> _Share | None:
-        """Return what this process computes; nothing where it has no items, None where it is not plain vectors."""
-        batches, outputs = list[Batch](), list[HostCopy]()
+    def outputs(self, loader: DataLoader, copy: int | None = None) -> Iterator[tuple[Batch, Any]]:
+        """Yield this process's batches as the model gets them, each with the body's outputs for it."""
         for batch in loader.share(self.processes.rank, self.processes.world, self.precision.device):
             generator = None if copy is None else seeded(self.bunch.options.seed, copy, batch.number)
             prepared = loader.dataset.modality.prepare(batch.to(self.precision.device), self.bunch.target, generator)
             with torch.no_grad(), self.precision.autocast():
                 size = microbatch_size(self.model, prepared.inputs)
                 vectors = in_microbatches(self.body, prepared.inputs, size)
+            yield prepared, vectors
+
+    def _share(self, loader: DataLoader, copy: int | None) -> _Share | None:
+        """Return what this process computes; nothing where it has no items, None where it is not plain vectors."""
+        batches, outputs = list[Batch](), list[HostCopy]()
+        for prepared, vectors in self.outputs(loader, copy):
             if prepared.targets is None or not isinstance(vectors, Tensor) or vectors.ndim != 2:
                 return None
             batches.append(prepared)

@@ -1,0 +1,1 @@
+"""Lists of items worth a look: doubtful labels, near-duplicates, what to label next."""
