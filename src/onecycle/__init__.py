@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from onecycle.errors import StopTraining as StopTraining
     from onecycle.errors import TrainingError as TrainingError
     from onecycle.errors import WorkerError as WorkerError
-    from onecycle.inference.predictions import Prediction as Prediction
+    from onecycle.inference.prediction import Prediction as Prediction
     from onecycle.inference.predictions import Predictions as Predictions
     from onecycle.recipes.task import fine_tune as fine_tune
     from onecycle.registry import list_registered as list_registered
@@ -106,7 +106,7 @@ _HOMES = {
     "OneCycle": "onecycle.train.schedule",
     "OnecycleError": "onecycle.errors",
     "Points": "onecycle.vision.points",
-    "Prediction": "onecycle.inference.predictions",
+    "Prediction": "onecycle.inference.prediction",
     "Predictions": "onecycle.inference.predictions",
     "Reading": "onecycle.data.batch",
     "StopTraining": "onecycle.errors",

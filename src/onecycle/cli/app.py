@@ -12,6 +12,7 @@ import typer
 
 from onecycle.cli.check import check
 from onecycle.cli.demo import demo
+from onecycle.cli.export import export
 from onecycle.cli.info import info
 from onecycle.cli.launched import rank
 from onecycle.cli.predict import predict
@@ -27,7 +28,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _command in (train, predict, serve, report, check, info, demo):
+for _command in (train, predict, serve, export, report, check, info, demo):
     app.command()(_command)
 
 
