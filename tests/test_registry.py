@@ -77,6 +77,7 @@ def test_a_name_belongs_to_its_kind() -> None:
 def test_names_are_listed_sorted_with_those_of_the_library() -> None:
     assert list_registered("schedule") == ["Constant", "Cosine", "OneCycle"]
     assert list_registered("tracker") == []
+    assert list_registered("exporter") == ["onnx", "pt2"]
 
 
 def test_an_unknown_name_is_refused_with_a_suggestion() -> None:
@@ -104,7 +105,7 @@ def test_an_unknown_kind_is_refused_with_a_suggestion(use: Any) -> None:
     with pytest.raises(
         ModelError,
         match=r"Unknown kind of part 'targets'\.\nExpected one of: target, modality, model, metric, loss, "
-        r"schedule, split, augmentation, tracker\.\nFix: check the kind\. Did you mean 'target'\?",
+        r"schedule, split, augmentation, tracker, exporter\.\nFix: check the kind\. Did you mean 'target'\?",
     ):
         use("targets")
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from onecycle.errors import StopTraining as StopTraining
     from onecycle.errors import TrainingError as TrainingError
     from onecycle.errors import WorkerError as WorkerError
-    from onecycle.inference.predictions import Prediction as Prediction
+    from onecycle.inference.prediction import Prediction as Prediction
     from onecycle.inference.predictions import Predictions as Predictions
     from onecycle.recipes.task import fine_tune as fine_tune
     from onecycle.registry import list_registered as list_registered
@@ -115,7 +115,7 @@ _HOMES = {
     "OneCycle": "onecycle.train.schedule",
     "OnecycleError": "onecycle.errors",
     "Points": "onecycle.vision.points",
-    "Prediction": "onecycle.inference.predictions",
+    "Prediction": "onecycle.inference.prediction",
     "Predictions": "onecycle.inference.predictions",
     "Ranking": "onecycle.review.rankings.ranking",
     "Reading": "onecycle.data.batch",

@@ -67,6 +67,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "split": {},
     "augmentation": {},
     "tracker": {},
+    "exporter": dict.fromkeys(("onnx", "pt2"), "onecycle.ship.exports.formats"),
 }
 
 _registered: dict[str, dict[str, Any]] = {kind: {} for kind in BUILT_IN}
@@ -78,7 +79,8 @@ def register(kind: str, name: str) -> Callable[[T], T]:
     A second definition at the same place, as a notebook cell that runs again makes it, replaces the first.
 
     Args:
-        kind: "target", "modality", "model", "metric", "loss", "schedule", "split", "augmentation" or "tracker".
+        kind: "target", "modality", "model", "metric", "loss", "schedule", "split", "augmentation", "tracker" or
+            "exporter".
         name: What files and options call it.
     Raises:
         ModelError: The kind is unknown, the name is taken, or what is decorated is neither a class nor a function.

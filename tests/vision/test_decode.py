@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps, features
 
-from onecycle.data.shards.source import Contents
+from onecycle.data.contents import Contents
 from onecycle.errors import DataError
 from onecycle.vision import decode as decode_module
 from onecycle.vision.decode import (

@@ -14,7 +14,8 @@ import onecycle as oc
 from onecycle.data.batch import Batch
 from onecycle.data.categories import Category
 from onecycle.errors import DataError
-from onecycle.vision.images import Images, as_size
+from onecycle.vision.image_size import as_size
+from onecycle.vision.images import Images
 
 
 def batch_of(modality: Images, photos: Path, *, training: bool) -> Batch:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from onecycle.vision.decode import compute_geometry
+from onecycle.vision.mask_restoring import restore_classes
 from onecycle.vision.masks import Mask
 from patches import (
     blocks,
@@ -85,3 +86,12 @@ def test_probabilities_are_interpolated_instead_of_classes() -> None:
     decoded = STREET.decode(prediction, geometry_of((1, 20), (1, 2), "squish"))
     # Over the 10 pixels between the centres, class 0 decreases from 1 to 0.4: below one half after 5 / 6 of them.
     assert decoded.tolist() == [[1] * 13 + [2] * 7]
+
+
+def test_probabilities_are_enlarged_as_torch_enlarges_them() -> None:
+    probabilities = torch.rand(4, 7, 9, generator=torch.Generator().manual_seed(0))
+    enlarged = torch.nn.functional.interpolate(probabilities[None], (33, 50), mode="bilinear", align_corners=False)[0]
+    classes, visible = restore_classes(probabilities.numpy(), compute_geometry((33, 50), (7, 9), "squish"))
+    assert visible.all()
+    first, second = enlarged.topk(2, dim=0).values
+    np.testing.assert_array_equal(classes[first - second > 1e-5], enlarged.argmax(0)[first - second > 1e-5])

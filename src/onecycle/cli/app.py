@@ -13,6 +13,7 @@ import typer
 from onecycle.cli.check import check
 from onecycle.cli.demo import demo
 from onecycle.cli.doctor import doctor
+from onecycle.cli.export import export
 from onecycle.cli.info import info
 from onecycle.cli.launched import rank
 from onecycle.cli.predict import predict
@@ -29,7 +30,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _command in (train, predict, serve, review, report, check, info, doctor, demo):
+for _command in (train, predict, serve, review, export, report, check, info, doctor, demo):
     app.command()(_command)
 
 

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from onecycle.data.decoding import by_name, most_probable, tags_above
 from onecycle.data.labels import Labels
 from onecycle.data.target import Target, show_captions
 from onecycle.errors import DataError, ModelError, some, suggest
@@ -62,7 +63,7 @@ class ClassTarget(Target):
             )
 
     def scores(self, prediction: Tensor) -> dict[str, float]:
-        return dict(zip(self.classes, prediction.tolist(), strict=True))
+        return by_name(self.classes, prediction)
 
     def columns(self, predictions: Tensor, decoded: Sequence[Any]) -> dict[str, Any]:
         """The prediction, the highest probability, and the probability of each class."""
@@ -126,7 +127,7 @@ class Category(ClassTarget):
 
     def decode(self, prediction: Tensor, geometry: Tensor | None = None) -> str:
         """Return the most probable class."""
-        return self.classes[int(prediction.argmax())]
+        return most_probable(self.classes, prediction)
 
     def to_probabilities(self, targets: Tensor) -> Tensor:
         """Return one-hot probabilities, (batch, classes)."""
@@ -197,8 +198,7 @@ class MultiCategory(ClassTarget):
 
     def decode(self, prediction: Tensor, geometry: Tensor | None = None) -> tuple[str, ...]:
         """Return the tags above the threshold, in the order of the classes."""
-        above = (prediction > self.threshold).tolist()
-        return tuple(name for name, present in zip(self.classes, above, strict=True) if present)
+        return tags_above(self.threshold, self.classes, prediction)
 
     def loss(self, *, smoothing: float = 0.0) -> nn.Module:
         """Return binary cross-entropy of each tag; smoothing moves targets from 0 and 1 towards a half."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from onecycle.data.batch import BadItem
+from onecycle.data.contents import Contents
 from onecycle.data.dataset import Dataset
 from onecycle.data.progress import progress
-from onecycle.data.shards.source import Contents
 from onecycle.errors import some
 
 FEW = 3

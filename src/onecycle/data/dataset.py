@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow as pa
 
 from onecycle.data.batch import BadItem, Batch, Sample
+from onecycle.data.contents import Contents
 from onecycle.data.labels import Labels
 from onecycle.data.modality import Modality, collate
 from onecycle.data.rows import CONTENT, ITEM, LABEL, Rows
-from onecycle.data.shards.source import Contents
 from onecycle.data.tables import RESERVED
 from onecycle.data.target import Target
 from onecycle.errors import DataError

@@ -12,6 +12,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
+from onecycle.data.decoding import by_name
 from onecycle.data.rows import Rows
 from onecycle.data.target import Target
 from onecycle.errors import DataError, some
@@ -87,13 +88,14 @@ class Numbers(Target):
 
     def decode(self, prediction: Tensor, geometry: Tensor | None = None) -> dict[str, float]:
         """Return each column's number, in its own unit."""
-        return dict(zip(self.classes, self._restored(prediction).tolist(), strict=True))
+        return by_name(self.classes, self.in_own_units(prediction))
 
     def metric_inputs(self, predictions: Tensor, targets: Tensor, geometries: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return both in the columns' own units."""
-        return self._restored(predictions), self._restored(targets)
+        return self.in_own_units(predictions), self.in_own_units(targets)
 
-    def _restored(self, values: Tensor) -> Tensor:
+    def in_own_units(self, values: Tensor) -> Tensor:
+        """Return standardised numbers, (..., columns), in the columns' own units."""
         return values * values.new_tensor(self.std) + values.new_tensor(self.mean)
 
     def loss(self, *, smoothing: float = 0.0) -> nn.Module:

@@ -7,9 +7,6 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from typing import TypeVar
 
-from rich.console import Console
-from rich.progress import track
-
 from onecycle.notebook import CellOutput, Html, in_notebook
 
 T = TypeVar("T")
@@ -21,6 +18,9 @@ def progress(items: Iterable[T], description: str, total: int) -> Iterator[T]:
     if in_notebook():
         yield from _in_notebook(items, description, total)
         return
+    from rich.console import Console  # models in use tokenize without it
+    from rich.progress import track
+
     console = Console(stderr=True)
     if not console.is_terminal:
         yield from items

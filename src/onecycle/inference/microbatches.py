@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -25,9 +26,14 @@ def in_microbatches(model: nn.Module, inputs: Any, size: int | None) -> Any:
         model: Treats every item by itself, except in batch norms; where one of them learns the statistics of the
             batch, it gets the batch whole.
         inputs: A batch.
-        size: Items at once; None for all.
+        size: Items at once; None for all. An exported program, whose batches have any size, computes all at once.
     """
-    if size is None or (count := num_items(inputs)) <= size or learns_statistics(model):
+    if (
+        torch.compiler.is_exporting()
+        or size is None
+        or (count := num_items(inputs)) <= size
+        or learns_statistics(model)
+    ):
         return model(inputs)
     return join([model(take(inputs, slice(start, start + size))) for start in range(0, count, size)])
 

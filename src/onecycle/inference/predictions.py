@@ -1,4 +1,4 @@
-"""Predictions of one item, and of many as a table."""
+"""Predictions of many items as a table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,34 +18,9 @@ from onecycle.data.arrow_results import ArrowResult
 from onecycle.data.categories import ClassTarget
 from onecycle.data.preview import html_of_table
 from onecycle.data.target import Target
-from onecycle.errors import DataError, some
+from onecycle.errors import DataError
 from onecycle.inference.item_names import short_names
 from onecycle.notebook import html_lines
-
-SHOWN_CLASSES = 3
-
-
-class Prediction(NamedTuple):
-    """The prediction for one item.
-
-    Attributes:
-        label: In the target's terms: a class; a tuple of tags; a mask, uint8, (height, width) of the original; points
-            in pixels of the original, float32, (points, 2); or numbers by name.
-        probabilities: Of each class; of masks each class's share of the image; empty for points and numbers.
-
-    Example:
-        >>> Prediction("cat", {"dog": 0.1, "cat": 0.9})
-        Prediction('cat': cat 90.0%, dog 10.0%)
-    """
-
-    label: Any
-    probabilities: dict[str, float]
-
-    def __repr__(self) -> str:
-        label = f"array of shape {self.label.shape}" if isinstance(self.label, np.ndarray) else repr(self.label)
-        likely = sorted(self.probabilities.items(), key=lambda pair: -pair[1])
-        shown = some((f"{name} {share:.1%}" for name, share in likely), SHOWN_CLASSES)
-        return f"Prediction({label}" + (f": {shown})" if shown else ")")
 
 
 @explains_calls

@@ -20,7 +20,7 @@ from onecycle.errors import DataError
 from onecycle.inference.carried_state import CarriedState
 from onecycle.inference.microbatches import in_microbatches, microbatch_size
 from onecycle.inference.precision import Mode, Precision
-from onecycle.inference.predictions import Prediction
+from onecycle.inference.prediction import Prediction
 
 
 class Output(NamedTuple):

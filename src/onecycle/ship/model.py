@@ -80,6 +80,24 @@ class Model(Predictor):
         loader = DataLoader(dataset, batch_size=batch_size, workers=count, on_bad_item=on_bad_item)
         return predict_loader(self, loader)
 
+    def export(self, path: str | Path, *, items: NewItems | None = None) -> Path:
+        """Write the model for another runtime: ONNX where the path ends in .onnx, `torch.export` where in .pt2.
+
+        Before it is written, its predictions are compared with this model's; a learner does that on its validation
+        items, which a bundle does not have.
+
+        Args:
+            path: The file.
+            items: What to compare on: a folder, or a list of files or texts; None draws some.
+        Raises:
+            ModelError: It cannot be exported, or predicts something else; nothing is written then.
+        """
+        from onecycle.ship.exports.check_items import drawn_items, items_given
+        from onecycle.ship.exports.formats import Exported, write_format
+
+        given = drawn_items(self.modality) if items is None else items_given(items, self.modality, self.target)
+        return write_format(Path(path), Exported(self.model, self.modality, self.target, self.card, given))
+
     def generate(self, prompt: str = "", words: int = 40, **options: Any) -> str:
         """Continue a text with a language model; the options are those of `onecycle.text.generate.generate`."""
         from onecycle.text.generate import generate

@@ -41,8 +41,8 @@ class ConcatPooling(nn.Module):
         outputs = self.encoder(token_ids).dropped.float()
         is_token = (token_ids != self.pad)[..., None]
         counts = is_token.sum(1).clamp_min(1)
-        rows = torch.arange(len(token_ids), device=token_ids.device)
-        last = outputs[rows, counts[:, 0] - 1]
+        # Not by row numbers: an exported program would keep how many there were in its example.
+        last = outputs.gather(1, (counts - 1)[..., None].expand(-1, 1, outputs.shape[2]))[:, 0]
         highest = outputs.masked_fill(~is_token, -torch.inf).amax(1)
         highest = highest.masked_fill(highest.isinf(), 0.0)
         return torch.cat([last, highest, (outputs * is_token).sum(1) / counts], 1)

@@ -15,8 +15,9 @@ from onecycle.data.label import LabelledList
 from onecycle.data.rows import CONTENT, ITEM, LABEL, Rows
 from onecycle.errors import DataError
 from onecycle.text.language_targets import NextToken
+from onecycle.text.reading import check_beginning, check_max_length
 from onecycle.text.storage import build_column
-from onecycle.text.texts import Texts, check_beginning, check_max_length
+from onecycle.text.texts import Texts
 from onecycle.text.tokenizer import DEFAULT_BEGINNING, Tokenizer
 from onecycle.text.tokenizer_training import choose_tokenizer
 

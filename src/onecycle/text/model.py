@@ -37,20 +37,28 @@ class PooledEncoder(nn.Module):
 
     def forward(self, token_ids: Tensor) -> Tensor:
         """Return a vector for each text, (batch, width)."""
-        if token_ids.shape[1] <= self.window:
+        exporting = torch.compiler.is_exporting()
+        if not exporting and token_ids.shape[1] <= self.window:
             return self._read(token_ids)
-        windows = -(-token_ids.shape[1] // self.window)
-        padded = nn.functional.pad(token_ids, (0, windows * self.window - token_ids.shape[1]), value=self.pad)
-        split = padded.view(len(token_ids) * windows, self.window)
+        texts, length = token_ids.shape
+        width: Any = torch.sym_min(length, self.window)
+        windows = (length + width - 1) // width
+        split = nn.functional.pad(token_ids, (0, windows * width - length), value=self.pad).view(-1, width)
         counts = (split != self.pad).sum(1)
-        is_read = counts > 0  # windows of padding alone are not read, except the first of each text
+        vectors = self._read(split) if exporting else self._read_some(split, counts, windows)
+        sums = (vectors * counts[:, None]).view(texts, windows, vectors.shape[1]).sum(1)
+        return sums / counts.view(texts, windows).sum(1, keepdim=True).clamp_min(1)
+
+    def _read_some(self, split: Tensor, counts: Tensor, windows: int) -> Tensor:
+        """Return the vectors of all windows; of padding alone none are read, except the first window of each text.
+
+        An exported program reads them, too: what it computes must not depend on what is in a batch.
+        """
+        is_read = counts > 0
         is_read[::windows] = True
         rows = is_read.nonzero()[:, 0]
         vectors = self._read(split[rows])
-        weights = counts[rows, None].to(vectors.dtype)
-        sums = vectors.new_zeros(len(token_ids), vectors.shape[1])
-        sums = sums.index_add(0, rows // windows, vectors * weights)
-        return sums / counts.view(len(token_ids), windows).sum(1, keepdim=True).clamp_min(1)
+        return vectors.new_zeros(len(split), vectors.shape[1]).index_copy(0, rows, vectors)
 
     def _read(self, token_ids: Tensor) -> Tensor:
         is_token = token_ids != self.pad

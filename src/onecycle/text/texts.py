@@ -13,23 +13,27 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from onecycle.data.batch import Batch, Reading
-from onecycle.data.character_encoding import decode_bytes
 from onecycle.data.modality import Description, Modality
 from onecycle.data.rows import CONTENT, ITEM, Rows
 from onecycle.data.target import Target
 from onecycle.errors import DataError
 from onecycle.registry import register
-from onecycle.text.cleaning import RULE_NAMES, check_rules, clean
+from onecycle.text.cleaning import RULE_NAMES, check_rules
 from onecycle.text.encoders import DEFAULT_ENCODER
 from onecycle.text.language_targets import MaskedToken
+from onecycle.text.reading import (
+    TokenIds,
+    check_beginning,
+    check_max_length,
+    pad_token_ids,
+    read_text_file,
+    read_token_ids,
+)
 from onecycle.text.text_files import TEXT_SUFFIXES, find_texts
 from onecycle.text.tokenizer import DEFAULT_BEGINNING, Tokenizer
-
-TokenIds = NDArray[np.int32]
 
 # Size of a drawn text.
 LINES, CHARACTERS_PER_LINE = 18, 46
@@ -68,34 +72,11 @@ class Texts(Modality):
     suffixes: ClassVar[frozenset[str] | None] = frozenset(TEXT_SUFFIXES)
 
     def read(self, item: Any, *, training: bool) -> Reading:
-        return Reading(self._token_ids(item))
-
-    def _token_ids(self, item: Any) -> TokenIds:
-        """Return the token ids, int32, (length,), of a text, of the path of a text file, or of token ids."""
-        if isinstance(item, Path):
-            item = _read_file(item)
-        if isinstance(item, str):
-            text = clean(item, self.rules)
-            if not text:
-                raise DataError(f"The text {item[:40]!r} is empty.", "at least one word.", "leave it out.")
-            return np.array(self.tokenizer.encode(text, self.max_length, self.beginning), np.int32)
-        if not isinstance(item, Sequence | np.ndarray):
-            raise DataError(
-                f"Cannot read a text from {type(item).__name__}.",
-                "a text, the Path of a text file, or a list of token ids.",
-                "pass str(...).",
-            )
-        token_ids = np.asarray(item, np.int32)
-        if len(token_ids) <= self.max_length:
-            return token_ids
-        return np.array(self.tokenizer.truncate(token_ids.tolist(), self.max_length, self.beginning), np.int32)
+        return Reading(read_token_ids(item, self.tokenizer, self.max_length, self.beginning, self.rules))
 
     def collate(self, inputs: Sequence[TokenIds]) -> Tensor:
         """Return int64, (batch, length), padded at the end to the longest input."""
-        padded = np.full((len(inputs), max(map(len, inputs))), self.tokenizer.pad, np.int64)
-        for row, token_ids in zip(padded, inputs, strict=True):
-            row[: len(token_ids)] = token_ids
-        return torch.from_numpy(padded)
+        return torch.from_numpy(pad_token_ids(inputs, self.tokenizer.pad))
 
     def prepare(self, batch: Batch, target: Target, generator: torch.Generator | None) -> Batch:
         """Mask tokens if the target is to predict them; other batches are not changed."""
@@ -130,7 +111,7 @@ class Texts(Modality):
     def rows_in(self, folder: Path) -> Rows:
         """Return the text files below a folder, read."""
         names = self.find_items(folder)
-        return _rows_of_texts(names, [_read_file(folder / name) for name in names], folder)
+        return _rows_of_texts(names, [read_text_file(folder / name) for name in names], folder)
 
     def rows_from(self, items: Sequence[Any]) -> Rows:
         """Return the items in a list: a `str` is a text, a `Path` the file of one."""
@@ -141,7 +122,7 @@ class Texts(Modality):
                 "pass str(...) or Path(...).",
             )  # fmt: skip
         names = [str(item) if isinstance(item, Path) else f"text {place}" for place, item in enumerate(items)]
-        return _rows_of_texts(names, [_read_file(item) if isinstance(item, Path) else item for item in items], None)
+        return _rows_of_texts(names, [read_text_file(item) if isinstance(item, Path) else item for item in items], None)
 
     def as_text(self, input: Tensor) -> str:
         """Return a text, given as token ids, (length,), with a mark where the middle, or the end, may be left out.
@@ -194,39 +175,9 @@ class Texts(Modality):
         return cls(tokenizer, length, beginning, check_rules(config["rules"]))
 
 
-def check_max_length(length: int, tokenizer: Tokenizer) -> int:
-    """Return a number of tokens that leaves room for at least one between prefix and suffix.
-
-    Raises:
-        DataError: It is too small.
-    """
-    minimum = len(tokenizer.prefix) + len(tokenizer.suffix) + 1
-    if length < minimum:
-        raise DataError(f"max_length={length}.", f"{minimum} tokens or more.", "pass max_length=128.")
-    return length
-
-
-def check_beginning(share: float) -> float:
-    """Return a fraction of a text's tokens.
-
-    Raises:
-        DataError: It is not between 0 and 1.
-    """
-    if not 0 <= share <= 1:
-        raise DataError(f"beginning={share}.", "a fraction of a long text's tokens, 0 to 1.", "leave it out.")
-    return share
-
-
 def _rows_of_texts(names: Sequence[str], texts: Sequence[str], root: Path | None) -> Rows:
     columns = {ITEM: pa.array(names, pa.string()), CONTENT: pa.array(texts, pa.large_string())}
     return Rows(pa.table(columns), root)
-
-
-def _read_file(path: Path) -> str:
-    try:
-        return decode_bytes(path.read_bytes())[0]
-    except (OSError, ValueError) as error:  # a name with a NUL byte is a ValueError
-        raise DataError(f"Cannot read {path}: {error}.", "a text file.", "check the path.") from error
 
 
 def _join_first(words: Iterable[str], count: int) -> str:

@@ -8,10 +8,9 @@ from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
 from types import NoneType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 import tokenizers
 
 from onecycle.data.progress import progress
@@ -20,6 +19,9 @@ from onecycle.errors import DataError
 from onecycle.text.encoder_tokenizer import load_encoder_tokenizer, read_special_tokens
 from onecycle.text.encoders import DEFAULT_ENCODER, locate_encoder
 from onecycle.text.special_tokens import SPECIAL_TOKEN_PATTERN, decode_case, encode_case
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # Without a value, every worker that is forked after texts were tokenized prints a warning.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
@@ -307,6 +309,8 @@ def _both_ends(text: str, front: int, back: int) -> tuple[str, str] | None:
 
 
 def _to_list_array(token_ids: list[list[int]]) -> pa.Array:
+    import pyarrow as pa  # models in use tokenize without it
+
     offsets = np.cumsum([0, *map(len, token_ids)], dtype=np.int32)
     values = np.fromiter(chain.from_iterable(token_ids), np.int32, int(offsets[-1]))
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from onecycle.bundle import write_bundle
 from onecycle.data.nested import tensors_in
 from onecycle.errors import BundleError, ModelError, OnecycleError
+from onecycle.foreign_names import unknown_options
 from onecycle.inference.predictor import run_model
-from onecycle.registry import lookup, registered_name
+from onecycle.registry import list_registered, lookup, registered_name
 from onecycle.train.sharded import all_whole, class_of
 from onecycle.train.state import TrainState
 
@@ -25,18 +26,27 @@ LARGEST_COPY = 2 * 10**9
 """Bytes of weights of which export makes a second copy, to compare outputs."""
 
 
-def export_model(state: TrainState, path: str | Path) -> Path:
+def export_model(state: TrainState, path: str | Path, **options: Any) -> Path:
     """Write the model for use, once it has been proved that it can be built again from what is written.
 
     Where several processes train together, all of them call this, and the main process writes.
 
     Args:
         state: Model, data and history.
-        path: A name with a suffix, such as planet.onecycle, becomes one file; a name without one a folder.
+        path: A name with a suffix, such as planet.onecycle, becomes one file; a name without one a folder. The suffix
+            of a registered exporter, such as .onnx, is written by that.
+        options: Of the exporter.
     Raises:
+        CallError: An option is not known.
         ModelError: The model, the target or the modality is not registered.
         BundleError: One of them cannot be built again from its config, or the file cannot be written.
     """
+    suffix = Path(path).suffix[1:].lower()
+    if suffix in list_registered("exporter"):
+        written: Path = lookup("exporter", suffix)(state, Path(path), **options)
+        return written
+    if options:
+        raise unknown_options("export", list(options), ())
     model = model_to_config(state.model)
     parts = {"target": state.target.to_config(), "modality": state.data.modality.to_config()}
     classes = {"target": type(state.target), "modality": type(state.data.modality)}

@@ -16,7 +16,8 @@ from onecycle.data.plain import LoaderBunch
 from onecycle.data.target import Target
 from onecycle.deprecation import renamed_arguments
 from onecycle.inference.evaluation import augmented_copies
-from onecycle.inference.predictions import Prediction, Predictions
+from onecycle.inference.prediction import Prediction
+from onecycle.inference.predictions import Predictions
 from onecycle.metrics import MetricLike
 from onecycle.notebook import html_lines
 from onecycle.train import (
@@ -286,9 +287,15 @@ class Learner(StateAttributes, DeprecatedNames):
         """Bring back what `save` saved; warns where this learner was made in another way, and refuses another split."""
         checkpoint.load_checkpoint(self.state, path, allow_other_split=allow_other_split)
 
-    def export(self, path: str | Path) -> Path:
+    def export(self, path: str | Path, **options: Any) -> Path:
         """Write the model for use with `load_model(path)`: a file, or a folder where `path` has no suffix.
 
-        Of several processes, all must call it, and the main process writes.
+        A path that ends in .onnx or .pt2 is written for another runtime, once its predictions for the validation items
+        were compared with the model's, see docs/exporting.md. Of several processes, all must call it, and the main
+        process writes.
+
+        Args:
+            path: Its suffix says what is written.
+            options: Of the other formats, such as `precision="int8"` for .onnx.
         """
-        return export.export_model(self.state, path)
+        return export.export_model(self.state, path, **options)

@@ -17,7 +17,7 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
-from onecycle.data.shards.source import Contents
+from onecycle.data.contents import Contents
 from onecycle.errors import DataError
 from onecycle.vision.decode_memory import decoding_bytes, exif_orientation, memory_for
 from onecycle.vision.read_options import ReadOptions
@@ -117,8 +117,9 @@ def decode(source: Any, size: tuple[int, int], resize: Resize = "crop", options:
     """Read an image at a given size.
 
     Args:
-        source: A path, the contents of a file, a PIL image, or an array of uint8 pixels, (height, width) or
-            (height, width, 1, 3 or 4).
+        source: A path, the bytes of a file, an opened file, a PIL image, or an array of uint8 pixels, (height, width)
+            or (height, width, 1, 3 or 4). Bytes are decoded as the file they are from; of a PIL image, which has its
+            pixels already, the last digits differ.
         size: Output (height, width).
         resize: "crop" cuts out the middle, "squish" changes the aspect ratio, "pad" adds black borders.
         options: The range of deep greys, the page, and whether EXIF orientation is applied.
@@ -138,6 +139,7 @@ def decode_with_geometry(
     source: Any, size: tuple[int, int], resize: Resize = "crop", options: ReadOptions = _PLAIN
 ) -> tuple[Pixels, ImageGeometry]:
     """Read an image as `decode` does; also return which part of the original it shows."""
+    source = _as_contents(source)
     if isinstance(source, str | os.PathLike):
         return read_safely(str(source), lambda: _decode_file(str(source), size, resize, options))
     if isinstance(source, Contents):
@@ -152,9 +154,18 @@ def decode_with_geometry(
     }
     raise DataError(
         f"Cannot read an image from {type(source).__name__}.",
-        "a path, a PIL image or a numpy array.",
+        "a path, the bytes of a file, an opened file, a PIL image or a numpy array.",
         fixes.get(type(source).__name__, "pass the path of an image."),
     )
+
+
+def _as_contents(source: Any) -> Any:
+    """Return the bytes of a file, or an opened one, as what is decoded like a file; anything else as it is."""
+    if not isinstance(source, bytes | bytearray | memoryview):
+        if isinstance(source, Image.Image) or not callable(getattr(source, "read", None)):
+            return source
+        source = source.read()
+    return Contents("the image", bytes(source))
 
 
 def original_size(source: Any, options: ReadOptions = _PLAIN) -> tuple[int, int]:
@@ -165,6 +176,7 @@ def original_size(source: Any, options: ReadOptions = _PLAIN) -> tuple[int, int]
     Raises:
         DataError: The source is not a readable image.
     """
+    source = _as_contents(source)
     if isinstance(source, np.ndarray):
         return int(source.shape[0]), int(source.shape[1])
     if isinstance(source, Image.Image):

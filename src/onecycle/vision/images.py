@@ -14,20 +14,17 @@ from torch import Tensor
 from onecycle.data.batch import Batch, Reading
 from onecycle.data.modality import Description, Modality
 from onecycle.data.target import Target
-from onecycle.errors import DataError
 from onecycle.registry import register
 from onecycle.vision.augment import Augment
 from onecycle.vision.decode import ImageGeometry, Resize, decode_with_geometry
 from onecycle.vision.image_files import IMAGE_SUFFIXES, find_images
+from onecycle.vision.image_size import as_size
 from onecycle.vision.read_options import ReadOptions, read_options
 from onecycle.vision.rgb import Pixels
 from onecycle.vision.targets import SpatialTarget
 
 SMALLEST_REDUCED_SIDE = 64
 """Pixels a side below which `Images.smaller` returns None: there is little time to save, and much detail to lose."""
-
-LARGEST_IMAGE = 2**25
-"""Pixels of the largest size that images are read at, such as 8192 x 4096: a batch of one takes 400 MB as floats."""
 
 
 @register("modality", "images")
@@ -134,28 +131,3 @@ class Images(Modality):
     def from_config(cls, config: dict[str, Any]) -> Images:
         reading = read_options(config.get("range"), config.get("page"), config.get("orientation"))
         return cls(as_size(config["size"]), config["method"], reading=reading)
-
-
-def as_size(size: int | tuple[int, int]) -> tuple[int, int]:
-    """Return a size as (height, width).
-
-    Raises:
-        DataError: It is not one or two whole numbers of at least 1, or larger than `LARGEST_IMAGE`.
-    Example:
-        >>> as_size(128)
-        (128, 128)
-    """
-    sides: Any = (size, size) if isinstance(size, int | np.integer) else size
-    if (
-        not isinstance(sides, tuple | list)
-        or len(sides) != 2
-        or not all(isinstance(side, int | np.integer) and side >= 1 for side in sides)
-    ):
-        raise DataError(f"size={size!r}.", "pixels: one number, or (height, width).", "pass size=128.")
-    if sides[0] * sides[1] > LARGEST_IMAGE:
-        raise DataError(
-            f"size={size!r}, {sides[0] * sides[1]:,} pixels.",
-            f"at most {LARGEST_IMAGE:,} pixels, such as (4096, 8192).",
-            "pass a smaller size; masks can be predicted in tiles.",
-        )
-    return int(sides[0]), int(sides[1])

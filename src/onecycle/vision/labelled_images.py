@@ -15,7 +15,8 @@ from onecycle.errors import DataError, some, suggest, users_level
 from onecycle.vision import augment as augments
 from onecycle.vision.augment import Augment, Augmentation, as_augment
 from onecycle.vision.decode import Resize, original_size
-from onecycle.vision.images import Images, as_size
+from onecycle.vision.image_size import as_size
+from onecycle.vision.images import Images
 from onecycle.vision.targets import SpatialTarget
 
 # Headers that are read to find out whether all images have one size.

@@ -24,7 +24,7 @@ from onecycle.vision.batch_transforms import sample_pixels
 from onecycle.vision.decode import ImageGeometry
 from onecycle.vision.mask_files import Colour, Indices, read_mask_values
 from onecycle.vision.mask_palette import make_palette, read_png, to_palette_image, to_png
-from onecycle.vision.mask_restoring import restore_classes
+from onecycle.vision.mask_restoring import restore_mask
 from onecycle.vision.targets import SpatialTarget
 
 _UNKNOWN = 254  # marks values that are neither a class nor ignored
@@ -149,13 +149,8 @@ class Mask(SpatialTarget):
             uint8, (height, width) of the original. Pixels that were cut off get the ignored value, or 255 where there
             is none.
         """
-        values = np.array(self.values, np.uint8)
-        if geometry is None:
-            return np.asarray(values[prediction.argmax(dim=0).cpu().numpy()], np.uint8)
-        classes, visible = restore_classes(prediction, ImageGeometry(*geometry.tolist()))
-        decoded: Indices = values[classes]
-        decoded[~visible] = self.ignored[0] if self.ignored else IGNORE_INDEX
-        return decoded
+        shown = None if geometry is None else ImageGeometry(*geometry.tolist())
+        return restore_mask(prediction.float().cpu().numpy(), shown, self.values, self.ignored)
 
     def to_probabilities(self, targets: Tensor) -> Tensor:
         """Return one-hot probabilities, (batch, classes, height, width); all zero where ignored."""

@@ -1,8 +1,4 @@
-"""Points in the image ("key points"): the target, and the conversion between original and resized coordinates.
-
-In an original image, whole numbers are the centres of pixels, as in OpenCV and matplotlib. In an image that the model
-sees, coordinates run from -1 to 1, x to the right and y down.
-"""
+"""Points in the image ("key points"): the target. See `point_coordinates` for what coordinates mean."""
 
 from __future__ import annotations
 
@@ -20,7 +16,8 @@ from onecycle.errors import DataError, some, suggest
 from onecycle.losses import SmoothL1
 from onecycle.registry import register
 from onecycle.vision.decode import ImageGeometry
-from onecycle.vision.targets import SpatialTarget, visible_boxes
+from onecycle.vision.point_coordinates import to_original, to_resized
+from onecycle.vision.targets import SpatialTarget
 
 
 @register("target", "points")
@@ -61,7 +58,8 @@ class Points(SpatialTarget):
 
     def crop_and_scale(self, label: Any, geometry: ImageGeometry, size: tuple[int, int]) -> Tensor:
         """Return x and y from -1 to 1 in the read image, (points, 2); beyond that range where it was cropped."""
-        return _to_resized(self.encode(label)[None], torch.tensor([geometry]))[0]
+        resized: Tensor = to_resized(self.encode(label)[None], torch.tensor([geometry]))
+        return resized[0]
 
     def transform(self, encoded: Tensor, matrices: Tensor, size: tuple[int, int]) -> Tensor:
         """Return the points, (batch, points, 2), after augmentation; pairs are swapped in mirrored images."""
@@ -99,13 +97,13 @@ class Points(SpatialTarget):
 
     def activate(self, outputs: Tensor) -> Tensor:
         """Return x and y from -1 to 1 in the input, float32, (batch, points, 2)."""
-        return outputs.float().reshape(len(outputs), len(self.classes), 2)
+        return outputs.float().reshape(-1, len(self.classes), 2)
 
     def decode(self, prediction: Tensor, geometry: Tensor | None = None) -> NDArray[np.float32]:
         """Return x and y in pixels of the original, float32, (points, 2); without geometry from -1 to 1."""
         decoded = prediction
         if geometry is not None:
-            decoded = _to_original(prediction[None], geometry[None].to(prediction.device))[0]
+            decoded = to_original(prediction[None], geometry[None].to(prediction.device))[0]
         points: NDArray[np.float32] = decoded.float().cpu().numpy()
         return points
 
@@ -113,7 +111,7 @@ class Points(SpatialTarget):
         """Return predictions and targets in pixels of the original."""
         if geometries is None:
             return predictions, targets
-        return _to_original(predictions, geometries), _to_original(targets, geometries)
+        return to_original(predictions, geometries), to_original(targets, geometries)
 
     def loss(self, *, smoothing: float = 0.0) -> nn.Module:
         """Return the smooth L1 loss of the points that are known; label smoothing does not apply."""
@@ -178,13 +176,3 @@ def points_target(names: Sequence[str], flip_pairs: Sequence[tuple[str, str]]) -
     if twice:
         raise DataError(f"flip_pairs= names {some(twice)} twice.", "each point at most once.", "check flip_pairs=.")
     return Points(tuple(names), tuple((first, second) for first, second in flip_pairs))
-
-
-def _to_original(points: Tensor, geometries: Tensor) -> Tensor:
-    boxes = visible_boxes(geometries)[:, None]
-    return boxes[..., :2] + (points + 1) / 2 * boxes[..., 2:] - 0.5
-
-
-def _to_resized(points: Tensor, geometries: Tensor) -> Tensor:
-    boxes = visible_boxes(geometries)[:, None]
-    return (points + 0.5 - boxes[..., :2]) / boxes[..., 2:] * 2 - 1

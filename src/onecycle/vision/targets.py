@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from onecycle.data.target import Target
@@ -38,17 +37,3 @@ class SpatialTarget(Target):
     @abstractmethod
     def check_mirroring(self) -> str | None:
         """Return why labels would be wrong in a mirrored image, or None where they stay right."""
-
-
-def visible_boxes(geometries: Tensor) -> Tensor:
-    """Return which box of its original each image shows.
-
-    Args:
-        geometries: `ImageGeometry` of each image as a row, (batch, 6).
-    Returns:
-        (left, top, width, height) in pixels of the original, (batch, 4).
-    Example:
-        >>> visible_boxes(torch.tensor([ImageGeometry(100, 300, 100, 0, 200, 100)])).tolist()
-        [[100, 0, 100, 100]]
-    """
-    return torch.cat([geometries[:, 2:4], geometries[:, 4:6] - geometries[:, 2:4]], dim=1)

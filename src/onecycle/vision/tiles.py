@@ -11,7 +11,7 @@ from torch import Tensor
 
 from onecycle.data.batch import Batch
 from onecycle.errors import DataError, ModelError
-from onecycle.inference.predictions import Prediction
+from onecycle.inference.prediction import Prediction
 from onecycle.inference.predictor import Predictor
 from onecycle.train.learner import Learner
 from onecycle.vision.decode import decode, original_size

@@ -12,9 +12,10 @@ import torch
 import onecycle as oc
 from learners import assert_same, tiny, weights_of
 from onecycle.data.bunch import DataBunch
+from onecycle.data.contents import Contents
 from onecycle.data.shards import iterable
 from onecycle.data.shards.iterable import IterableShards
-from onecycle.data.shards.source import Contents, Place
+from onecycle.data.shards.source import Place
 from onecycle.errors import DataError
 from shard_files import photo_files, write_parquets
 

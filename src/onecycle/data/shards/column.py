@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from onecycle.data.shards.source import Contents, Place, Shards, check_size
+from onecycle.data.contents import Contents
+from onecycle.data.shards.source import Place, Shards, check_size
 from onecycle.data.shared_file import map_table, must_be_mapped, write_shared
 from onecycle.errors import DataError
 

@@ -14,11 +14,11 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from onecycle.data.class_labels import named_labels
+from onecycle.data.contents import Contents
 from onecycle.data.shards.order import SHARDS_AT_ONCE
 from onecycle.data.shards.parquet import counted
 from onecycle.data.shards.source import (
     ContentKind,
-    Contents,
     DamagedShardError,
     Place,
     ShardIndex,

@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from onecycle.data.class_labels import class_names, feature_type, features, named_labels
+from onecycle.data.contents import Contents
 from onecycle.data.shards.source import (
     NAME,
     SIZE,
     START,
     ContentKind,
-    Contents,
     Place,
     ShardIndex,
     Shards,

@@ -54,21 +54,6 @@ class Place(NamedTuple):
     size: int
 
 
-@dataclass(frozen=True)
-class Contents:
-    """An item that is no file of its own.
-
-    Attributes:
-        name: For messages.
-        data: Its bytes.
-        label: Its label, where that is read together with it.
-    """
-
-    name: str
-    data: bytes
-    label: Any = None
-
-
 def open_file(path: str) -> BinaryIO:
     """Open a shard on this machine, or at an address such as s3://bucket/a.tar."""
     return open_remote(path) if is_remote(path) else open(path, "rb")

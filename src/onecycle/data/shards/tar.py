@@ -10,13 +10,13 @@ from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 
+from onecycle.data.contents import Contents
 from onecycle.data.remote import is_remote, read_range
 from onecycle.data.rows import is_utf8
 from onecycle.data.shards.source import (
     NAME,
     SIZE,
     START,
-    Contents,
     Place,
     ShardIndex,
     Shards,

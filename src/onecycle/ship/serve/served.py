@@ -13,8 +13,8 @@ import torch
 
 from onecycle.data.batch import Sample
 from onecycle.data.character_encoding import decode_bytes
+from onecycle.data.contents import Contents
 from onecycle.data.modality import Modality
-from onecycle.data.shards.source import Contents
 from onecycle.errors import BundleError, DataError, ModelError
 from onecycle.inference.predictor import Predictor, geometries_of
 from onecycle.ship.model import find_bundle, load_model

@@ -1,0 +1,39 @@
+"""`onecycle export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from onecycle.cli.command_options import read_options
+from onecycle.cli.run_folder import OPTIONS, RunFolder
+from onecycle.recipes.options import FineTuneOptions
+
+
+def export(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model, or the folder of a run.")],
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="What to write: a name that ends in .onnx or .pt2.")],
+    items: Annotated[
+        Path | None,
+        typer.Option(help="Files on which both are compared. Default: those that the run was validated on; "
+                     "of a single model, some that are drawn."),
+    ] = None,
+) -> None:  # fmt: skip
+    """Write a model for another runtime, once it is proved that it predicts the same there."""
+    compared: Any = items
+    if items is None and (model / OPTIONS).is_file():
+        compared = _validation_items(model)
+    from onecycle.ship.model import load_model
+
+    load_model(model, device="cpu").export(out, items=compared)
+
+
+def _validation_items(run: Path) -> Any:
+    """Return the items that a run was validated on, as rows."""
+    data, options = RunFolder(run).read_options()
+    from onecycle.recipes.task import build_pipeline
+
+    pipeline = build_pipeline(data, read_options(FineTuneOptions, options))
+    return pipeline.label(pipeline.find_items()).valid

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from onecycle.runtime import load_model
+
+
+@pytest.mark.slow
+def test_a_bundle_is_exported_and_proved(shell: Any, bundle: Path, tagged: Path, tmp_path: Path) -> None:
+    done = shell("export", bundle, "tags.onnx", "--items", tagged / "images")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("tags.onnx: proved on 24 given items: same labels, largest difference ")
+    assert load_model(tmp_path / "tags.onnx").classes == ("blue", "green", "red")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_tiny_models")
+def test_a_run_is_compared_on_the_items_that_it_was_validated_on(shell: Any, photos: Path, tmp_path: Path) -> None:
+    assert shell("train", photos, "--epochs", "1", "--sizes", "32", "--out", "run").code == 0
+    done = shell("export", "run", "x.onnx")
+    assert done.code == 0, done.err
+    assert "given items: same labels" in done.out
+    assert load_model(tmp_path / "x.onnx").proof["items"] == 6
+
+
+def test_another_suffix_is_refused(shell: Any, bundle: Path) -> None:
+    done = shell("export", bundle, "tags.tflite")
+    assert done.code == 2
+    assert done.err.startswith("A loaded model is not exported as 'tags.tflite'.\nExpected a name that ends in .onnx")

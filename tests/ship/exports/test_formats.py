@@ -1,0 +1,225 @@
+"""Learners and bundles are exported, and read again: ONNX without PyTorch, and programs of torch.export."""
+
+from __future__ import annotations
+
+import json
+import os
+import site
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import timm
+import torch
+from torch import Tensor, nn
+
+import onecycle as oc
+from learners import photo_bunch, plain_model, tiny
+from onecycle.errors import BundleError, CallError, DataError, ModelError
+from onecycle.runtime import load_model
+from onecycle.ship.exports.check_items import drawn_items
+from onecycle.ship.exports.formats import Exported, _write, write_onnx, write_pt2
+from onecycle.ship.exports.onnx_graph import OPSET
+from onecycle.ship.exports.proof import Proof
+from onecycle.ship.rebuild import rebuild
+from onecycle.text.awd_lstm import AwdLstm, Dropouts
+from onecycle.text.awd_lstm_classifier import AwdLstmClassifier
+from onecycle.text.texts import Texts
+from onecycle.vision.images import Images
+from ship import tiny_bundles
+
+
+@pytest.fixture(scope="module")
+def photo_model(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[oc.Learner, Path]:
+    """A learner of photos, and what it exported."""
+    learner = tiny(photo_bunch(photos))
+    path = learner.export(tmp_path_factory.mktemp("exports") / "photos.onnx")
+    return learner, path
+
+
+def test_a_learner_s_file_predicts_as_it_does(photo_model: Any, photos: Path) -> None:
+    learner, path = photo_model
+    model, files = load_model(path), sorted(photos.rglob("*.jpg"))
+    expected = learner.predictor().probabilities(files).cpu().numpy()
+    np.testing.assert_allclose(model.probabilities(files), expected, atol=1e-5)
+    predicted = model.predict(files[0])
+    assert predicted.label == learner.predict(files[0]).label
+    assert model.classes == learner.data.classes
+    assert model.proof == {
+        "items": 6, "of": "validation items", "largest_difference": model.proof["largest_difference"],
+        "tolerance": 1e-3, "batch_sizes": [1, 2, 3, 17, 33], "lengths": [], "items_read": 6,
+    }  # fmt: skip
+    assert model.proof["largest_difference"] < 1e-5
+
+
+def test_the_file_has_the_pinned_opset_and_any_batch(photo_model: Any) -> None:
+    graph = onnx.load(photo_model[1])
+    onnx.checker.check_model(graph)
+    assert [(opset.domain, opset.version) for opset in graph.opset_import] == [("", OPSET)]
+    (pixels,), (output,) = graph.graph.input, graph.graph.output
+    sides = [side.dim_param or side.dim_value for side in pixels.type.tensor_type.shape.dim]
+    assert (pixels.name, sides, output.name) == ("pixels", ["batch", 32, 32, 3], "probabilities")
+    assert pixels.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    metadata = {entry.key: entry.value for entry in graph.metadata_props}
+    assert json.loads(metadata["classes"]) == ["blue", "green", "red"]
+
+
+def test_the_file_says_nothing_of_the_machine(photo_model: Any) -> None:
+    content = photo_model[1].read_bytes()
+    places = [os.getcwd(), str(Path.home()), sys.prefix, str(Path(oc.__file__).parent), *site.getsitepackages()]
+    places += [str(Path(torch.__file__).parent), ".py", "stack_trace"]
+    assert [place for place in places if place != "/" and place.encode() in content] == []
+
+
+def test_the_proof_is_printed_and_the_file_is_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = _write(tmp_path / "new" / "x.onnx", b"content", Proof(6, "validation items", 2e-7, (1, 2)))
+    assert capsys.readouterr().out == (
+        "x.onnx: proved on 6 validation items: same labels, largest difference 2e-07 (batches of 1, 2)\n"
+    )
+    assert [entry.name for entry in path.parent.iterdir()] == ["x.onnx"]
+    assert path.read_bytes() == b"content"
+
+
+@pytest.mark.slow
+def test_a_program_is_read_by_torch(photo_model: Any, tmp_path: Path) -> None:
+    learner, _ = photo_model
+    extra = {"onecycle": ""}
+    program = torch.export.load(learner.export(tmp_path / "x.pt2"), extra_files=extra)
+    batch = learner.data.read(learner.data.valid.dataset, range(3))
+    with torch.no_grad():
+        found = program.module()(batch.inputs)
+    torch.testing.assert_close(found, learner.predictor().predict_batch(batch), atol=1e-5, rtol=0)
+    assert json.loads(extra["onecycle"])["target"]["classes"] == ["blue", "green", "red"]
+
+
+def test_options_of_other_formats_are_refused(photo_model: Any, tmp_path: Path) -> None:
+    with pytest.raises(CallError, match=r"export\(\) has no option precision="):
+        photo_model[0].export(tmp_path / "x.onecycle", precision="int8")
+    assert not (tmp_path / "x.onecycle").exists()
+
+
+class CountsItems(nn.Module):
+    """Its outputs depend on how many items are in the batch, and the exporter keeps how many there were."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = plain_model()
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        outputs: Tensor = self.layers(pixels)
+        return outputs * outputs.new_tensor([1.0] * len(pixels))[:, None]
+
+
+def test_a_model_that_counts_its_items_is_refused_and_nothing_is_written(photos: Path, tmp_path: Path) -> None:
+    """The fix of the error is executed: without the count it is exported."""
+    bunch = photo_bunch(photos)
+    learner = oc.Learner(bunch, CountsItems(), progress=False)
+    with pytest.raises(
+        ModelError, match=r"fixed dimensions: \{'batch': 2\}\.\nExpected any size of batch\.\nFix: take len\(tensor\)"
+    ):
+        learner.export(tmp_path / "x.onnx")
+    assert list(tmp_path.iterdir()) == []
+    oc.Learner(bunch, plain_model(), progress=False).export(tmp_path / "x.onnx")
+    assert load_model(tmp_path / "x.onnx").proof["items"] == 6
+
+
+def test_language_models_are_refused(tmp_path: Path) -> None:
+    model = oc.load_model(tiny_bundles.language().write(tmp_path / "x.onecycle"), device="cpu")
+    with pytest.raises(ModelError, match=r"A model of next_token is exported as a bundle alone\."):
+        model.export(tmp_path / "x.onnx")
+
+
+def test_a_bundle_is_exported_by_its_suffix(tmp_path: Path) -> None:
+    model = oc.load_model(tiny_bundles.photos().write(tmp_path / "x.onecycle"), device="cpu")
+    with pytest.raises(
+        ModelError, match=r"A loaded model is not exported as 'y\.onecycle'\.\n.*\.onnx or \.pt2\.\nFix: pass 'y\.onnx'"
+    ):
+        model.export(tmp_path / "y.onecycle")
+
+
+def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BundleError, match=r"Cannot write .*y\.pt2: "):
+        _write(tmp_path / "file" / "y.pt2", b"", Proof(1, "validation items", 0.0, (1,)))
+
+
+def test_missing_packages_are_named(photo_model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onecycle.ship.exports.onnx_graph.PACKAGES", ("onnx", "no_such_package"))
+    with pytest.raises(ModelError, match=r"Not installed: no_such_package\.\n.*\nFix: pip install 'onecycle\[onnx\]'"):
+        photo_model[0].export(tmp_path / "x.onnx")
+
+
+def lstm() -> Exported:
+    """A classifier on an AWD-LSTM."""
+    tokenizer = tiny_bundles._tokenizer()
+    torch.manual_seed(0)
+    encoder = AwdLstm(tokenizer.embedding_rows, pad=tokenizer.pad, width=4, hidden=6, layers=2, dropouts=Dropouts())
+    texts = Texts(tokenizer, 16)
+    model = AwdLstmClassifier(encoder, 2, hidden=3).eval()
+    return Exported(model, texts, oc.Category(("neg", "pos")), {}, drawn_items(texts))
+
+
+def plain_timm() -> Exported:
+    """A backbone of timm as it comes, behind the layer that normalises."""
+    torch.manual_seed(0)
+    network = nn.Sequential(oc.Normalize(), timm.create_model("test_efficientnet", num_classes=3)).eval()
+    images = Images((32, 32))
+    return Exported(network, images, oc.Category(("a", "b", "c")), {}, drawn_items(images))
+
+
+def bundle(name: str) -> Callable[[], Exported]:
+    def make() -> Exported:
+        torch.manual_seed(0)
+        content = tiny_bundles.MODELS[name]()
+        model, modality, target = rebuild(content.tensors, content.config)
+        return Exported(model.eval(), modality, target, {}, drawn_items(modality))
+
+    return make
+
+
+KINDS = {name: bundle(name) for name in ("photos", "tags", "ages", "masks", "points", "texts")}
+KINDS |= {"lstm": lstm, "plain timm": plain_timm}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_exported_with_named_dimensions(kind: str, tmp_path: Path) -> None:
+    """`len(tensor)` and branches on data in forward() or activate() would fix a dimension, or be refused."""
+    exported = KINDS[kind]()
+    graph = onnx.load(write_onnx(tmp_path / "x.onnx", exported))
+    sides = [side.dim_param for side in graph.graph.input[0].type.tensor_type.shape.dim]
+    assert sides[0] == "batch"
+    assert (sides[1] == "length") == isinstance(exported.modality, Texts)
+    model = load_model(tmp_path / "x.onnx")
+    assert model.proof["largest_difference"] < 1e-5
+    if isinstance(exported.modality, Texts):
+        assert max(model.proof["lengths"]) > 15
+
+
+def test_the_lstm_is_one_operator_that_reads_any_length(tmp_path: Path) -> None:
+    graph = onnx.load(write_onnx(tmp_path / "x.onnx", lstm()))
+    assert [node.op_type for node in graph.graph.node].count("LSTM") == 2
+    assert load_model(tmp_path / "x.onnx").proof["lengths"] == [1, 2, 16]
+
+
+@pytest.mark.slow
+def test_a_program_of_texts_longer_than_the_window_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        ModelError, match=r"TextModel cannot be exported: ConstraintViolationError.*\n.*\nFix: .*bundle"
+    ):
+        write_pt2(tmp_path / "x.pt2", KINDS["texts"]())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_given_items_are_what_is_compared(photos: Path, tmp_path: Path) -> None:
+    model = oc.load_model(tiny_bundles.photos().write(tmp_path / "x.onecycle"), device="cpu")
+    model.export(tmp_path / "x.onnx", items=photos)
+    assert load_model(tmp_path / "x.onnx").proof["of"] == "given items"
+    assert load_model(tmp_path / "x.onnx").proof["items_read"] == 30
+    with pytest.raises(DataError, match="no image"):
+        model.export(tmp_path / "x.onnx", items=tmp_path)
