@@ -24,6 +24,7 @@ LAYERS = [
     ("inference",),
     ("train",),
     ("vision", "text"),
+    ("runtime",),
     ("review",),
     ("ship",),
     ("recipes",),

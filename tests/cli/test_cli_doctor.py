@@ -30,5 +30,5 @@ def test_doctor_names_what_is_missing_and_how_to_install_it(shell: Any, monkeypa
     installed = doctor._version
     monkeypatch.setattr(doctor, "_version", lambda name: None if name == "uvicorn" else installed(name))
     done = shell("doctor")
-    assert "serve (onecycle serve): missing: uvicorn; pip install 'onecycle[serve]'" in done.out
+    assert "serve (onecycle serve, onecycle review): missing: uvicorn; pip install 'onecycle[serve]'" in done.out
     assert "heif (HEIC photos): missing" not in done.out

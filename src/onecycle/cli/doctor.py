@@ -17,7 +17,9 @@ PURPOSES = {
     "data": "remote data, Hugging Face datasets",
     "formats": "masks in COCO's run-length form",
     "heif": "HEIC photos",
-    "serve": "onecycle serve",
+    "serve": "onecycle serve, onecycle review",
+    "onnx": "export to ONNX",
+    "runtime": "exported models without PyTorch",
     "ray": "predictions on a Ray cluster",
 }
 

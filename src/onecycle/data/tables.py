@@ -46,7 +46,7 @@ def as_table(rows: Any) -> pa.Table:
     rows = with_text_paths(rows)
     if hasattr(rows, "with_columns") and (objects := some(unknown_objects(rows))):  # polars exports their addresses
         raise DataError(
-            f"The DataFrame has columns of Python objects: {objects}.", "columns of texts, numbers, lists or images.",
+            f"The DataFrame has columns of Python objects: {objects}.", "columns of texts, numbers, bytes or lists.",
             "write such values into these columns, or leave them out: frame.drop(...).",
         )  # fmt: skip
     try:

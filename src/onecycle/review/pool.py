@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from onecycle.data.contents import Contents
 from onecycle.data.rows import CONTENT, Rows
-from onecycle.data.shards.source import Contents
 from onecycle.review.cards import Item
 from onecycle.review.decisions import Choice
 from onecycle.review.journal import Journal
