@@ -77,7 +77,7 @@ check: $(VENV)/.installed-dev
 # The site, in build/site: pages with code are executed, and a warning is an error.
 docs: $(VENV)/.installed-docs
 	$(BIN)/python -m typer onecycle.cli.app utils docs --name onecycle --title 'Command line' --output docs/reference/command_line.md
-	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -b html docs build/site
+	GOMP_SPINCOUNT=10000 $(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -b html docs build/site
 
 # DATA is a folder with monkeys10/ and landuse/ in it, see bench/README.md.
 DATA ?= ../shared/data
