@@ -62,6 +62,7 @@ def page_module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     ("docs/text.md", ["texts.png", "why.png", "reviews.onecycle"]),
     ("docs/from_fastai.md", ["planet.onecycle", "submission.csv", "encoder.onecycle"]),
     ("docs/extending.md", ["small.onecycle", "boxes.onecycle", "series.onecycle", "numbers.onecycle", "run.csv"]),
+    *((f"docs/howto/{page.name}", []) for page in sorted((ROOT / "docs/howto").glob("*.md"))),
 ])  # fmt: skip
 @pytest.mark.slow
 def test_the_code_on_a_page_runs(
