@@ -14,6 +14,7 @@ from onecycle.cli.check import check
 from onecycle.cli.demo import demo
 from onecycle.cli.info import info
 from onecycle.cli.launched import rank
+from onecycle.cli.learn import learn
 from onecycle.cli.predict import predict
 from onecycle.cli.report import report
 from onecycle.cli.serve import serve
@@ -27,7 +28,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _command in (train, predict, serve, report, check, info, demo):
+for _command in (train, predict, serve, learn, report, check, info, demo):
     app.command()(_command)
 
 
