@@ -59,6 +59,7 @@ def page_module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     ("docs/annotations.md", ["coco.png"]),
     ("docs/serving.md", ["photos.onecycle", "judged.parquet"]),
     ("docs/review.md", ["runs/patterns/corrections.parquet"]),
+    ("docs/corrections.md", ["corrections.parquet", "learned.json"]),
     ("docs/text.md", ["texts.png", "why.png", "reviews.onecycle"]),
     ("docs/from_fastai.md", ["planet.onecycle", "submission.csv", "encoder.onecycle"]),
     ("docs/extending.md", ["small.onecycle", "boxes.onecycle", "series.onecycle", "numbers.onecycle", "run.csv"]),

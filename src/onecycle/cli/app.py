@@ -16,6 +16,7 @@ from onecycle.cli.doctor import doctor
 from onecycle.cli.export import export
 from onecycle.cli.info import info
 from onecycle.cli.launched import rank
+from onecycle.cli.learn import learn
 from onecycle.cli.predict import predict
 from onecycle.cli.report import report
 from onecycle.cli.review import review
@@ -30,7 +31,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _command in (train, predict, serve, review, export, report, check, info, doctor, demo):
+for _command in (train, predict, serve, review, learn, export, report, check, info, doctor, demo):
     app.command()(_command)
 
 

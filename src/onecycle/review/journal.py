@@ -20,6 +20,7 @@ import pyarrow as pa
 from onecycle.disk import replacing, sync_folder
 from onecycle.errors import DataError
 from onecycle.review.journal_files import not_an_export, read_events, write_events
+from onecycle.review.versions import first_version
 
 Verdict = Literal["right", "wrong", "unknown", "undo"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
@@ -290,13 +291,13 @@ class Journal:
 
 
 def journal_beside(bundle: str | Path) -> Path:
-    """Return the folder of a model's journal.
+    """Return the folder of a model's journal, the same for all its versions.
 
     Example:
         >>> journal_beside("runs/photos/model.onecycle").name
         'model.journal'
     """
-    return Path(bundle).with_suffix(".journal")
+    return first_version(bundle).with_suffix(".journal")
 
 
 def _open(path: Path) -> sqlite3.Connection:

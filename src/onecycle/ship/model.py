@@ -27,10 +27,12 @@ from onecycle.inference.fuse_batchnorm import fuse_batchnorm
 from onecycle.inference.precision import supported
 from onecycle.inference.predictions import Predictions, concatenate, predictions_table
 from onecycle.inference.predictor import Predictor, geometries_of
+from onecycle.review.versions import FIRST as MODEL_NAME
+from onecycle.review.versions import current_version
 from onecycle.ship.rebuild import read_model, rebuild, refused_as_bundle
 
 # In the folder of a run.
-MODEL_NAME, RUN_NAME = "model.onecycle", "run.json"
+RUN_NAME = "run.json"
 
 
 @explains_calls
@@ -135,7 +137,7 @@ def load_model(path: str | Path, *, device: str | torch.device | None = None, fu
 
 
 def find_bundle(path: str | Path) -> Path:
-    """Return the bundle at a path, or the one in the folder of a run.
+    """Return the bundle at a path, or the newest version of the one in the folder of a run.
 
     Raises:
         BundleError: It is no path, or the run has no model yet.
@@ -146,8 +148,8 @@ def find_bundle(path: str | Path) -> Path:
             "pass what export() returned, such as 'photos.onecycle'.",
         )  # fmt: skip
     folder = Path(path)
-    if (folder / MODEL_NAME).exists():
-        return folder / MODEL_NAME
+    if (current := current_version(folder)).exists():
+        return current
     if (folder / RUN_NAME).is_file():
         raise BundleError(
             f"The run in {folder} has no {MODEL_NAME} yet.", "a run that came to its end.",

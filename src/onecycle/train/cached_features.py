@@ -172,6 +172,14 @@ def compute_features(
         return CachedFeatures(known, valid, bunch.train, precision.device, processes)
 
 
+def features_of(
+    model: GroupedModel, bunch: DataBunch, loader: DataLoader, precision: Precision, processes: Processes = ALONE
+) -> Features | None:
+    """Return the features of all items of a loader, as at prediction; None where they are not plain vectors."""
+    with torch.inference_mode(False):
+        return _Body(model, bunch, precision, processes).features(loader)
+
+
 @dataclass
 class FrozenBody:
     """Runs the frozen body over whole sets of items."""

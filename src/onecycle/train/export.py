@@ -6,6 +6,7 @@ import datetime
 import importlib.metadata
 import json
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ LARGEST_COPY = 2 * 10**9
 """Bytes of weights of which export makes a second copy, to compare outputs."""
 
 
-def export_model(state: TrainState, path: str | Path, **options: Any) -> Path:
+def export_model(
+    state: TrainState, path: str | Path, *, card: Mapping[str, Any] | None = None, **options: Any
+) -> Path:
     """Write the model for use, once it has been proved that it can be built again from what is written.
 
     Where several processes train together, all of them call this, and the main process writes.
@@ -35,6 +38,7 @@ def export_model(state: TrainState, path: str | Path, **options: Any) -> Path:
         state: Model, data and history.
         path: A name with a suffix, such as planet.onecycle, becomes one file; a name without one a folder. The suffix
             of a registered exporter, such as .onnx, is written by that.
+        card: What else to say of the model, as JSON.
         options: Of the exporter.
     Raises:
         CallError: An option is not known.
@@ -63,7 +67,7 @@ def export_model(state: TrainState, path: str | Path, **options: Any) -> Path:
         "modules": {kind: cls.__module__ for kind, cls in {**classes, "model": class_of(state.model)}.items()},
         "precision": state.precision.mode,
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
-        "card": training_card(state),
+        "card": {**training_card(state), **(card or {})},
     }
     return state.processes.decide(lambda: write_bundle(path, weights, config))
 

@@ -11,6 +11,7 @@ from torch import nn
 from onecycle.calls import explains_calls
 from onecycle.data.bunch import DataBunch, check_bunch
 from onecycle.data.categories import tag_target
+from onecycle.data.corrections import Corrections
 from onecycle.data.new_items import NewItems
 from onecycle.data.plain import LoaderBunch
 from onecycle.data.target import Target
@@ -27,6 +28,7 @@ from onecycle.train import (
     fine_tuning,
     fit,
     layer_groups,
+    learn,
     lr_find,
     memory,
     precision,
@@ -34,6 +36,8 @@ from onecycle.train import (
     threshold,
 )
 from onecycle.train.deprecated_names import DeprecatedNames
+from onecycle.train.judgements import JudgedAnswers
+from onecycle.train.learned import Learned
 from onecycle.train.lr_curve import LRFinderResult, as_lr
 from onecycle.train.options import LearningRate, TrainOptions, takes_train_options
 from onecycle.train.plan import Size
@@ -220,6 +224,22 @@ class Learner(StateAttributes, DeprecatedNames):
     ) -> LRFinderResult:
         """Sweep the rate up over a few short trainings and suggest one; see `onecycle.train.lr_find.lr_find`."""
         return lr_find.lr_find(self.state, start=start, stop=stop, steps=steps, sweeps=sweeps)
+
+    def learn(
+        self, corrections: Corrections | JudgedAnswers | str | Path, *, only_corrections: bool = False,
+        tolerance: float = 1.0,
+    ) -> Learned:  # fmt: skip
+        """Learn from what people corrected and confirmed; nothing changes where anything else would get worse.
+
+        A new head is fitted to cached features of the old training items and of the judged ones. Every fifth judged
+        answer is held back, and with the validation set decides whether the new head stays.
+
+        Args:
+            corrections: A journal, corrections, or their file.
+            only_corrections: Train on the corrected items alone, at three times the rate, as lesson 3 does.
+            tolerance: By how many percentage points both sets may fall; more where chance explains it.
+        """
+        return learn.learn(self.state, corrections, only_corrections=only_corrections, tolerance=tolerance)
 
     # --- using what was learned ---
 

@@ -130,8 +130,8 @@ class App:
             if state in (engine.served.state, failed, None):
                 continue
             try:
-                assert engine.served.path is not None  # or its state would be None
-                engine.served = await asyncio.to_thread(load_served, engine.served.path)
+                assert engine.served.source is not None  # or its state would be None
+                engine.served = await asyncio.to_thread(load_served, engine.served.source)
                 self.counters.add("onecycle_reloads_total", result="loaded")
             except Exception as error:
                 failed = state or ()

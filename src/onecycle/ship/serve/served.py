@@ -67,6 +67,7 @@ class ServedModel:
         name: What it is called.
         digest: The SHA-256 of its bundle; empty where it was never in a file.
         path: Its bundle, if it came from one.
+        source: What was asked for: the bundle, or the folder of a run, whose newest version counts.
         state: What changes when another file is put in the bundle's place.
     """
 
@@ -75,6 +76,7 @@ class ServedModel:
     digest: str = ""
     path: Path | None = None
     state: tuple[int, ...] = ()
+    source: Path | None = None
 
     @property
     def computes_side_by_side(self) -> bool:
@@ -88,8 +90,8 @@ class ServedModel:
     def state_now(self) -> tuple[int, ...] | None:
         """Return the state of what is in the bundle's place now, None where nothing is."""
         try:
-            return None if self.path is None else _state(self.path)
-        except OSError:
+            return None if self.source is None else _state(find_bundle(self.source))
+        except (OSError, BundleError):
             return None
 
     def read(self, upload: Upload) -> Sample:
@@ -121,12 +123,12 @@ def load_served(source: str | Path | Predictor) -> ServedModel:
     """
     if isinstance(source, Predictor):
         return _checked(ServedModel(source, type(source.model).__name__))
-    path = find_bundle(source)
     while True:
+        path = find_bundle(source)
         if not path.exists():
             raise BundleError(f"There is no model at {path}.", "what export() wrote.", "check the path.")
         state = _state(path)
-        served = ServedModel(load_model(path), path.stem, digest_of(path), path, state)
+        served = ServedModel(load_model(path), path.stem, digest_of(path), path, state, Path(source))
         if served.state_now() == state:  # if not, weights and digest may be of two files
             return _checked(served)
 

@@ -1,0 +1,164 @@
+"""What a model learned from corrections, measured before and after; and whether that is good enough to be kept."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from torch import Tensor
+
+from onecycle.notebook import html_lines, html_table
+
+DOUBT = 1.64
+"""Standard deviations of a difference that chance explains, at one in twenty (one-sided)."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """How many of some items are right, before and after.
+
+    Attributes:
+        items: How many there are.
+        before: How many of them were right.
+        after: How many of them are.
+        won: Wrong before, right now.
+        lost: Right before, wrong now.
+
+    Example:
+        >>> Change(450, 420, 413, won=10, lost=17).passes(tolerance=1.0)
+        True
+    """
+
+    items: int
+    before: int
+    after: int
+    won: int = 0
+    lost: int = 0
+
+    @classmethod
+    def between(cls, before: Tensor, after: Tensor) -> Change:
+        """Return the change between two tensors that say which items are right, bool, (items,)."""
+        won, lost = int((after & ~before).sum()), int((before & ~after).sum())
+        return cls(len(before), int(before.sum()), int(after.sum()), won, lost)
+
+    def passes(self, tolerance: float) -> bool:
+        """Return whether no more was lost than `tolerance` points, or than chance alone may take.
+
+        The items that changed are right or wrong by the toss of a coin where nothing was learned: then the difference
+        has the standard deviation sqrt(lost + won) (McNemar 1947).
+        """
+        fell = self.lost - self.won
+        return fell <= tolerance / 100 * self.items or fell <= DOUBT * math.sqrt(self.lost + self.won)
+
+    @property
+    def points(self) -> float:
+        """By how many percentage points more are right."""
+        return 100 * (self.after - self.before) / max(self.items, 1)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What became of learning from corrections.
+
+    Attributes:
+        accepted: Whether the model has the new weights.
+        method: How it learned.
+        reason: Why it was accepted, or not.
+        corrected: The corrected items that were trained on. That they are right now is no measure of what was learned.
+        new: Judged answers that were held back: new items of the same kind.
+        old: The validation set.
+        metrics: The learner's metrics on the validation set, before and after.
+        trained: How many corrected and confirmed items were trained on.
+        unused: What was judged and cannot be learned from, and how much of it.
+        first: When the first of the answers was judged, ISO 8601.
+        last: When the last was.
+        seconds: How long it took.
+
+    Example:
+        >>> Learned(True, "head refitted", "nothing fell", Change(4, 0, 4), Change(5, 3, 4), Change(90, 80, 81))
+        Accepted: nothing fell.
+        Method: head refitted.
+        answers held back, new to both: 5 items, right before 60.0%, after 80.0%
+        validation set: 90 items, right before 88.9%, after 90.0%
+        corrected items, trained on: 4 items, right before 0.0%, after 100.0% (learned by heart, no measure)
+    """
+
+    accepted: bool
+    method: str
+    reason: str
+    corrected: Change
+    new: Change
+    old: Change
+    metrics: dict[str, tuple[float, float]] = field(default_factory=dict)
+    trained: dict[str, int] = field(default_factory=dict)
+    unused: dict[str, int] = field(default_factory=dict)
+    first: str = ""
+    last: str = ""
+    seconds: float = 0.0
+
+    @property
+    def changes(self) -> dict[str, Change]:
+        """What was measured, by what it was measured on."""
+        return {
+            "answers held back, new to both": self.new, "validation set": self.old,
+            "corrected items, trained on": self.corrected,
+        }  # fmt: skip
+
+    @property
+    def table(self) -> pa.Table:
+        """A row for each set of items, with the columns measured_on, items, before, after, won, lost."""
+        rows = [
+            {"measured_on": name, "items": one.items, "before": one.before, "after": one.after, "won": one.won,
+             "lost": one.lost}
+            for name, one in self.changes.items()
+        ]  # fmt: skip
+        return pa.Table.from_pylist(rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as JSON has it."""
+        return {
+            "accepted": self.accepted, "method": self.method, "reason": self.reason, "trained": self.trained,
+            "unused": self.unused, "first": self.first, "last": self.last, "seconds": round(self.seconds, 2),
+            "metrics": {name: {"before": pair[0], "after": pair[1]} for name, pair in self.metrics.items()},
+            "measured": self.table.to_pylist(),
+        }  # fmt: skip
+
+    def write(self, path: str | Path) -> tuple[Path, Path]:
+        """Write `path` with the suffix .json, and its table with .csv; return both."""
+        import pyarrow.csv as csv
+
+        as_json, as_csv = Path(path).with_suffix(".json"), Path(path).with_suffix(".csv")
+        as_json.write_text(json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        csv.write_csv(self.table, as_csv)
+        return as_json, as_csv
+
+    def _lines(self) -> list[str]:
+        lines = []
+        for name, one in self.changes.items():
+            if one.items:
+                shares = f"right before {one.before / one.items:.1%}, after {one.after / one.items:.1%}"
+                note = " (learned by heart, no measure)" if one is self.corrected else ""
+                lines.append(f"{name}: {one.items:,} items, {shares}{note}")
+        lines += [f"{name}: {before:.4f} before, {after:.4f} after" for name, (before, after) in self.metrics.items()]
+        return lines
+
+    def __repr__(self) -> str:
+        said = f"{'Accepted' if self.accepted else 'Not accepted, the model is as it was'}: {self.reason}."
+        lines = [said, f"Method: {self.method}.", *self._lines()]
+        if self.trained:
+            lines.append(f"trained on: {', '.join(f'{count:,} {what}' for what, count in self.trained.items())}")
+        if self.unused:
+            lines.append(f"not learned from: {', '.join(f'{count:,} {why}' for why, count in self.unused.items())}")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        rows = [
+            {"measured on": name, "items": one.items, "right before": one.before, "right after": one.after}
+            for name, one in self.changes.items()
+        ]
+        said = f"{'Accepted' if self.accepted else 'Not accepted, the model is as it was'}: {self.reason}."
+        return html_lines(said) + html_table(rows)

@@ -1,0 +1,103 @@
+"""`onecycle learn`: a run, answers that are judged, a new version beside the old one, and back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import onecycle as oc
+from cli.conftest import Shell
+from noisy_photos import COLOURS, draw
+from onecycle.bundle import read_bundle
+from onecycle.cli.learn import digest_of
+from onecycle.ship.serve.served import load_served
+
+TRAIN = ("--epochs", 1, "--sizes", 32, "--lr", "0.01", "--seed", 1, "--augment", "none", "--batch-size", 8)
+
+
+@pytest.fixture
+def run(photos: Path, shell: Shell, tmp_path: Path, _tiny_models: None) -> Path:
+    """A run of a tiny model on a copy of the photos, that people have judged."""
+    shutil.copytree(photos, tmp_path / "data")
+    done = shell("train", tmp_path / "data", "--out", tmp_path / "run", *TRAIN)
+    assert done.code == 0, done.err
+    model = oc.load_model(tmp_path / "run")
+    with oc.Journal(tmp_path / "run" / "model.journal") as journal:
+        for name, colour in COLOURS.items():
+            for number in range(8):
+                path = tmp_path / "new" / f"{name}_{number}.jpg"
+                draw(path, colour, seed=50 + number)
+                said = model.predict(path).label
+                key = journal.record(path.read_bytes(), name=path.name, suffix=".jpg", model="m", predicted=said)
+                journal.judge(key, "right" if said == name else "wrong", None if said == name else name)
+    return tmp_path / "run"
+
+
+def weights(bundle: Path) -> dict[str, Any]:
+    return {name: tensor.tolist() for name, tensor in read_bundle(bundle, "model")[0].items()}
+
+
+def test_learn_undo_and_learn_again(run: Path, shell: Shell) -> None:
+    served = load_served(run)
+    first = (run / "model.onecycle").read_bytes()
+    done = shell("learn", run, "--tolerance", 100)
+    assert done.code == 0, done.err
+    assert "Accepted: " in done.out
+    assert "answers held back, new to both: " in done.out
+    assert "learned by heart, no measure" in done.out or "corrected items" not in done.out
+    assert f"The model in use is {run / 'model-2.onecycle'}. To take it back: onecycle learn {run} --undo" in done.out
+    assert (run / "model.onecycle").read_bytes() == first
+    # the card says where it comes from, and the report is kept
+    card = oc.load_model(run).card
+    assert card["parent"] == "model.onecycle"
+    assert card["parent_sha256"] == digest_of(run / "model.onecycle")
+    assert card["learned_from"]["source"] == "journal"
+    assert card["learned_from"]["first"] <= card["learned_from"]["last"]
+    kept = json.loads((run / "learned-1.json").read_text())
+    assert kept["accepted"] is True
+    assert [row["measured_on"] for row in kept["measured"]][:2] == ["answers held back, new to both", "validation set"]
+    assert (run / "learned-1.csv").read_text().startswith('"measured_on","items","before","after"')
+    # whoever serves the run takes the new version, and its answers go to the same journal
+    assert served.state_now() != served.state
+    assert load_served(run).path == run / "model-2.onecycle"
+    # back, and the same again
+    learned = weights(run / "model-2.onecycle")
+    done = shell("learn", run, "--undo")
+    assert done.code == 0, done.err
+    assert (
+        f"{run / 'model.onecycle'} is in use again. What was taken back is kept as model-2.undone.onecycle." in done.out
+    )
+    assert served.state_now() == served.state
+    assert (run / "features.bundle").exists()
+    done = shell("learn", run, "--tolerance", 100)
+    assert done.code == 0, done.err
+    assert weights(run / "model-3.onecycle") == learned
+    assert oc.load_model(run).card["parent"] == "model.onecycle"
+    # only the corrected items, as lesson 3 has it; the first versions stay
+    done = shell("learn", run, "--tolerance", 100, "--only-corrections")
+    assert "corrected items to train on alone" in done.err if done.code else "on the corrected items alone" in done.out
+
+
+def test_what_is_missing_is_told(shell: Shell, tmp_path: Path) -> None:
+    run, data = tmp_path / "run", tmp_path / "data"
+    run.mkdir()
+    (run / "last.ckpt").touch()
+    (run / "run.json").write_text(json.dumps({"data": str(data), "options": {}, "finished": True}))
+    refused = shell("learn", run, "--undo")
+    assert refused.code == 2
+    assert "has no version to take back: model.onecycle is what was trained." in refused.err
+    refused = shell("learn", run)
+    assert refused.code == 2
+    assert f"The data of the run in {run} is gone: {data}." in refused.err
+    assert "Fix: bring the data back to where it was." in refused.err
+    data.mkdir()  # as the fix says
+    refused = shell("learn", run)
+    assert refused.code == 2
+    assert "There is no journal at" in refused.err
+    assert f"Fix: run onecycle serve {run}, and say there which answers are right" in refused.err
+    oc.Journal(run / "model.journal").close()  # as serving does
+    assert "It has no images" in shell("learn", run).err  # of the folder, which is empty

@@ -1,0 +1,238 @@
+"""Learning from corrections: what is learned from, what is measured, and when the model stays as it is."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import onecycle as oc
+from learners import photo_bunch, tag_bunch, tiny
+from noisy_photos import COLOURS, draw
+from onecycle.train import learn
+from onecycle.train.judgements import Judgement, as_label, read_judgements
+from onecycle.train.layer_groups import GroupedModel
+from onecycle.train.learned import Change
+from onecycle.train.learner import Learner
+
+
+@pytest.fixture(scope="module")
+def trained(photos: Path) -> Learner:
+    learner = tiny(photo_bunch(photos), head_steps=100)
+    learner.fit_one_cycle(2, 1e-2)
+    return learner
+
+
+@pytest.fixture
+def learner(trained: Learner) -> Learner:
+    return copy.deepcopy(trained)
+
+
+@pytest.fixture(scope="module")
+def new_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("new")
+    for name, colour in COLOURS.items():
+        for number in range(10):
+            draw(root / f"{name}_{number}.jpg", colour, seed=70 + number)
+    return root
+
+
+def judge(journal: oc.Journal, photos: Path, verdict_of: Any) -> oc.Journal:
+    for path in sorted(photos.iterdir()):
+        key = journal.record(path.read_bytes(), name=path.name, suffix=".jpg", model="m", predicted="red")
+        if said := verdict_of(path):
+            journal.judge(key, *said)
+    return journal
+
+
+def right_or_wrong(path: Path) -> tuple[Any, ...]:
+    name = path.stem.split("_")[0]
+    return ("right",) if name == "red" else ("wrong", name)
+
+
+def weights(learner: Learner) -> dict[str, torch.Tensor]:
+    return learner.state.copy_weights()
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+class TestLearn:
+    def test_the_same_journal_gives_the_same_bits(self, learner: Learner, new_photos: Path, tmp_path: Path) -> None:
+        journal = judge(oc.Journal(tmp_path / "a.journal"), new_photos, right_or_wrong)
+        before, other = weights(learner), copy.deepcopy(learner)
+        learned = learner.learn(journal, tolerance=100)
+        assert learned.accepted
+        assert learned.trained == {
+            "corrected": learned.corrected.items,
+            "confirmed": 30 - learned.new.items - learned.corrected.items,
+        }
+        assert 0 < learned.new.items < 15
+        after = weights(learner)
+        assert all(torch.equal(before[name], after[name]) for name in before if name.startswith("body."))
+        assert not same(before, after)
+        # also where the judgements come in another order, from another machine
+        journal.export(tmp_path / "journal.parquet")
+        moved = oc.Journal(tmp_path / "b.journal")
+        moved.merge(tmp_path / "journal.parquet")
+        other.learn(moved, tolerance=100)
+        assert same(weights(other), after)
+        # the card is of the new head
+        metrics = learner.state.weights_record.metrics  # type: ignore[union-attr]
+        assert metrics["accuracy"] == pytest.approx(learner.validate()["accuracy"])
+        assert "learned from corrections, head refitted" in learner.history.notes[-1]
+
+    def test_what_is_held_back_is_never_trained_on(
+        self, learner: Learner, new_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        journal = judge(oc.Journal(tmp_path / "a.journal"), new_photos, right_or_wrong)
+        given: list[Any] = []
+        fitted = learn._fitted
+        monkeypatch.setattr(learn, "_fitted", lambda *all_: given.append(all_) or fitted(*all_))
+        learned = learner.learn(journal, tolerance=100)
+        features = given[0][2]
+        weight = 4 * learned.trained["corrected"] + learned.trained["confirmed"]
+        assert len(features.inputs) == 24 + weight
+        judged = learn.judged_features(learner.state, read_judgements(journal, learner.data).items, learner.model)
+        held = [one.held_back for one in read_judgements(journal, learner.data).items]
+        rows = {tuple(row) for row in features.inputs.tolist()}
+        assert sum(held) == learned.new.items
+        assert [tuple(row) in rows for row in judged.inputs.tolist()] == [not one for one in held]
+
+    def test_a_model_that_would_get_worse_stays(self, learner: Learner, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Everything that was right is corrected to what is wrong, and the validation set notices."""
+        tried: list[int] = []
+        monkeypatch.setattr(learn.Learning, "_passes", lambda self, changes: False)
+        fit_head = learn.Learning._fit_head
+        monkeypatch.setattr(
+            learn.Learning, "_fit_head", lambda self, weight: tried.append(weight) or fit_head(self, weight)
+        )
+        before, record = weights(learner), learner.state.weights_record
+        corrections = oc.Corrections()
+        corrections.append([f"red/red_{number}.jpg" for number in range(10)], "relabel", "blue")
+        learned = learner.learn(corrections)
+        assert not learned.accepted
+        assert tried == [4, 2, 1]
+        assert same(weights(learner), before)
+        assert learner.state.weights_record is record
+        assert repr(learned).startswith("Not accepted, the model is as it was: ")
+        learned = learner.learn(corrections, only_corrections=True)
+        assert not learned.accepted
+        assert same(weights(learner), before)
+
+    def test_only_corrections_goes_back_until_the_old_set_is_right(
+        self, learner: Learner, new_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        journal = judge(oc.Journal(tmp_path / "a.journal"), new_photos, right_or_wrong)
+        before = weights(learner)
+        new = {name: torch.zeros_like(tensor) if "head" in name and tensor.is_floating_point() else tensor
+               for name, tensor in before.items()}  # fmt: skip
+        monkeypatch.setattr(learn, "_trained_alone", lambda state, chosen: new)
+        monkeypatch.setattr(learn, "SHARES", (1.0, 0.0))
+        learned = learner.learn(journal, only_corrections=True, tolerance=0)
+        assert learned.method == "on the corrected items alone, 0.0% of the way from the old weights"
+
+    def test_corrected_labels_of_the_data(self, learner: Learner) -> None:
+        """Training items have their new label, validation items too, and what is removed is gone."""
+        train, valid = learner.data.train.dataset.rows.names(), learner.data.valid.dataset.rows.names()
+        corrections = oc.Corrections()
+        corrections.append(train[0], "remove")
+        corrections.append(train[1], "keep")
+        corrections.append(train[2:12], "relabel", "green")
+        corrections.append(valid[0], "remove")
+        corrections.append(valid[1], "relabel", "green")
+        learned = learner.learn(corrections, tolerance=100)
+        assert learned.old.items == len(valid) - 1
+        assert learned.corrected.items + learned.new.items == 10
+
+    def test_tags(self, tagged: Path, tmp_path: Path) -> None:
+        learner = tiny(tag_bunch(tagged))
+        learner.fit_one_cycle(1, 1e-2)
+        journal = oc.Journal(tmp_path / "a.journal")
+        for number in range(12):
+            content = (tagged / "images" / f"tile_{number}.png").read_bytes() + bytes([number])
+            key = journal.record(content, name="x", suffix=".png", model="m", predicted=["red"])
+            journal.judge(key, *(("wrong", ["blue", "green"]) if number % 2 else ("right",)))
+        learned = learner.learn(journal, tolerance=100)
+        assert learned.accepted
+        assert learned.trained["confirmed"] > 0
+
+
+class TestErrors:
+    def test_nothing_to_learn_from_is_counted(self, learner: Learner, new_photos: Path, tmp_path: Path) -> None:
+        verdicts = {"red": ("unknown",), "blue": ("wrong",), "green": ("wrong", "violet")}
+        journal = judge(oc.Journal(tmp_path / "a.journal"), new_photos, lambda p: verdicts[p.stem.split("_")[0]])
+        key = journal.record(b"x", name="x", suffix=".jpg", model="m", predicted="red")
+        journal.judge(key, "right")
+        journal.judge(key, "undo")
+        with pytest.raises(oc.DataError, match="There is nothing to learn from: ") as error:
+            learner.learn(journal)
+        for said in ("10 of which nobody could tell", "10 wrong, without a word on what is right", "1 taken back",
+                     "10 with the label 'violet', which the model does not have"):  # fmt: skip
+            assert said in error.value.what
+        judge(journal, new_photos, right_or_wrong)  # as the fix says
+        assert learner.learn(journal, tolerance=100).unused == {"taken back": 1}
+
+    def test_points_cannot_be_learned(self, learner: Learner, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(type(learner.state), "target", property(lambda self: oc.Numbers(("a",), (0.0,), (1.0,))))
+        with pytest.raises(oc.ModelError, match=r"learn\(\) of .*, which predicts numbers") as error:
+            learner.learn(oc.Corrections())
+        assert "correct the labels in the data" in error.value.fix
+
+    def test_a_tolerance_is_in_points(self, learner: Learner) -> None:
+        with pytest.raises(oc.ModelError, match="tolerance=-1"):
+            learner.learn(oc.Corrections(), tolerance=-1)
+
+    def test_one_correction_is_too_few_alone(self, learner: Learner) -> None:
+        name = next(
+            name for name in learner.data.train.dataset.rows.names() if not Judgement(name, name, "red", True).held_back
+        )
+        corrections = oc.Corrections()
+        corrections.append(name, "relabel", "green")
+        with pytest.raises(oc.DataError, match="1 corrected items to train on alone"):
+            learner.learn(corrections, only_corrections=True)
+        assert isinstance(learner.model, GroupedModel)
+        assert learner.learn(corrections, tolerance=100).accepted  # as the fix says
+
+
+class TestGuard:
+    @pytest.mark.parametrize(
+        ("items", "won", "lost", "tolerance", "passes"),
+        [
+            (450, 0, 4, 1.0, True),  # less than a point
+            (450, 0, 5, 1.0, False),  # 1.1 points, and 5 > 1.64 * sqrt(5) = 3.67
+            (450, 10, 17, 1.0, True),  # 1.6 points, but 7 < 1.64 * sqrt(27) = 8.52
+            (450, 10, 20, 1.0, False),  # 10 > 1.64 * sqrt(30) = 8.98
+            (450, 0, 5, 2.0, True),
+            (0, 0, 0, 1.0, True),
+            (5, 0, 2, 1.0, True),  # two of five may be chance
+            (9, 0, 3, 1.0, False),
+        ],
+    )
+    def test_it_is_the_rule_of_the_issue(self, items: int, won: int, lost: int, tolerance: float, passes: bool) -> None:
+        assert Change(items, lost, won, won, lost).passes(tolerance) is passes
+
+    def test_won_and_lost_are_counted(self) -> None:
+        before, after = torch.tensor([True, True, False, False]), torch.tensor([True, False, True, True])
+        assert Change.between(before, after) == Change(4, 2, 3, won=2, lost=1)
+
+
+def test_a_fifth_is_held_back_and_always_the_same() -> None:
+    held = [Judgement(str(number), "", "", True).held_back for number in range(2000)]
+    assert 340 < sum(held) < 460
+    assert [number for number in range(30) if held[number]] == [
+        number for number in range(30) if Judgement(str(number), "elsewhere", "x", False).held_back
+    ]
+
+
+def test_tags_are_read_as_the_model_knows_them() -> None:
+    target = oc.MultiCategory(("big dog", "cat", "dog"))
+    assert as_label("big dog", target) == ["big dog"]
+    assert as_label("cat;big dog", target) == ["cat", "big dog"]
+    assert as_label('["dog", "cat"]', target) == ["dog", "cat"]
+    assert as_label("", target) == []
+    assert as_label("fish cat", target) == ["fish cat"]  # no way to read it
