@@ -153,6 +153,8 @@ def test_names_of_files_are_never_paths(ask: Ask, tmp_path: Path) -> None:
     ("tags", ["haze", "fog"], "The label 'fog' is not one of the classes."),
     ("tags", 7, "The label 7 does not fit multi_category."),
     ("ages", {"age": "old"}, 'The label {"age": "old"} does not fit numbers.'),
+    ("ages", {"ag": 41}, 'The label {"ag": 41} does not fit numbers.'),
+    ("ages", {"age": 41, "size": 2}, 'The label {"age": 41, "size": 2} does not fit numbers.'),
     ("masks", "iVBORw0", "A label for mask."),
 ])  # fmt: skip
 def test_a_label_that_the_model_cannot_learn_is_refused(ask: Ask, kind: str, label: Any, what: str) -> None:

@@ -271,7 +271,10 @@ def _check_label(served: ServedModel, label: Any) -> None:
             f"A label for {target.kind}.", "no label: masks and points are judged as right or wrong.", "leave it out."
         )
     try:
-        target.encode(list(label.values()) if isinstance(label, dict) else label)
+        named = isinstance(label, dict)
+        if named and label.keys() != set(target.classes):
+            raise ValueError("other names")
+        target.encode([label[name] for name in target.classes] if named else label)
     except (TypeError, ValueError, KeyError, RuntimeError) as error:
         if isinstance(error, OnecycleError):
             raise

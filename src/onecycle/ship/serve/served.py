@@ -62,6 +62,9 @@ class Answer(NamedTuple):
 class ServedModel:
     """A model, and where it came from.
 
+    Another engine than torch takes its place by overriding `read` and `predict`, and for its threads
+    `computes_side_by_side` and `begin_thread`: the server asks a model for nothing else but what it reads and predicts.
+
     Attributes:
         model: The model.
         name: What it is called.
