@@ -58,6 +58,7 @@ def page_module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     ("docs/formats.md", ["hub/data/validation-00000-of-00001.parquet"]),
     ("docs/annotations.md", ["coco.png"]),
     ("docs/serving.md", ["photos.onecycle", "judged.parquet"]),
+    ("docs/exporting.md", ["photos.onnx", "again.onnx", "photos.pt2"]),
     ("docs/text.md", ["texts.png", "why.png", "reviews.onecycle"]),
     ("docs/from_fastai.md", ["planet.onecycle", "submission.csv", "encoder.onecycle"]),
     ("docs/extending.md", ["small.onecycle", "boxes.onecycle", "series.onecycle", "numbers.onecycle", "run.csv"]),
