@@ -32,7 +32,7 @@ def read_token_ids(
         DataError: It is empty, cannot be read, or is of another type.
     Example:
         >>> read_token_ids("A good film.", Tokenizer("all-MiniLM-L6-v2"), 5, 0.25, ()).tolist()
-        [101, 2143, 1012, 102]
+        [101, 1037, 2143, 1012, 102]
     """
     if isinstance(item, Path):
         item = read_text_file(item)

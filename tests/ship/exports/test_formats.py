@@ -114,6 +114,7 @@ class CountsItems(nn.Module):
         return outputs * outputs.new_tensor([1.0] * len(pixels))[:, None]
 
 
+@pytest.mark.slow
 def test_a_model_that_counts_its_items_is_refused_and_nothing_is_written(photos: Path, tmp_path: Path) -> None:
     """The fix of the error is executed: without the count it is exported."""
     bunch = photo_bunch(photos)
