@@ -13,8 +13,7 @@ import onecycle as oc
 from cli.conftest import Shell
 from noisy_photos import COLOURS, draw
 from onecycle.bundle import read_bundle
-from onecycle.ship.serve.served import digest_of
-from onecycle.ship.serve.served import load_served
+from onecycle.ship.serve.served import digest_of, load_served
 
 TRAIN = ("--epochs", 1, "--sizes", 32, "--lr", "0.01", "--seed", 1, "--augment", "none", "--batch-size", 8)
 

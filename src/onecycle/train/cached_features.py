@@ -177,7 +177,7 @@ def features_of(
 ) -> Features | None:
     """Return the features of all items of a loader, as at prediction; None where they are not plain vectors."""
     with torch.inference_mode(False):
-        return _Body(model, bunch, precision, processes).features(loader)
+        return FrozenBody(model, bunch, precision, processes).features(loader)
 
 
 @dataclass

@@ -27,9 +27,7 @@ LARGEST_COPY = 2 * 10**9
 """Bytes of weights of which export makes a second copy, to compare outputs."""
 
 
-def export_model(
-    state: TrainState, path: str | Path, *, card: Mapping[str, Any] | None = None, **options: Any
-) -> Path:
+def export_model(state: TrainState, path: str | Path, *, card: Mapping[str, Any] | None = None, **options: Any) -> Path:
     """Write the model for use, once it has been proved that it can be built again from what is written.
 
     Where several processes train together, all of them call this, and the main process writes.

@@ -14,7 +14,7 @@ from onecycle.review.journal import Journal, journal_beside
 from onecycle.review.pool import PoolJudgements, not_yet_judged
 from onecycle.review.searches import AnswerSearch, PoolSearch, Search
 from onecycle.review.session import Review
-from onecycle.ship.model import MODEL_NAME
+from onecycle.review.versions import current_version
 from onecycle.ship.serve.served import digest_of, load_served
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def open_review(learner: Learner, folder: Path, *, pool: NewItems | None = None,
     judgements = None
     with ExitStack() as stack:
         if pool is not None:
-            bundle = folder / MODEL_NAME
+            bundle = current_version(folder)
             rows = rows_of(pool, learner.data.modality)
             journal = stack.enter_context(Journal(journal_beside(bundle)))
             judgements = PoolJudgements(journal, digest_of(bundle) if bundle.exists() else "")

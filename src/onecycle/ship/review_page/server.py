@@ -51,7 +51,7 @@ def serve_review(
     check_installed()
     with without_collecting():
         from onecycle.review.journal import journal_beside
-        from onecycle.ship.model import MODEL_NAME
+        from onecycle.review.versions import current_version
         from onecycle.ship.review_page.app import create_review_app
         from onecycle.ship.review_page.opening import open_review
         from onecycle.ship.serve.guard import LOOPBACK
@@ -64,7 +64,7 @@ def serve_review(
         corrections = review.decisions.corrections
         written = str(corrections.path)
         if pool is not None:
-            written += f", those about new items to {journal_beside(place / MODEL_NAME)}"
+            written += f", those about new items to {journal_beside(current_version(place))}"
         name = place.resolve().name
         app = create_review_app(
             review, learner, name=name, written=written, token=token, hosts=LOOPBACK if token is None else None
