@@ -6,7 +6,7 @@ promised. They are printed as they come, and kept in results/corrections_SECTION
 The rankings, with their public calls, each of which returns an `oc.Ranking`:
 
     oc.doubtful_labels(learner, *, all_items=False)            labels that may be wrong
-    oc.near_duplicates(data, *, learner=None)                  copies; `.leaks`, `.metrics`, `.group_pattern`
+    oc.near_duplicates(learner or bunch)                       near-copies; `.leaks`, `.metrics`, `.similar`
     oc.next_to_label(learner, pool, count=20)                  new items whose labels would teach most
 """
 
@@ -14,41 +14,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
+import corrections_rankings as rankings
 from common import save
+from corrections_rows import Row
 
-
-@dataclass(frozen=True)
-class Row:
-    """One measured value beside its promise.
-
-    Attributes:
-        what: What was measured, and on what.
-        value: The value.
-        promised: The limit; None where nothing was promised.
-        at_most: The value must not be above the limit; otherwise, not below it.
-    """
-
-    what: str
-    value: float
-    promised: float | None = None
-    at_most: bool = False
-
-    @property
-    def met(self) -> bool:
-        if self.promised is None:
-            return True
-        return self.value <= self.promised if self.at_most else self.value >= self.promised
-
-    def __str__(self) -> str:
-        sign = "<=" if self.at_most else ">="
-        promise = "" if self.promised is None else f" ({sign} {self.promised:g}: {'met' if self.met else 'MISSED'})"
-        return f"{self.what}: {self.value:.3f}{promise}"
-
-
-SECTIONS: dict[str, Callable[[Path], list[Row]]] = {}
+SECTIONS: dict[str, Callable[[Path], list[Row]]] = {
+    "labels": rankings.labels,
+    "duplicates": rankings.duplicates,
+    "next": rankings.next_to_label,
+}
 
 
 def main(data: Path, *names: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import shutil
 from pathlib import Path
 from typing import Any
@@ -65,3 +66,40 @@ def test_texts(shell: Any, reviews: Path) -> None:
     done = shell("check", reviews, "--task", "text")
     assert done.code == 0, done.err
     assert "32 items read, 0 broken." in done.out
+
+
+def test_doubtful_labels_and_near_duplicates_are_listed_written_and_drawn(
+    shell: Any, photos: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(photos, tmp_path / "data")
+    for number in range(2):
+        Image.open(photos / "red" / f"red_{number}.jpg").save(
+            tmp_path / "data" / "red" / f"again_{number}.jpg", quality=60
+        )
+    shutil.copy(photos / "green" / "green_3.jpg", tmp_path / "data" / "blue" / "blue_x.jpg")
+    done = shell("check", "data", "--doubtful", "--duplicates")
+    assert done.code == 0, done.err
+    assert "Doubtful labels: " in done.out
+    assert "Near-duplicates: " in done.out
+    assert "Written to runs/data-check/: doubtful_labels.csv, doubtful_labels.png, " in done.out
+    with (tmp_path / "runs/data-check/near_duplicates.csv").open(newline="") as file:
+        pairs = {frozenset((row["item"], row["other"])) for row in csv.DictReader(file)}
+    assert frozenset(("blue/blue_x.jpg", "green/green_3.jpg")) in pairs
+    assert shell("check", "data", "--doubtful").code == 0
+    assert (tmp_path / "runs/data-check-2/doubtful_labels.csv").exists()  # nothing is overwritten
+
+
+@pytest.mark.slow
+def test_the_folder_of_a_run_is_looked_at_with_its_split_and_model(shell: Any, photos: Path, tmp_path: Path) -> None:
+    trained = shell("train", photos, "--out", "run", "--epochs", "0", "--sizes", "32", "--valid", "0.3")
+    assert trained.code == 0, trained.err
+    done = shell("check", "run", "--doubtful", "--duplicates")
+    assert done.code == 0, done.err
+    assert "21 training, 9 validation" in done.out
+    assert (tmp_path / "run/check/doubtful_labels.csv").exists()
+
+
+def test_masks_have_no_doubtful_labels(shell: Any, camvid: Path) -> None:
+    done = shell("check", camvid, "--doubtful")
+    assert done.code == 2
+    assert "doubtful_labels() of mask." in done.err

@@ -177,9 +177,7 @@ def numbered_folder(data: Path, *, resume: bool, overwrite: bool) -> Path:
         resume: Return the newest run that is not finished, else the newest one.
         overwrite: Return the first, whatever is in it.
     """
-    file = data.is_file() or (is_remote(data) and data.suffix in (".csv", ".parquet", ".tar"))
-    name = data.resolve().stem if file else data.resolve().name
-    first = Path("runs") / (name or "data")
+    first = run_folder_of(data)
     taken = list(takewhile(_is_taken, _numbered(first)))
     if overwrite or not taken:
         return first
@@ -188,6 +186,18 @@ def numbered_folder(data: Path, *, resume: bool, overwrite: bool) -> Path:
         return (unfinished or taken)[-1]
     if unfinished:
         typer.echo(f"Note: {unfinished[-1]} has a run that is not finished; --resume goes on with it.", err=True)
+    return unused_folder(first)
+
+
+def run_folder_of(data: Path) -> Path:
+    """Return runs/NAME for data of that name."""
+    file = data.is_file() or (is_remote(data) and data.suffix in (".csv", ".parquet", ".tar"))
+    name = data.resolve().stem if file else data.resolve().name
+    return Path("runs") / (name or "data")
+
+
+def unused_folder(first: Path) -> Path:
+    """Return `first`, or where something is in it already the next of its numbers in which nothing is."""
     return next(path for path in _numbered(first) if not _is_taken(path))
 
 
