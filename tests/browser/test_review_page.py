@@ -111,7 +111,7 @@ def review(
     with ExitStack() as stack:
 
         def opened(kind: str, search: Any = AnswerSearch, **options: Any) -> Reviewed:
-            monkeypatch.setattr(opening, "searches_of", lambda learner: [search(learner)])
+            monkeypatch.setattr(opening, "searches_of", lambda learner, most: [search(learner)])
             made = stack.enter_context(opening.open_review(learners(kind), tmp_path, **options))
             app = create_review_app(made, learners(kind), name=kind, written="corrections.parquet")
             reviewed = Reviewed(page, tmp_path, stack.enter_context(in_a_thread(app)))

@@ -14,6 +14,7 @@ import pytest
 import onecycle as oc
 from learners import photo_bunch, tag_bunch, tiny
 from onecycle.data.categories import Category, MultiCategory
+from onecycle.errors import ModelError
 from onecycle.review import searches
 from onecycle.review.cards import Card, Item
 from onecycle.review.searches import AnswerSearch, PoolSearch, RankingSearch, hesitation, told_mistake
@@ -70,12 +71,30 @@ def test_every_mistake_is_found_with_its_loss_and_no_right_answer_is_called_one(
 
 def test_new_items_come_with_what_is_predicted(learner: Learner, photos: Path) -> None:
     rows = learner.data.modality.rows_in(photos / "red")
-    cards = [card for block in PoolSearch(learner, learner.data.dataset_of(rows)).find() for card in block]
+    dataset = learner.data.dataset_of(rows)
+    cards = [card for block in PoolSearch(learner, dataset, 10).find() for card in block]
     assert len(cards) == 10
     assert {card.kind for card in cards} == {"pool"}
     predicted = learner.predict_all(photos / "red").table
     by_name = dict(zip(predicted["item"].to_pylist(), predicted["prediction"].to_pylist(), strict=True))
     assert {card.items[0].name: card.items[0].predicted for card in cards} == by_name
+    ranked = oc.next_to_label(learner, rows, 10).to_arrow().to_pylist()
+    cards.sort(key=lambda card: -card.score)
+    expected = [(row["item"], row["reason"]) for row in ranked]
+    assert [(card.items[0].name, *card.reasons) for card in cards] == expected
+    assert list(PoolSearch(learner, learner.data.dataset_of(rows.take([])), 10).find()) == []
+
+
+def test_new_items_that_cannot_be_ranked_come_by_how_unsure_the_model_is(
+    learner: Learner, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ModelError("It has no body.", "a body.", "take another model.")
+
+    monkeypatch.setattr(searches, "next_to_label", refuse)
+    dataset = learner.data.dataset_of(learner.data.modality.rows_in(photos / "red"))
+    (cards,) = PoolSearch(learner, dataset, 10).find()
+    assert len(cards) == 10
     assert all(card.reasons[0].startswith("The model hesitates ") for card in cards)
 
 

@@ -13,8 +13,10 @@ from torch import Tensor
 from onecycle.data.categories import Category, ClassTarget, MultiCategory
 from onecycle.data.dataset import Dataset
 from onecycle.data.target import Target
+from onecycle.errors import ModelError
 from onecycle.inference.predictions import Predictions
 from onecycle.review.cards import POOL, Card, Item
+from onecycle.review.rankings.next_to_label import next_to_label
 
 if TYPE_CHECKING:
     from onecycle.train.learner import Learner
@@ -68,23 +70,39 @@ class AnswerSearch:
 
 
 class PoolSearch:
-    """New items without a label, those first of which the model is least sure.
+    """New items without a label, those first whose labels would teach most.
 
     Args:
         learner: The model.
         dataset: The items.
+        most: How many.
     """
 
     kinds = (POOL,)
 
-    def __init__(self, learner: Learner, dataset: Dataset) -> None:
-        self.learner, self.dataset = learner, dataset
+    def __init__(self, learner: Learner, dataset: Dataset, most: int) -> None:
+        self.learner, self.dataset, self.most = learner, dataset, most
 
     def find(self) -> Iterator[Sequence[Card]]:
-        for rows, predictions in predict_in_blocks(self.learner, self.dataset):
-            items = items_of(POOL, self.dataset, rows, predictions)
-            doubts = [hesitation(predictions.target, item, closest=2.0) or (0.0, "It is new.") for item in items]
-            yield [Card.of_item(POOL, score, item, why) for item, (score, why) in zip(items, doubts, strict=True)]
+        rows = self.dataset.rows
+        if not len(rows):
+            return
+        try:
+            ranked = next_to_label(self.learner, rows, self.most).to_arrow().to_pylist()
+        except ModelError:  # no classes, or no features: those that the model is least sure of
+            for numbers, predictions in predict_in_blocks(self.learner, self.dataset):
+                items = items_of(POOL, self.dataset, numbers, predictions)
+                doubts = [hesitation(predictions.target, item, closest=2.0) or (0.0, "It is new.") for item in items]
+                yield [Card.of_item(POOL, score, item, why) for item, (score, why) in zip(items, doubts, strict=True)]
+            return
+        row_of = {name: row for row, name in enumerate(rows.names())}
+        why = {row["item"]: row["reason"] for row in ranked}
+        chosen = self.learner.data.dataset_of(rows.take([row_of[name] for name in why]))
+        for numbers, predictions in predict_in_blocks(self.learner, chosen):
+            items = items_of(POOL, chosen, numbers, predictions)
+            yield [
+                Card.of_item(POOL, -float(row), item, why[item.name]) for row, item in zip(numbers, items, strict=True)
+            ]
 
 
 class Ranked(Protocol):

@@ -32,17 +32,25 @@ def learners(photos: Path, tagged: Path) -> Callable[[str], Learner]:
 
 
 @pytest.fixture
-def ask(learners: Callable[[str], Learner], tmp_path: Path) -> Iterator[Callable[..., Client]]:
-    """Gives a client of a review of a kind, once all is searched; what it decides is kept in `tmp_path`."""
+def ask(
+    learners: Callable[[str], Learner], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Client]]:
+    """Gives a client of a review of a kind, once all is searched; what it decides is kept in `tmp_path`.
+
+    Of one's own data only mistakes and unsure answers are searched, unless `everything` is.
+    """
     from starlette.testclient import TestClient
 
+    from onecycle.review.searches import AnswerSearch
+    from onecycle.ship.review_page import opening
     from onecycle.ship.review_page.app import create_review_app
-    from onecycle.ship.review_page.opening import open_review
 
     with ExitStack() as stack:
 
-        def client(kind: str, pool: Path | None = None, **options: Any) -> Client:
-            review = stack.enter_context(open_review(learners(kind), tmp_path, pool=pool))
+        def client(kind: str, pool: Path | None = None, everything: bool = False, **options: Any) -> Client:
+            if not everything:
+                monkeypatch.setattr(opening, "searches_of", lambda learner, most: [AnswerSearch(learner)])
+            review = stack.enter_context(opening.open_review(learners(kind), tmp_path, pool=pool))
             app = create_review_app(review, learners(kind), **options)
             base = {"base_url": "http://localhost", "raise_server_exceptions": False}
             asked = stack.enter_context(TestClient(app, **base))  # type: ignore[arg-type]

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+from starlette.testclient import TestClient
 
 import onecycle as oc
+from learners import photo_bunch, tiny
 from onecycle.errors import ModelError
 from onecycle.review.decisions import CORRECTIONS
+from onecycle.ship.review_page.app import create_review_app
 from onecycle.ship.review_page.opening import open_review
 
 Ask = Callable[..., Any]
@@ -99,6 +103,26 @@ def test_tags_are_saved_as_a_list(ask: Ask, tmp_path: Path) -> None:
     card = card_of(client)
     assert decide(client, card, "relabel", label=["blue", "red"]).status_code == 200
     assert decided(tmp_path) == {card["items"][0]["name"]: ("relabel", '["blue", "red"]')}
+
+
+def test_doubtful_labels_and_copies_are_searched_and_copies_decided_together(photos: Path, tmp_path: Path) -> None:
+    shutil.copytree(photos, tmp_path / "photos")
+    shutil.copy(photos / "red" / "red_0.jpg", tmp_path / "photos" / "red" / "copied.jpg")
+    learner = tiny(photo_bunch(tmp_path / "photos"))
+    with open_review(learner, tmp_path) as review:
+        assert review.searching == ["mistakes", "unsure", "doubtful", "duplicates"]
+        review.search()
+        assert (review.searching, review.problems) == ([], {})
+        with TestClient(create_review_app(review, learner), base_url="http://localhost") as client:
+            names: set[str] = set()
+            while not {"red/red_0.jpg", "red/copied.jpg"} <= names:
+                card = card_of(client, kind="duplicates")
+                names = {item["name"] for item in card["items"]}
+                client.post("/skip", json={"tab": "one", "card": card["key"]})
+            removed = [item["name"] for item in card["items"] if item["proposed"]]
+            assert 0 < len(removed) < len(card["items"])
+            assert decide(client, card, "remove", removed=removed).status_code == 200
+    assert [name for name, (decision, _) in decided(tmp_path).items() if decision == "remove"] == removed
 
 
 def test_one_kind_alone_can_be_asked_for(ask: Ask) -> None:

@@ -7,15 +7,19 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from onecycle.data.categories import ClassTarget
 from onecycle.data.corrections import Corrections
 from onecycle.data.new_items import NewItems, rows_of
 from onecycle.review.decisions import CORRECTIONS, Decisions
 from onecycle.review.journal import Journal, journal_beside
 from onecycle.review.pool import PoolJudgements, not_yet_judged
-from onecycle.review.searches import AnswerSearch, PoolSearch, Search
+from onecycle.review.rankings.doubtful_labels import doubtful_labels
+from onecycle.review.rankings.near_duplicates import near_duplicates
+from onecycle.review.searches import AnswerSearch, PoolSearch, RankingSearch, Search
 from onecycle.review.session import Review
 from onecycle.review.versions import current_version
 from onecycle.ship.serve.served import digest_of, load_served
+from onecycle.vision.images import Images
 
 if TYPE_CHECKING:
     from onecycle.train.learner import Learner
@@ -35,7 +39,7 @@ def open_review(learner: Learner, folder: Path, *, pool: NewItems | None = None,
         DataError: The decisions in the folder cannot be read, or there are no new items.
     """
     load_served(learner.predictor())  # refuses what has no labels to look at
-    searches = searches_of(learner)
+    searches = searches_of(learner, most)
     judgements = None
     with ExitStack() as stack:
         if pool is not None:
@@ -43,10 +47,15 @@ def open_review(learner: Learner, folder: Path, *, pool: NewItems | None = None,
             rows = rows_of(pool, learner.data.modality)
             journal = stack.enter_context(Journal(journal_beside(bundle)))
             judgements = PoolJudgements(journal, digest_of(bundle) if bundle.exists() else "")
-            searches.append(PoolSearch(learner, learner.data.dataset_of(not_yet_judged(rows, journal))))
+            searches.append(PoolSearch(learner, learner.data.dataset_of(not_yet_judged(rows, journal)), most))
         yield Review(Decisions(Corrections.open(folder / CORRECTIONS), judgements), searches, most=most)
 
 
-def searches_of(learner: Learner) -> list[Search]:
+def searches_of(learner: Learner, most: int) -> list[Search]:
     """Return what is searched in one's own data, the quickest first."""
-    return [AnswerSearch(learner)]
+    searches: list[Search] = [AnswerSearch(learner)]
+    if isinstance(learner.target, ClassTarget):
+        searches.append(RankingSearch("doubtful", lambda: doubtful_labels(learner).head(most)))
+    if isinstance(learner.data.modality, Images):
+        searches.append(RankingSearch("duplicates", lambda: near_duplicates(learner)))
+    return searches
