@@ -207,10 +207,7 @@ class TestErrors:
             published.picture(tmp_path / f"images/{number}.png", number, exif=exif)  # 16x12 as it is stored
         found = getattr(oc.ImageList.from_coco(path).split_by_index([7]), label)()
         assert found.modality.reading.orientation == "ignore"
-        told = (
-            r"2 of 8 photos are turned by their EXIF orientation, such as images/2\.png; "
-            r"by the width and height of 2 in .*stored"
-        )
+        told = r"2 of 8 photos are turned by .*, such as images/2\.png; by the width and height of 2 in .*stored"
         assert re.search(told, capsys.readouterr().out)
         content = published.coco()
         for number in (2, 3):
