@@ -12,6 +12,7 @@ import pytest
 from folders import kind, labels, masks, pictures, table
 from PIL import Image
 
+import published
 from onecycle.cli import main
 
 ARRAY_OF_COLOURS = np.array([[0, 0, 0], [255, 0, 0]], np.uint8)
@@ -130,9 +131,67 @@ def broken(root: Path) -> None:
     (root / "labels.csv").write_text("image,label\n0.png,cat\n1.png,dog,dog\n2.png\n")
 
 
+def changed_coco(change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], Any]:
+    def make(root: Path) -> None:
+        content = published.coco()
+        change(content)
+        published.coco_folder(root, content)
+
+    return make
+
+
+def yolo_of(line: str) -> Callable[[Path], Any]:
+    def make(root: Path) -> None:
+        published.yolo_folder(root)
+        published.yolo_label(root / "labels/train/3.txt", line)
+
+    return make
+
+
+def yolo_config(text: str) -> Callable[[Path], Any]:
+    return lambda root: (published.yolo_folder(root), (root / "data.yaml").write_text(text))
+
+
+def coco_and_table(root: Path) -> None:
+    published.coco_folder(root)
+    table(root / "labels.csv", ["image", "label"], [[f"{i}.png", kind(i)] for i in range(8)])
+
+
+def coco_without_images(root: Path) -> None:
+    published.coco_folder(root)
+    (root / "images").rename(root.parent / "elsewhere")
+
+
+def turned_coco(root: Path) -> None:
+    content = published.coco()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for number, image in enumerate(content["images"]):
+        image |= {"width": 16, "height": 16}
+        published.picture(root / f"images/{number}.png", number, (16, 16), exif=exif)
+    published.write_coco(root / "a.json", content)
+
+
+def no_header(root: Path) -> None:
+    pictures(root, "images/{i}.png")
+    table(root / "labels.csv", [], [[f"{i}.png", kind(i)] for i in range(12)])
+
+
+def spreadsheet(root: Path) -> None:
+    pictures(root, "images/{i}.png")
+    (root / "labels.xlsx").write_bytes(b"PK\x03\x04")
+
+
+def two_tables(root: Path) -> None:
+    table_of_images(root)
+    for name in ("valid.csv", "dev.csv"):
+        table(root / name, ["image", "label"], [["0.png", "cat"], ["1.png", "dog"]])
+
+
 IN_LABELS, CLASSES = "--labels labels.csv", "2 classes: cat, dog"
 MASKS = "2 classes: ground, thing"
 SEGMENT = "--task segment"
+POINTS = "Points, 2: nose, tail"
 CASES = {
     "test": Case(
         test_table, f"{IN_LABELS} --test nowhere", r"check --test\.", f"{IN_LABELS} --test test", "4 test items"
@@ -233,6 +292,76 @@ CASES = {
     ),
     "range": Case(table_of_images, f"{IN_LABELS} --range 12", r"pass --range 0,4095\.", IN_LABELS, CLASSES),
     "page": Case(table_of_images, f"{IN_LABELS} --page -1", r"pass --page 0\.", f"{IN_LABELS} --page 0", CLASSES),
+    "COCO, no such file": Case(
+        published.coco_folder, "--task tag --labels nowhere.json", r"check the path",
+        "--task tag --labels instances.json", CLASSES,
+    ),
+    "COCO, beside a table": Case(
+        coco_and_table, "--task tag", r"pass --labels instances\.json for the annotations",
+        "--task tag --labels instances.json", CLASSES,
+    ),
+    "COCO, a column": Case(
+        published.coco_folder, "--task tag --column x", r"leave --column out", "--task tag", CLASSES
+    ),
+    "COCO, an option of tables": Case(
+        published.coco_folder, "--task tag --separator ;", r"leave --separator out", "--task tag", CLASSES
+    ),
+    "COCO, several tasks": Case(
+        published.coco_folder, "", r"--task points", "--task points", POINTS
+    ),
+    "COCO, a category that is none": Case(
+        changed_coco(lambda content: content["annotations"][0].update(category_id=77)), "--task tag",
+        r"remove those annotations", published.coco_folder, CLASSES,
+    ),
+    "COCO, key points too few": Case(
+        changed_coco(lambda content: content["annotations"][0].update(keypoints=[1, 1, 2])), "--task points",
+        r"correct keypoints of its category in the file, or export it again", published.coco_folder, POINTS,
+    ),
+    "COCO, no images": Case(
+        coco_without_images, "--task tag --labels instances.json", r"put the images into the folder of the data",
+        lambda root: (root.parent / "elsewhere").rename(root / "images"), CLASSES,
+    ),
+    "COCO, another size": Case(
+        changed_coco(lambda content: content["images"][3].update(width=32, height=24)), "--task segment",
+        r"correct width and height together", published.coco_folder, "3 classes: background, cat, dog",
+    ),
+    "COCO, turned photos": Case(
+        turned_coco, "--task points", r"pass --orientation apply where .* or --orientation ignore where",
+        "--task points --orientation ignore", POINTS,
+    ),
+    "YOLO, an unknown class": Case(
+        yolo_of("7 0.5 0.5 0.2 0.2"), "--task tag", r"add its name to names, or correct the file",
+        published.yolo_folder, CLASSES,
+    ),
+    "YOLO, pixels": Case(
+        yolo_of("0 8 6 4 4"), "--task tag", r"divide x by the image's width", published.yolo_folder, CLASSES
+    ),
+    "YOLO, numbers of no shape": Case(
+        yolo_of("0 0.5 0.5 0.2"), "--task tag", r"correct the file", published.yolo_folder, CLASSES
+    ),
+    "YOLO, names and their number": Case(
+        yolo_config("path: .\ntrain: images/train\nval: images/val\nnc: 5\nnames: [cat, dog]\n"), "--task tag",
+        r"correct names or nc", published.yolo_folder, CLASSES,
+    ),
+    "YOLO, a folder that is not there": Case(
+        yolo_config("path: .\ntrain: images/trian\nval: images/val\nnames: [cat, dog]\n"), "--task tag",
+        r"correct train, val and test in it", published.yolo_folder, CLASSES,
+    ),
+    "YOLO, the same name twice": Case(
+        yolo_config("path: .\ntrain: images/train\nval: images/val\nnames: [cat, cat]\n"), "--task tag",
+        r"number the names from 0 on, each once", published.yolo_folder, CLASSES,
+    ),
+    "a table without a header": Case(
+        no_header, "", r"pass --labels labels\.csv, and --no-header", "--labels labels.csv --no-header", CLASSES
+    ),
+    "a spreadsheet": Case(spreadsheet, "", r"save it as CSV", labels, CLASSES),
+    "an option without a table": Case(
+        lambda root: pictures(root, "{kind}/{i}.png"), "--column label", r"leave --column out, or pass --labels", "",
+        CLASSES,
+    ),
+    "two tables for validation": Case(
+        two_tables, IN_LABELS, r"--valid valid\.csv", f"{IN_LABELS} --valid valid.csv", "10 training, 2 validation"
+    ),
 }  # fmt: skip
 
 

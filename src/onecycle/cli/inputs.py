@@ -112,7 +112,13 @@ def _table_inputs(path: Path, options: TableOptions, *, texts: bool) -> tuple[li
         return inside
     folder = list_data(path.parent)
     index = ImageIndex(folder.images)
-    column = image_column(read, index, options.column).name
+    try:
+        column = image_column(read, index, options.column).name
+    except DataError as error:
+        raise DataError(
+            error.what, f"images in {path.parent} or below it, named in a column of {path}.",
+            "name the column as --column, or put the table into the folder of the images.",
+        ) from None  # fmt: skip
     names = [str(value or "") for value in read.table[column].to_pylist()]
     if empty := [row for row, name in enumerate(names, 2) if not name.strip()]:
         raise DataError(
@@ -120,7 +126,13 @@ def _table_inputs(path: Path, options: TableOptions, *, texts: bool) -> tuple[li
             "header.",
             "an image in every row.", "fill in the names, or remove those rows.",
         )  # fmt: skip
-    places = find_place(names, index, str(path)).paths
+    try:
+        places = find_place(names, index, str(path)).paths
+    except DataError as error:
+        raise DataError(
+            error.what, error.expected,
+            "write the folder into the names of the table, or predict the folder itself.",
+        ) from None  # fmt: skip
     found = zip(names, places, strict=True)
     return [Input(name, folder.root / (place or name)) for name, place in found], column
 

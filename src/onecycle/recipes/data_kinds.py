@@ -9,7 +9,7 @@ from onecycle.data.candidates import Candidate, choose
 from onecycle.data.split_names import role_of
 from onecycle.errors import DataError, some
 from onecycle.recipes.class_folders import class_counts, why_no_classes
-from onecycle.recipes.label_tables import PARQUET, image_column, read_table
+from onecycle.recipes.label_tables import PARQUET, SPREADSHEETS, image_column, read_table, spreadsheet
 from onecycle.recipes.listing import Listing, folder_of
 from onecycle.recipes.options import FineTuneOptions
 from onecycle.recipes.split_folders import in_test_folder
@@ -56,7 +56,28 @@ def find_task(data: Listing, options: FineTuneOptions) -> tuple[str, str | None,
         question = f"Which table has the labels of the images of {data.root}?"
         chosen = choose(question, tables, expected="one table of labels.", option="labels")
         return "table", chosen.name, f"{chosen.evidence}{_not_taken([one for one in tables if one is not chosen])}"
-    raise why_not
+    raise _with_reason(why_not, data, options)
+
+
+def _with_reason(why_not: DataError, data: Listing, options: FineTuneOptions) -> DataError:
+    """Return an error that nothing to learn from is found; where there is a table, with what is wrong with that."""
+    for name in data.with_suffix(*SPREADSHEETS):
+        raised = spreadsheet(name)
+        return DataError(f"{why_not.what} {raised.what}", raised.expected, f"{raised.fix[:-1]}, beside the images.")
+    index = ImageIndex(data.images)
+    for name in data.with_suffix(*TABLES)[:MOST_TABLES]:
+        try:
+            table = read_table(data.root / name, options)
+            chosen = image_column(table, index, options.image_column)
+        except DataError as error:
+            fix = f"pass labels={name!r}, and {error.fix.removeprefix('pass ')}" if "header" in error.fix else error.fix
+            return DataError(f"{why_not.what} {name}: {error.what}", error.expected, fix)
+        if len(table.columns) < 2:
+            return DataError(
+                f"{why_not.what} {name} has no column beside {chosen.name!r}, which names images.",
+                "a column of labels in it.", f"add a column of labels to {name}.",
+            )  # fmt: skip
+    return why_not
 
 
 def _not_taken(tables: Sequence[Candidate]) -> str:

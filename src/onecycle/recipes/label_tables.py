@@ -38,6 +38,7 @@ LABEL_COLUMNS = frozenset({
 SPLIT_COLUMNS = frozenset({"is_valid", "split", "set", "subset", "partition", "dataset"})
 MOST_TRIED, FIRST_ROWS = 50, 500
 PARQUET = (".parquet", ".pq")
+SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods")
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ def read_table(path: Path, options: FineTuneOptions) -> LabelTable:
         return LabelTable(path, TableFormat(), read_parquet(path).table)
     if path.suffix.lower() == ".jsonl" and path.is_file():
         raise not_read(str(path))
+    if path.suffix.lower() in SPREADSHEETS and path.is_file():
+        raise spreadsheet(str(path))
     form = find_format(path, options.separator, options.encoding, header=options.header)
     table = LabelTable(path, form, form.read(path))
     if not table.table.num_rows:
@@ -93,6 +96,14 @@ def read_table(path: Path, options: FineTuneOptions) -> LabelTable:
         if name and own > 1:
             raise no_header(name)
     return table
+
+
+def spreadsheet(name: str) -> DataError:
+    """Return the error for a table of a spreadsheet program."""
+    return DataError(
+        f"{name} is a spreadsheet, which is not read.", "a CSV or Parquet file of labels.",
+        f"save it as CSV there, or with pandas.read_excel({name!r}).to_csv({Path(name).stem + '.csv'!r}, index=False).",
+    )  # fmt: skip
 
 
 def image_column(table: LabelTable, index: ImageIndex, given: str | None) -> Candidate:

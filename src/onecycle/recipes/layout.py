@@ -17,12 +17,14 @@ from onecycle.recipes.data_kinds import find_task, only_table, tables_for
 from onecycle.recipes.image_places import Place
 from onecycle.recipes.label_kinds import find_kind
 from onecycle.recipes.label_tables import (
+    SPREADSHEETS,
     LabelTable,
     columns_of_flags,
     image_call,
     label_column,
     read_table,
     split_column,
+    spreadsheet,
 )
 from onecycle.recipes.listing import Listing, existing_path, list_data
 from onecycle.recipes.mask_layout import mask_calls
@@ -113,6 +115,8 @@ def _table_file(data: Path, options: FineTuneOptions, findings: list[str]) -> La
             f"{data} is a {data.suffix[1:]} file.", "a folder, a Parquet, or a CSV file.",
             "unpack it, or convert it to Parquet or CSV.",
         )  # fmt: skip
+    if data.suffix.lower() in SPREADSHEETS:
+        raise spreadsheet(str(data))
     folder = list_data(data.parent, _names(options.include))
     options = replace(options, labels=data)
     if options.task in ("text", "sentiment"):
