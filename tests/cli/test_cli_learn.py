@@ -98,5 +98,8 @@ def test_what_is_missing_is_told(shell: Shell, tmp_path: Path) -> None:
     assert refused.code == 2
     assert "There is no journal at" in refused.err
     assert f"Fix: run onecycle serve {run}, and say there which answers are right" in refused.err
+    oc.Corrections.open(run / "corrections.parquet").append("a.jpg", "keep")  # as reviewing does
+    assert f"# Learning from {run / 'corrections.parquet'}, since there is no journal." in shell("learn", run).out
     oc.Journal(run / "model.journal").close()  # as serving does
+    assert "since there is no journal" not in shell("learn", run).out
     assert "It has no images" in shell("learn", run).err  # of the folder, which is empty

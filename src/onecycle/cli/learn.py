@@ -24,7 +24,11 @@ FEATURES = "features.bundle"
 def learn(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run that onecycle train wrote.")],
     corrections: Annotated[
-        Path | None, typer.Option(help="Learn from this Parquet or CSV file of corrections instead of the journal.")
+        Path | None,
+        typer.Option(
+            help="Learn from this Parquet or CSV file of corrections. Default: the journal; without one, what was "
+            "decided in onecycle review."
+        ),
     ] = None,
     journal: Annotated[
         Path | None, typer.Option(help="Folder of what people said. Default: the one of onecycle serve RUN.")
@@ -121,12 +125,16 @@ def _check_data(run: Path) -> None:
 
 def _source(run: Path, corrections: Path | None, journal: Path | None) -> Any:
     from onecycle.data.corrections import Corrections
+    from onecycle.review.decisions import CORRECTIONS
     from onecycle.review.journal import DATABASE, Journal, journal_beside
 
     if corrections is not None:
         return Corrections.read(corrections)
     folder = journal or journal_beside(run / FIRST)
     if not (folder / DATABASE).is_file():
+        if journal is None and (run / CORRECTIONS).is_file():
+            typer.echo(f"# Learning from {run / CORRECTIONS}, since there is no journal.")
+            return Corrections.read(run / CORRECTIONS)
         raise DataError(
             f"There is no journal at {folder}: nobody has judged an answer of this model.",
             "what onecycle serve keeps beside the model, or a file of corrections.",
