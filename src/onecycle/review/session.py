@@ -13,6 +13,8 @@ from onecycle.review.decisions import Choice, Decisions, Made
 from onecycle.review.queue import Progress, Queue
 from onecycle.review.searches import Search
 
+SECONDS_TO_STOP = 10.0
+
 
 class AlreadyDecidedError(DataError):
     """A card was decided in another tab since this one was shown."""
@@ -50,15 +52,17 @@ class Review:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the searches, after what they are at."""
+        """End the searches after what they are at; a ranking of many items is not waited for."""
         self._stop.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(SECONDS_TO_STOP)
 
     def search(self) -> None:
         """Run all searches; one that fails says why, and the others go on."""
         for search in self.searches:
             try:
+                if self._stop.is_set():
+                    return
                 for cards in search.find():
                     with self._lock:
                         self.queue.add(cards)

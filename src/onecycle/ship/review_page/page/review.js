@@ -238,7 +238,7 @@ const keep = () => decide("keep", {}, card.group ? "are kept" : `is ${caption(ca
 function remove() {
   const ticked = [...byId("items").querySelectorAll("input:checked")].map((box) => box.value);
   if (card.group && !ticked.length) return tell("Tick what to remove first.", true);
-  const said = card.group ? `of which ${ticked.length} are removed` : card.new ? "is left out" : "is removed";
+  const said = card.group ? `(${ticked.length} removed)` : card.new ? "is left out" : "is removed";
   return decide("remove", { removed: ticked }, said);
 }
 
