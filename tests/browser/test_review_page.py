@@ -51,7 +51,7 @@ class Reviewed:
         self.page.look(width=1100)
         self.page.problems.clear()
         self.page.open(self.address)
-        self.page.wait_for("!document.querySelector('#count').textContent.includes('looking')")
+        self.page.wait_for("/decided[^;]*$/.test(document.querySelector('#count').textContent)")  # all is searched
         self.page.wait_for("!document.querySelector('#card').hidden || !document.querySelector('#nothing').hidden")
 
     def decided(self) -> dict[str, tuple[str, str]]:
