@@ -311,7 +311,8 @@ def test_other_arrays_are_refused(array: np.ndarray) -> None:
 
 def test_other_sources_are_refused() -> None:
     with pytest.raises(
-        DataError, match=r"Cannot read an image from int.\nExpected a path, a PIL image.*\nFix: pass the path"
+        DataError,
+        match=r"Cannot read.*int.\nExpected a path, the bytes of a file, .*PIL image.*\nFix: pass the path",
     ):
         decode(5, (4, 4))
 
@@ -508,3 +509,17 @@ def test_the_geometry_of_a_rotated_file_is_that_of_the_oriented_image(tmp_path: 
 @pytest.mark.parametrize("source", [np.zeros((5, 7, 3), np.uint8), Image.new("RGB", (7, 5))])
 def test_the_original_size_is_height_and_width(source: Any) -> None:
     assert original_size(source) == (5, 7)
+
+
+def test_bytes_and_opened_files_are_decoded_as_the_file(tmp_path: Path) -> None:
+    """Unlike a PIL image of it, which has all its pixels before it is known how few are needed."""
+    path = tmp_path / "x.jpg"
+    path.write_bytes(encoded(smooth(200, 300), "JPEG"))
+    expected = decode(path, (20, 30))
+    for source in (path.read_bytes(), bytearray(path.read_bytes()), io.BytesIO(path.read_bytes())):
+        np.testing.assert_array_equal(decode(source, (20, 30)), expected)
+    with open(path, "rb") as opened:
+        assert original_size(opened) == (200, 300)
+        np.testing.assert_array_equal(decode(opened, (20, 30)), expected)  # from its beginning again
+    with pytest.raises(DataError, match=r"the image is empty \(0 bytes\)\."):
+        decode(b"", (20, 30))

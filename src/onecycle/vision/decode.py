@@ -164,6 +164,8 @@ def _as_contents(source: Any) -> Any:
     if not isinstance(source, bytes | bytearray | memoryview):
         if isinstance(source, Image.Image) or not callable(getattr(source, "read", None)):
             return source
+        if callable(getattr(source, "seekable", None)) and source.seekable():
+            source.seek(0)  # it may have been looked at before
         source = source.read()
     return Contents("the image", bytes(source))
 
