@@ -1,6 +1,6 @@
 """What the correction loop promises, on real data. argv: folder of the data sets [section ...].
 
-A section is a function in `SECTIONS` that takes the folder and returns its rows, each a measured value beside what was
+A section is a function in `SECTIONS` that takes the folder and gives its rows, each a measured value beside what was
 promised. They are printed as they come, and kept in results/corrections_SECTION.json.
 
 The rankings, with their public calls, each of which returns an `oc.Ranking`:
@@ -13,7 +13,7 @@ The rankings, with their public calls, each of which returns an `oc.Ranking`:
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,7 +21,7 @@ import corrections_rankings as rankings
 from common import save
 from corrections_rows import Row
 
-SECTIONS: dict[str, Callable[[Path], list[Row]]] = {
+SECTIONS: dict[str, Callable[[Path], Iterable[Row]]] = {
     "labels": rankings.labels,
     "duplicates": rankings.duplicates,
     "next": rankings.next_to_label,
@@ -31,9 +31,10 @@ SECTIONS: dict[str, Callable[[Path], list[Row]]] = {
 def main(data: Path, *names: str) -> None:
     for name in names or SECTIONS:
         print(f"## {name}", flush=True)
-        rows = SECTIONS[name](data)
-        for row in rows:
+        rows = []
+        for row in SECTIONS[name](data):
             print(row, flush=True)
+            rows.append(row)
         save(f"corrections_{name}", {"rows": [{**asdict(row), "met": row.met} for row in rows]})
 
 

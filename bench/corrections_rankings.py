@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -56,8 +56,7 @@ def reviews(data: Path) -> oc.DataBunch:
 # --- doubtful labels ---
 
 
-def labels(data: Path) -> list[Row]:
-    rows = []
+def labels(data: Path) -> Iterator[Row]:
     for name, make, learn, promised in (
         ("photos", photos, oc.vision_learner, 0.85),
         ("scenes", scenes, oc.vision_learner, 0.70),
@@ -68,13 +67,11 @@ def labels(data: Path) -> list[Row]:
         features = features_of(learner, ("train", "valid"))
         found = [_planted_precision(features, learner.data.target, seed) for seed in SEEDS]
         precision, listed, right = np.mean(found, axis=0)
-        rows.append(Row(f"{name}: precision at the planted number, {PLANTED:.0%} wrong", precision, promised))
-        rows.append(Row(f"{name}: items listed, {len(features):,} in all", listed))
-        rows.append(Row(f"{name}: share of the listed that were planted", right))
-    rows.append(
-        Row("seconds for 10,000 items on cached features, 10 classes", _seconds_of_ten_thousand(), 5, at_most=True)
-    )
-    return rows
+        yield Row(f"{name}: precision at the planted number, {PLANTED:.0%} wrong", precision, promised)
+        yield Row(f"{name}: items listed, {len(features):,} in all", listed)
+        yield Row(f"{name}: share of the listed that were planted", right)
+    seconds = _seconds_of_ten_thousand()
+    yield Row("seconds for 10,000 items on cached features, 10 classes", seconds, 5, at_most=True)
 
 
 def _planted_precision(features: ItemFeatures, target: Any, seed: int) -> tuple[float, float, float]:
@@ -146,15 +143,13 @@ CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
 }
 
 
-def duplicates(data: Path) -> list[Row]:
+def duplicates(data: Path) -> Iterator[Row]:
     found = oc.near_duplicates(photos(data))
     everything, without = found.metrics["accuracy"]
-    rows = [
-        Row("photos: validation items with a near-copy in training (54 in prototypes)", len(found.leaks)),
-        Row("photos: accuracy of a linear head on all of validation", everything),
-        Row("photos: accuracy without the copies", without, everything, at_most=True),
-        *_recall(data),
-    ]
+    yield Row("photos: validation items with a near-copy in training (54 in prototypes)", len(found.leaks))
+    yield Row("photos: accuracy of a linear head on all of validation", everything)
+    yield Row("photos: accuracy without the copies", without, everything, at_most=True)
+    yield from _recall(data)
     faces = oc.ImageList.from_folder(data / "faces" / "images")
     for name, split in (
         ("at random", faces.split_random(0.2)),
@@ -163,12 +158,11 @@ def duplicates(data: Path) -> list[Row]:
         bunch = split.label_numbers(lambda path: float(len(path.name)), names=["length"]).transform(128).databunch()
         found = oc.near_duplicates(bunch)
         share = found.share_similar + len(found.leaks) / len(bunch.valid.dataset)
-        rows.append(Row(f"faces split {name}: validation items with a copy or a very similar one in training", share))
+        yield Row(f"faces split {name}: validation items with a copy or a very similar one in training", share)
         print(f"faces split {name}: the proposed pattern is {found.group_pattern}", flush=True)
-    return rows
 
 
-def _recall(data: Path) -> list[Row]:
+def _recall(data: Path) -> Iterator[Row]:
     """Copies of photos of two data sets, changed in five ways; and pairs that are no copies of one another."""
     paths = [
         *sorted((data / "landuse" / "images").iterdir())[::14],
@@ -189,12 +183,10 @@ def _recall(data: Path) -> list[Row]:
     copies = find_copies(features)
     names = features.names
     linked = {frozenset((names[one], names[two])) for one, two in zip(copies.first, copies.second, strict=True)}
-    rows = []
     for name in CHANGES:
         kind = re.sub(r"\W", "_", name)
         pairs = [frozenset((f"original/{number:03}.jpg", f"{kind}/{number:03}.jpg")) for number in range(len(paths))]
-        rows.append(Row(f"copies: recall of {name}", float(np.mean([pair in linked for pair in pairs])), 0.9))
-    return rows
+        yield Row(f"copies: recall of {name}", float(np.mean([pair in linked for pair in pairs])), 0.9)
 
 
 # --- what to label next ---
@@ -202,8 +194,7 @@ def _recall(data: Path) -> list[Row]:
 SIZES = (20, 40, 80, 200)
 
 
-def next_to_label(data: Path) -> list[Row]:
-    rows = []
+def next_to_label(data: Path) -> Iterator[Row]:
     for name, make, learn in (
         ("photos", photos, oc.vision_learner),
         ("scenes", scenes, oc.vision_learner),
@@ -215,10 +206,8 @@ def next_to_label(data: Path) -> list[Row]:
         gains = np.array([_accuracies(features, target, seed) for seed in SEEDS]).mean(0)
         for size, (chosen, drawn) in zip(SIZES, gains, strict=True):
             promised = -1.0 if size == 200 else None
-            rows.append(
-                Row(f"{name}: points above random at {size} labels ({chosen:.3f})", 100 * (chosen - drawn), promised)
-            )
-    return rows
+            gain = 100 * (chosen - drawn)
+            yield Row(f"{name}: points above random at {size} labels ({chosen:.3f})", gain, promised)
 
 
 def _accuracies(features: ItemFeatures, target: Any, seed: int) -> list[tuple[float, float]]:
