@@ -1,4 +1,4 @@
-"""The code on the pages runs, prints what the pages say, and README names every source file."""
+"""The code on the pages runs, prints what the pages say, and CONTRIBUTING names every source file."""
 
 from __future__ import annotations
 
@@ -80,15 +80,15 @@ def test_the_code_on_a_page_runs(
         assert (demo_data / name).stat().st_size > 0
 
 
-def test_the_file_tree_in_the_readme_names_every_source_file_and_no_other() -> None:
+def test_the_file_tree_in_contributing_names_every_source_file_and_no_other() -> None:
     package = ROOT / "src/onecycle"
     files = {str(path.relative_to(package)) for path in package.rglob("*.py") if path.name != "__init__.py"}
-    assert files_in_tree((ROOT / "README.md").read_text()) - {"__init__.py"} == files
+    assert files_in_tree((ROOT / "CONTRIBUTING.md").read_text()) - {"__init__.py"} == files
 
 
-def files_in_tree(readme: str) -> set[str]:
-    """Return the paths in README's tree, where a line names a folder, or files of the folder above it."""
-    tree = readme[readme.index("src/onecycle/\n") :].split("```")[0].splitlines()[1:]
+def files_in_tree(page: str) -> set[str]:
+    """Return the paths in the tree, where a line names a folder, or files of the folder above it."""
+    tree = page[page.index("src/onecycle/\n") :].split("```")[0].splitlines()[1:]
     files: set[str] = set()
     folders: list[str] = []
     for line in tree:

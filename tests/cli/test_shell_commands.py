@@ -1,4 +1,4 @@
-"""README's commands run as they are printed."""
+"""The commands of docs/shell.md run as they are printed."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from onecycle.demo import make_camvid, make_patterns, make_planet, make_reviews
 
 pytestmark = pytest.mark.slow
 
-README = Path(__file__).parents[2] / "README.md"
-COMMANDS = re.findall(r"^    (onecycle .*?)(?:  +#.*)?$", README.read_text(encoding="utf-8"), re.MULTILINE)
+PAGE = Path(__file__).parents[2] / "docs/shell.md"
+COMMANDS = re.findall(r"^    (onecycle .*?)(?:  +#.*)?$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
 UNTRAINED: dict[str, Any] = {"pretrained": False, "progress": False}
 
 
@@ -32,7 +32,7 @@ class Stop(oc.Callback):
 
 
 def command(start: str) -> list[str]:
-    """The arguments of the command in README that starts so, with its file names filled in as a shell does."""
+    """The arguments of the command on the page that starts so, with its file names filled in as a shell does."""
     found = min((each for each in COMMANDS if each.startswith(f"onecycle {start}")), key=len)
     words = [sorted(glob(word)) if "/*" in word else [word] for word in shlex.split(found)[1:]]
     return [name for word in words for name in word]
@@ -53,8 +53,8 @@ def photos(tmp_path: Path) -> Path:
     return make_patterns(tmp_path / "photos", each=6, pixels=32)
 
 
-def test_the_readme_shows_each_command() -> None:
-    shown = {"train", "report", "check", "predict", "serve", "review", "info", "demo"}
+def test_the_page_shows_each_command() -> None:
+    shown = {"train", "report", "check", "predict", "serve", "review", "learn", "export", "info", "doctor", "demo"}
     assert {each.split()[1] for each in COMMANDS} == shown
 
 
@@ -65,6 +65,12 @@ def test_photos(shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert shell(*command("report runs/photos")).code == 0
     assert shell(*command("check photos/")).code == 0
     assert "predicts category: checks, dots, rings, stripes" in shell(*command("info runs/photos")).out
+    assert shell(*command("doctor")).code == 0
+    assert shell(*command("export runs/photos")).code == 0
+    assert Path("photos.onnx").stat().st_size > 0
+    nothing = shell(*command("learn runs/photos"))
+    assert nothing.code == 2
+    assert "onecycle serve runs/photos" in nothing.err
     assert "24 predictions written to predictions.csv" in shell(*command("predict runs/photos")).out
     monkeypatch.setattr(
         oc,
