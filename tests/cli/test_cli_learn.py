@@ -76,6 +76,10 @@ def test_learn_undo_and_learn_again(run: Path, shell: Shell) -> None:
     assert done.code == 0, done.err
     assert weights(run / "model-3.onecycle") == learned
     assert oc.load_model(run).card["parent"] == "model.onecycle"
+    # nothing new was judged
+    done = shell("learn", run, "--tolerance", 100)
+    assert f"Nothing was judged since {run / 'model-3.onecycle'} learned, so there is no new version." in done.out
+    assert not (run / "model-4.onecycle").exists()
     # only the corrected items, as lesson 3 has it; the first versions stay
     done = shell("learn", run, "--tolerance", 100, "--only-corrections")
     assert "corrected items to train on alone" in done.err if done.code else "on the corrected items alone" in done.out

@@ -54,8 +54,11 @@ def learn(
     source = _source(run, corrections, journal)
     learner = open_run(run)
     parent = current_version(run)
-    take_version(learner, parent)
+    known = take_version(learner, parent)
     learned = _learn(learner, run, source, only_corrections=only_corrections, tolerance=tolerance)
+    if known.get("learned_from") == learned_from(learned, source):
+        typer.echo(f"Nothing was judged since {parent} learned, so there is no new version.")
+        return
     typer.echo(repr(learned))
     typer.echo(f"Took {learned.seconds:.1f} s.")
     typer.echo(f"Written to {run}/: {', '.join(path.name for path in learned.write(_numbered(run)))}")
@@ -79,8 +82,8 @@ def _learn(learner: Learner, run: Path, source: Any, **options: Any) -> Learned:
             write_features(learner.state, run / FEATURES)
 
 
-def take_version(learner: Learner, bundle: Path) -> None:
-    """Give a learner the weights of a version of its model, and its threshold.
+def take_version(learner: Learner, bundle: Path) -> dict[str, Any]:
+    """Give a learner the weights of a version of its model, and its threshold; return the version's card.
 
     Raises:
         BundleError: It cannot be read, or is of another model.
@@ -99,6 +102,7 @@ def take_version(learner: Learner, bundle: Path) -> None:
     learner.state.load_weights(version.model.state_dict())
     if isinstance(version.target, MultiCategory):
         learner.threshold = version.target.threshold
+    return version.card
 
 
 def write_version(learner: Learner, run: Path, parent: Path, learned: Learned, source: Any) -> Path:
@@ -106,11 +110,17 @@ def write_version(learner: Learner, run: Path, parent: Path, learned: Learned, s
     from onecycle.ship.serve.served import digest_of
     from onecycle.train.export import export_model
 
-    said = {"source": type(source).__name__.lower(), "first": learned.first, "last": learned.last, **learned.trained}
     card = {
-        "parent": parent.name, "parent_sha256": digest_of(parent), "learned_from": said, "learned": learned.to_dict(),
+        "parent": parent.name, "parent_sha256": digest_of(parent), "learned_from": learned_from(learned, source),
+        "learned": learned.to_dict(),
     }  # fmt: skip
     return export_model(learner.state, next_version(run), card=card)
+
+
+def learned_from(learned: Learned, source: Any) -> dict[str, Any]:
+    """Return what a version's card says of the judgements that it learned from."""
+    kind = type(source).__name__.lower()
+    return {"source": kind, "first": learned.first, "last": learned.last, **learned.trained}
 
 
 def _check_data(run: Path) -> None:
