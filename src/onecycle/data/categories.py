@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from onecycle.data.decoding import by_name, most_probable, tags_above
 from onecycle.data.labels import Labels
 from onecycle.data.target import Target, show_captions
+from onecycle.data.temperature import Temperatures, check_temperatures, fit_tag_temperatures, scaled
 from onecycle.errors import DataError, ModelError, some, suggest
 from onecycle.losses import BinaryCrossEntropy, CrossEntropy
 from onecycle.losses.loss import described
@@ -65,6 +66,20 @@ class ClassTarget(Target):
     def scores(self, prediction: Tensor) -> dict[str, float]:
         return by_name(self.classes, prediction)
 
+    def calibration_inputs(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        self.check_outputs(outputs)
+        return outputs, targets
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        target = super().from_config(config)
+        check_temperatures(target.temperatures, (1, len(target.classes)))
+        return target
+
+    def temperatures_config(self) -> dict[str, Any]:
+        """Return the temperatures as a part of `to_config`; nothing where there are none."""
+        return {} if self.temperatures is None else {"temperatures": list(self.temperatures)}
+
     def columns(self, predictions: Tensor, decoded: Sequence[Any]) -> dict[str, Any]:
         """The prediction, the highest probability, and the probability of each class."""
         columns: dict[str, Any] = {"prediction": pa.array(map(self.as_label, decoded), self.label_type)}
@@ -102,6 +117,7 @@ class Category(ClassTarget):
     Attributes:
         classes: Names in the order of the outputs.
         class_weights: Weight of each class in the loss, or None for equal weights.
+        temperatures: One number that the outputs are divided by, found by `learner.calibrate`, or None.
 
     Example:
         >>> Category(("cat", "dog")).encode("dog")
@@ -110,6 +126,7 @@ class Category(ClassTarget):
 
     classes: tuple[str, ...]
     class_weights: tuple[float, ...] | None = None
+    temperatures: Temperatures | None = None
 
     kind: ClassVar[str] = "category"
     default_metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
@@ -123,7 +140,7 @@ class Category(ClassTarget):
     def activate(self, outputs: Tensor) -> Tensor:
         """Return softmax probabilities, float32, (batch, classes)."""
         self.check_outputs(outputs)
-        return outputs.float().softmax(dim=-1)
+        return scaled(outputs, self.temperatures).softmax(dim=-1)
 
     def decode(self, prediction: Tensor, geometry: Tensor | None = None) -> str:
         """Return the most probable class."""
@@ -156,8 +173,8 @@ class Category(ClassTarget):
         return f" {float(prediction.max()):.0%}"
 
     def to_config(self) -> dict[str, Any]:
-        """The classes; weights are only needed in training."""
-        return {"kind": self.kind, "classes": list(self.classes)}
+        """The classes and temperatures; weights are only needed in training."""
+        return {"kind": self.kind, "classes": list(self.classes)} | self.temperatures_config()
 
 
 @register("target", "multi_category")
@@ -169,6 +186,7 @@ class MultiCategory(ClassTarget):
         classes: Tags in the order of the outputs.
         threshold: A tag is predicted when its probability is above this; found by `learner.tune_threshold`.
         positive_weights: How much more a present tag weighs than an absent one, or None for equal weights.
+        temperatures: What the output of each tag is divided by, found by `learner.calibrate`, or None.
 
     Example:
         >>> MultiCategory(("clear", "haze", "water")).encode(["water", "clear"])
@@ -178,6 +196,7 @@ class MultiCategory(ClassTarget):
     classes: tuple[str, ...]
     threshold: float = 0.5
     positive_weights: tuple[float, ...] | None = None
+    temperatures: Temperatures | None = None
 
     kind: ClassVar[str] = "multi_category"
     default_metrics: ClassVar[tuple[str, ...]] = ("f1",)
@@ -194,11 +213,14 @@ class MultiCategory(ClassTarget):
     def activate(self, outputs: Tensor) -> Tensor:
         """Return sigmoid probabilities, float32, (batch, tags): tags do not compete."""
         self.check_outputs(outputs)
-        return outputs.float().sigmoid()
+        return scaled(outputs, self.temperatures).sigmoid()
 
     def decode(self, prediction: Tensor, geometry: Tensor | None = None) -> tuple[str, ...]:
         """Return the tags above the threshold, in the order of the classes."""
         return tags_above(self.threshold, self.classes, prediction)
+
+    def fitted_temperatures(self, logits: Tensor, truth: Tensor, items: int) -> Temperatures:
+        return fit_tag_temperatures(logits, truth)
 
     def loss(self, *, smoothing: float = 0.0) -> nn.Module:
         """Return binary cross-entropy of each tag; smoothing moves targets from 0 and 1 towards a half."""
@@ -244,8 +266,9 @@ class MultiCategory(ClassTarget):
         return ";" if any(" " in name for name in self.classes) else " "
 
     def to_config(self) -> dict[str, Any]:
-        """The tags and the threshold; weights are only needed in training."""
-        return {"kind": self.kind, "classes": list(self.classes), "threshold": self.threshold}
+        """The tags, threshold and temperatures; weights are only needed in training."""
+        config = {"kind": self.kind, "classes": list(self.classes), "threshold": self.threshold}
+        return config | self.temperatures_config()
 
 
 def tag_target(target: Target) -> MultiCategory:

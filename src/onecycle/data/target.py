@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from onecycle.data.config import fields_from_json, json_fields
+from onecycle.data.temperature import Temperatures, fit_temperature
 from onecycle.errors import DataError, ModelError, some
 
 
@@ -39,6 +41,8 @@ class Target(ABC):
         contiguous: Whether each item continues the one before it, as the chunks of a long text do.
         side_by_side: Whether label and prediction are drawn on two copies of the input instead of on one.
         label_type: How labels are kept in an Arrow column; None lets Arrow infer it.
+        temperatures: What the outputs are divided by before they become probabilities: one for all classes, or one
+            each; None leaves them. Found by `learner.calibrate`.
 
     Example:
         >>> @oc.register("target", "sign")
@@ -61,6 +65,7 @@ class Target(ABC):
     contiguous: ClassVar[bool] = False
     side_by_side: ClassVar[bool] = False
     label_type: ClassVar[pa.DataType | None] = None
+    temperatures: Any = None  # tuple[float, ...] | None
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
@@ -146,6 +151,35 @@ class Target(ABC):
         """Return one prediction's probability of each class; empty where there are no classes."""
         return {}
 
+    # --- how sure ---
+
+    def calibration_inputs(self, outputs: Any, targets: Any) -> tuple[Tensor, Tensor]:
+        """Return what a temperature is found from: logits, (rows, classes), and the number of the right class, (rows,).
+
+        Of tags, 1 where one is present, (rows, tags). Of an item with many elements, as many rows for each as suffice.
+
+        Args:
+            outputs: The model's outputs of a batch.
+            targets: Its encoded labels.
+        Raises:
+            ModelError: Predictions are no probabilities.
+        """
+        raise ModelError(
+            f"Predictions of kind {self.kind!r} have no probabilities that could be calibrated.",
+            "categories, tags or masks.",
+            "leave calibrate() out; a target of your own needs calibration_inputs() and a field `temperatures`.",
+        )
+
+    def fitted_temperatures(self, logits: Tensor, truth: Tensor, items: int) -> Temperatures:
+        """Return the temperatures that fit what `calibration_inputs` gave of some items."""
+        return (fit_temperature(logits, truth, items),)
+
+    def with_temperatures(self, temperatures: Temperatures | None) -> Self:
+        """Return the target with other temperatures."""
+        if temperatures == self.temperatures:
+            return self
+        return replace(self, temperatures=temperatures)  # type: ignore[type-var]
+
     # --- tables and pictures ---
 
     def columns(self, predictions: Any, decoded: Sequence[Any]) -> dict[str, Any]:
@@ -192,8 +226,9 @@ def same_labels(first: Target, second: Target) -> bool:
 
 
 def same_label_configs(first: dict[str, Any], second: dict[str, Any]) -> bool:
-    """As `same_labels`, of two configs. A threshold decides what is predicted, not how a label is encoded."""
-    return {**first, "threshold": None} == {**second, "threshold": None}
+    """As `same_labels`, of two configs. Thresholds and temperatures decide what is predicted, not how it is encoded."""
+    predicted: dict[str, Any] = {"threshold": None, "temperatures": None}
+    return first | predicted == second | predicted
 
 
 def show_captions(axes: Any, target: str | None, prediction: str | None, *, colour: str = "black") -> None:

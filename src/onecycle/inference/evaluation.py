@@ -101,6 +101,7 @@ def predict_loader(
     loss: Loss | None = None,
     augmentations: Sequence[int | None] = (None,),
     seed: int = 0,
+    sets: float | None = None,
     processes: Processes = ALONE,
 ) -> Predictions:
     """Return the predictions for all items of a loader, in the order of its dataset.
@@ -112,6 +113,7 @@ def predict_loader(
         augmentations: Numbers of augmented copies to predict, None for the item itself; their mean is returned, in
             which augmented copies together weigh one half.
         seed: Decides the augmentation.
+        sets: See `Predictor.predict`.
         processes: Which share the items; all of them return the predictions for all items.
     Raises:
         ModelError: Predictions cannot be averaged.
@@ -136,13 +138,15 @@ def predict_loader(
     def table_of(outputs: Sequence[Output]) -> pa.Table:
         batch = outputs[0].batch
         rows = batch.index.tolist()
+        predictions = _mean([move(output.predictions, CPU) for output in outputs])
         return predictions_table(
             [dataset.name(row) for row in rows],
-            _mean([move(output.predictions, CPU) for output in outputs]),
+            predictions,
             predictor.target,
             labels=None if labels is None else [labels[row] for row in rows],
             losses=None if loss is None or batch.targets is None else _mean([item_losses(loss, o) for o in outputs]),
             geometries=geometries_of(batch),
+            how_sure=predictor.how_sure(predictions, predictor.unfamiliarity(outputs[0]), sets),
         ).table
 
     parts = [part for parts in processes.each(predict) for part in parts]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,8 @@ class Predictions(ArrowResult):
     """Predictions for many items, as an Arrow table; pandas, polars and pyarrow take it as it is.
 
     Attributes:
-        table: Columns: item, prediction, where known label and loss; for classes confidence and a probability a class.
+        table: Columns: item, prediction, where known label and loss; for classes confidence and a probability a class;
+            set where `sets=` was passed; unfamiliar and unfamiliarity of models that can tell.
         target: What the predictions mean.
 
     Example:
@@ -148,8 +149,9 @@ def predictions_table(
     labels: Sequence[Any] | None = None,
     losses: Tensor | None = None,
     geometries: Sequence[Tensor | None] | None = None,
+    how_sure: Mapping[str, Any] | None = None,
 ) -> Predictions:
-    """Put names, predictions and, where known, labels and losses side by side."""
+    """Put names, predictions and, where known, labels, losses and what `Predictor.how_sure` gave side by side."""
     places = geometries if geometries is not None else [None] * len(names)
     decoded = [target.decode(one, geometry) for one, geometry in zip(predictions, places, strict=True)]
     columns: dict[str, Any] = {"item": pa.array(list(names), pa.string())}
@@ -157,6 +159,7 @@ def predictions_table(
         columns["label"] = pa.array(labels, target.label_type)
     predicted = target.columns(predictions, decoded)
     columns |= {name: predicted.pop(name) for name in ("prediction", "confidence") if name in predicted}
+    columns |= how_sure or {}
     if losses is not None:
         columns["loss"] = losses.numpy()
     return Predictions(pa.table(columns | predicted), target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,8 @@ from onecycle.data.modality import Modality, collate
 from onecycle.data.nested import join, move, to_float32
 from onecycle.data.prefetch import prefetched
 from onecycle.data.target import Target
-from onecycle.errors import DataError
+from onecycle.errors import DataError, users_level
+from onecycle.inference.calibration import Calibration, check_coverage, few_for_sets, not_calibrated
 from onecycle.inference.carried_state import CarriedState
 from onecycle.inference.microbatches import in_microbatches, microbatch_size
 from onecycle.inference.precision import Mode, Precision
@@ -30,15 +32,37 @@ class Output(NamedTuple):
         batch: The batch as the model got it, on its device.
         outputs: The model's outputs, (batch, ...).
         predictions: The target's reading of them, for classes probabilities, on the same device, (batch, ...).
+        features: What the model's body gave, where it was asked for; else None.
     """
 
     batch: Batch
     outputs: Any
     predictions: Any
+    features: Any = None
+
+
+class Answers(NamedTuple):
+    """What is known of the items of a batch, on the CPU.
+
+    Attributes:
+        predictions: The activated outputs, (batch, ...).
+        geometries: Each item's geometry, None where there is none.
+        unfamiliarity: How far each is from the training items, (batch,); None where the model cannot tell.
+    """
+
+    predictions: Any
+    geometries: Sequence[Tensor | None]
+    unfamiliarity: Tensor | None
 
 
 def run_model(
-    model: nn.Module, batches: Iterable[Batch], target: Target, precision: Precision, *, most_items: int | None = None
+    model: nn.Module,
+    batches: Iterable[Batch],
+    target: Target,
+    precision: Precision,
+    *,
+    most_items: int | None = None,
+    features: bool = False,
 ) -> Iterator[Output]:
     """Yield the outputs of a model in inference mode for prepared batches.
 
@@ -50,10 +74,12 @@ def run_model(
         target: What an output means.
         precision: How passes are computed.
         most_items: Compute larger batches in parts of so many items; None computes them as the model asks for.
+        features: Give what the model's body gave too, of a model that has a body and a head.
     """
     if model.training:  # to visit all layers takes longer than to read an image
         model.eval()
     carried = CarriedState(model, contiguous=target.contiguous)
+    call = _call_both if features else _call
     for batch in batches:
         parts = even_slices(len(batch), -(-len(batch) // (most_items or len(batch))))
         state = carried.batch(len(batch))
@@ -61,9 +87,10 @@ def run_model(
             part = batch if len(parts) == 1 else batch.take(rows)
             # The contexts end before `yield`: they must not reach into the caller's code.
             with torch.no_grad(), precision.autocast():
-                outputs = state.forward(partial(_call, model), part.inputs, rows)
+                outputs = state.forward(partial(call, model), part.inputs, rows)
             outputs = to_float32(outputs)  # losses and metrics compute in 32 bits
-            yield Output(part, outputs, target.activate(outputs))
+            outputs, vectors = outputs if features else (outputs, None)
+            yield Output(part, outputs, target.activate(outputs), vectors)
         carried.finish(state)
 
 
@@ -71,6 +98,22 @@ def _call(model: nn.Module, inputs: Any, *state: Any) -> Any:
     if state:
         return model(inputs, *state)
     return in_microbatches(model, inputs, microbatch_size(model, inputs))
+
+
+def _call_both(model: Any, inputs: Any) -> Any:
+    """Return what `_call` returns, and what the body gave."""
+    return in_microbatches(_BodyAndHead(model), inputs, microbatch_size(model, inputs))
+
+
+class _BodyAndHead(nn.Module):
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.body, self.head = model.body, model.head
+        self.training = model.training
+
+    def forward(self, inputs: Any) -> tuple[Any, Any]:
+        features = self.body(inputs)
+        return self.head(features), features
 
 
 @explains_calls
@@ -86,6 +129,7 @@ class Predictor:
         device: Where to run; the model is moved there.
         precision: "fp32", "bf16" or "fp16", as the model was trained.
         tf32: See `Precision`.
+        calibration: What is known of how sure it may be.
     """
 
     def __init__(
@@ -96,7 +140,9 @@ class Predictor:
         device: torch.device,
         precision: Mode = "fp32",
         tf32: bool = True,
+        calibration: Calibration | None = None,
     ) -> None:
+        self.calibration = calibration or Calibration()
         self.model = model.to(device).eval()
         self.modality, self.target, self.device = modality, target, device
         self.precision = Precision(precision, device, tf32)
@@ -113,17 +159,69 @@ class Predictor:
         classes: tuple[str, ...] = self.target.classes
         return classes
 
-    def predict(self, item: Any) -> Prediction:
-        """Return the prediction for one input: for images a path, a PIL image, or an array of uint8 pixels."""
-        return self.predict_many([item])[0]
+    def predict(self, item: Any, *, sets: float | None = None) -> Prediction:
+        """Return the prediction for one input: for images a path, a PIL image, or an array of uint8 pixels.
 
-    def predict_many(self, items: Sequence[Any], *, batch_size: int = 32) -> list[Prediction]:
+        Args:
+            item: The input.
+            sets: Give the classes too that hold the right one in this share of all cases, see `Calibration.sets`.
+        """
+        return self.predict_many([item], sets=sets)[0]
+
+    def predict_many(
+        self, items: Sequence[Any], *, batch_size: int = 32, sets: float | None = None
+    ) -> list[Prediction]:
         """Return the predictions for many inputs, computed in batches."""
         return [
-            Prediction(self.target.decode(prediction, geometry), self.target.scores(prediction))
+            prediction
             for batch in self._batches(items, batch_size)
-            for prediction, geometry in zip(self.predict_batch(batch), geometries_of(batch), strict=True)
+            for prediction in self.predictions(self.answer(batch), sets)
         ]
+
+    def predictions(self, answers: Answers, sets: float | None = None) -> list[Prediction]:
+        """Return each item's prediction in the user's terms."""
+        columns = self.how_sure(answers.predictions, answers.unfamiliarity, sets)
+        count = len(answers.geometries)
+        held, far, away = (columns.get(name, [None] * count) for name in ("set", "unfamiliar", "unfamiliarity"))
+        return [
+            Prediction(
+                self.target.decode(one, geometry), self.target.scores(one), label_set=None if held[row] is None
+                else tuple(held[row]), unfamiliar=far[row], unfamiliarity=None if away[row] is None
+                else float(away[row]),
+            )
+            for row, (one, geometry) in enumerate(zip(answers.predictions, answers.geometries, strict=True))
+        ]  # fmt: skip
+
+    def how_sure(self, predictions: Any, unfamiliarity: Tensor | None, sets: float | None = None) -> dict[str, Any]:
+        """Return columns of a table of predictions: `set` where it is asked for, likeliest first; and where the model
+        can tell `unfamiliar` and `unfamiliarity`.
+
+        Raises:
+            ModelError: Sets are asked for, and the model has no held-back items, or not one class an item.
+        """
+        columns: dict[str, Any] = {}
+        if sets is not None:
+            columns["set"] = self._sets(predictions, sets)
+        known = self.calibration.familiarity
+        if unfamiliarity is not None and known is not None:
+            columns["unfamiliar"] = (unfamiliarity > known.threshold).tolist()
+            columns["unfamiliarity"] = unfamiliarity.numpy()
+        return columns
+
+    def _sets(self, predictions: Any, coverage: float) -> list[list[str]]:
+        check_coverage(coverage)
+        if self.calibration.scores is None:
+            raise not_calibrated()
+        if few := few_for_sets(len(self.calibration.scores), coverage):
+            warnings.warn(few, stacklevel=users_level())
+        chosen, order = self.calibration.sets(predictions, coverage), predictions.argsort(1, descending=True)
+        rows = zip(chosen.tolist(), order.tolist(), strict=True)
+        return [[self.classes[place] for place in likely if row[place]] for row, likely in rows]
+
+    def unfamiliarity(self, outputs: Output) -> Tensor | None:
+        """Return how far each item of a batch is from the training items; None where the model cannot tell."""
+        known = self.calibration.familiarity
+        return None if known is None or outputs.features is None else known.unfamiliarity(outputs.features)
 
     def probabilities(self, items: Sequence[Any], *, batch_size: int = 32) -> Any:
         """Return the activated outputs, for classes their probabilities, float32 on the CPU, (items, ...)."""
@@ -132,14 +230,21 @@ class Predictor:
 
     def predict_batch(self, batch: Batch) -> Any:
         """Return the activated outputs for a batch as it was read, on the CPU, (batch, ...)."""
-        outputs = self.run([batch])
-        return join([move(output.predictions, torch.device("cpu")) for output in outputs])
+        return self.answer(batch).predictions
+
+    def answer(self, batch: Batch) -> Answers:
+        """Return what is known of the items of a batch as it was read."""
+        outputs = list(self.run([batch]))
+        distances = [one for output in outputs if (one := self.unfamiliarity(output)) is not None]
+        predictions = join([move(output.predictions, torch.device("cpu")) for output in outputs])
+        return Answers(predictions, geometries_of(batch), torch.cat(distances) if distances else None)
 
     def run(
         self,
         batches: Iterable[Batch],
         generator_of: Callable[[int], torch.Generator] | None = None,
         most_items: int | None = None,
+        features: bool | None = None,
     ) -> Iterator[Output]:
         """Yield the model's outputs for batches as they were read.
 
@@ -147,12 +252,16 @@ class Predictor:
             batches: As loaders give them.
             generator_of: Gives the generator that augments a batch, by its number; None prepares it as at prediction.
             most_items: See `run_model`.
+            features: See `run_model`; None gives them where something is known of unfamiliar inputs.
         """
         prepared = (
             self._prepare(batch, None if generator_of is None else generator_of(batch.number)) for batch in batches
         )
         ready = prefetched(prepared, self.device)
-        return run_model(self.model, ready, self.target, self.precision, most_items=most_items)
+        return run_model(
+            self.model, ready, self.target, self.precision, most_items=most_items,
+            features=self.calibration.familiarity is not None if features is None else features,
+        )  # fmt: skip
 
     def _prepare(self, batch: Batch, generator: torch.Generator | None) -> Batch:
         prepared = self.modality.prepare(batch.to(self.device), self.target, generator)

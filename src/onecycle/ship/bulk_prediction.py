@@ -15,14 +15,14 @@ import pyarrow as pa
 
 from onecycle.bundle.replace import part_path
 from onecycle.errors import DataError, ModelError
-from onecycle.inference.predictions import predictions_table
-from onecycle.inference.predictor import geometries_of
 from onecycle.ship.bulk_inputs import find_inputs, opened
-from onecycle.ship.model import Model, find_bundle, load_model
+from onecycle.ship.model import Model, answers_table, find_bundle, load_model
 
 # Of so many inputs the first that can be read is predicted before the cluster is asked for anything.
 TRIED = 20
 BATCHES_A_BLOCK = 8
+# Columns of a CSV file besides the prediction's and the probabilities.
+SURE = ("confidence", "unfamiliar", "unfamiliarity")
 
 
 @dataclass(frozen=True)
@@ -158,8 +158,7 @@ def _predicted(model: Model, samples: Any, rows: Sequence[tuple[int, str]], sche
 
 def _table(model: Model, samples: Any, names: Sequence[str], *, csv: bool) -> pa.Table:
     """Return predictions as a table; for CSV each in cells, as competitions ask for them."""
-    batch = model.collate(samples)
-    table = predictions_table(names, model.predict_batch(batch), model.target, geometries=geometries_of(batch)).table
+    table = answers_table(model, names, samples).table
     if not csv:
         return table
     cells = [model.target.cells(prediction) for prediction in table["prediction"].to_pylist()]
@@ -168,7 +167,7 @@ def _table(model: Model, samples: Any, names: Sequence[str], *, csv: bool) -> pa
         raise DataError(
             "Masks do not fit into a CSV file.", "a folder or a .parquet file.", "pass another name, such as masks/."
         )
-    kept = [name for name in table.column_names if name == "confidence" or name.startswith("p(")]
+    kept = [name for name in table.column_names if name in SURE or name.startswith("p(")]
     return pa.table({"item": table["item"], **flat, **{name: table[name] for name in kept}})
 
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from onecycle.allocator import keep_freed_memory
 from onecycle.calls import explained, explains_calls
-from onecycle.data.batch import Batch
+from onecycle.data.batch import Batch, Sample
 from onecycle.data.categories import tag_target
 from onecycle.data.dataset import Dataset
 from onecycle.data.loader import DataLoader, OnBadItem, default_num_workers
@@ -26,10 +26,10 @@ from onecycle.inference.evaluation import predict_loader
 from onecycle.inference.fuse_batchnorm import fuse_batchnorm
 from onecycle.inference.precision import supported
 from onecycle.inference.predictions import Predictions, concatenate, predictions_table
-from onecycle.inference.predictor import Predictor, geometries_of
+from onecycle.inference.predictor import Predictor
 from onecycle.review.versions import FIRST as MODEL_NAME
 from onecycle.review.versions import current_version
-from onecycle.ship.rebuild import read_model, rebuild, refused_as_bundle
+from onecycle.ship.rebuild import read_model, rebuild, rebuild_calibration, refused_as_bundle
 
 # In the folder of a run.
 RUN_NAME = "run.json"
@@ -67,6 +67,7 @@ class Model(Predictor):
         batch_size: int = 64,
         workers: int | None = None,
         on_bad_item: OnBadItem = "raise",
+        sets: float | None = None,
     ) -> Predictions:
         """Return the predictions for many items as a table, such as for `to_csv`.
 
@@ -75,12 +76,13 @@ class Model(Predictor):
             batch_size: Items at a time.
             workers: Processes that read items; None chooses for this machine.
             on_bad_item: "raise" stops at an item that cannot be read, "skip" leaves it out with a warning.
+            sets: See `predict`.
         """
         dataset = Dataset(rows_of(items, self.modality), self.modality, self.target, training=False)
         few = dataset.holds_contents or len(dataset) < 4 * batch_size
         count = (0 if few else default_num_workers()) if workers is None else workers
         loader = DataLoader(dataset, batch_size=batch_size, workers=count, on_bad_item=on_bad_item)
-        return predict_loader(self, loader)
+        return predict_loader(self, loader, sets=sets)
 
     def export(self, path: str | Path, *, items: NewItems | None = None) -> Path:
         """Write the model for another runtime: ONNX where the path ends in .onnx, `torch.export` where in .pt2.
@@ -128,10 +130,12 @@ def load_model(path: str | Path, *, device: str | torch.device | None = None, fu
         without_collecting(),
         torch.random.fork_rng(devices=[]),
     ):  # weights are drawn first
+        calibration = rebuild_calibration(tensors, config)
         model, modality, target = rebuild(tensors, config)
         place = torch.device(device or _best_device())
         model = _fused(model.eval(), modality, target) if fuse else model
-        loaded = Model(model, modality, target, place, supported(config.get("precision", "fp32"), place)[0])
+        precision = supported(config.get("precision", "fp32"), place)[0]
+        loaded = Model(model, modality, target, place, precision, calibration=calibration)
     loaded.config = config
     return loaded
 
@@ -174,6 +178,7 @@ def predict_files(
     names: Sequence[str] | None = None,
     batch_size: int = 32,
     tile_scale: float | None = None,
+    sets: float | None = None,
 ) -> tuple[Predictions, list[DataError]]:
     """Predict files, leaving out those that cannot be read; return the predictions and the errors.
 
@@ -183,6 +188,7 @@ def predict_files(
         names: What each is called in the predictions; None takes the paths.
         batch_size: Files at a time.
         tile_scale: For masks: predict in tiles, of images shrunk by this; see `predict_tiled`.
+        sets: See `Predictor.predict`.
     """
     named = list(zip(map(str, paths) if names is None else names, paths, strict=True))
     if tile_scale is not None:
@@ -198,11 +204,19 @@ def predict_files(
             except DataError as error:
                 errors.append(error)
         if samples:
-            batch = model.collate(samples)
-            parts.append(
-                predictions_table(read, model.predict_batch(batch), model.target, geometries=geometries_of(batch))
-            )
+            parts.append(answers_table(model, read, samples, sets))
     return concatenate(parts, model.target), errors
+
+
+def answers_table(
+    model: Predictor, names: Sequence[str], samples: Sequence[Sample], sets: float | None = None
+) -> Predictions:
+    """Return the predictions for items that were read."""
+    answers = model.answer(model.collate(samples))
+    sure = model.how_sure(answers.predictions, answers.unfamiliarity, sets)
+    return predictions_table(
+        names, answers.predictions, model.target, geometries=answers.geometries, how_sure=sure
+    )  # fmt: skip
 
 
 def _predict_tiled_files(

@@ -15,9 +15,11 @@ from onecycle.data.config import check_fields
 from onecycle.data.modality import Modality
 from onecycle.data.target import Target
 from onecycle.errors import BundleError, DataError, ModelError, OnecycleError, some
+from onecycle.inference.calibration import Calibration
 from onecycle.inference.precision import MODES
 from onecycle.registry import is_built_in, lookup
-from onecycle.train.export import build_model, build_without_memory
+from onecycle.train.export import CALIBRATION, build_model, build_without_memory
+from onecycle.train.packing import unpack
 
 # Options that are the length of a tensor, so that none can be longer than the longest in the file.
 SIZES = frozenset({
@@ -65,6 +67,18 @@ def refused_as_bundle(path: str | Path, config: Mapping[str, Any]) -> Iterator[N
             "a bundle as export() writes it.",
             f"load it with the version that wrote it: onecycle {one_line(config.get('onecycle', 'unknown'), 30)}.",
         ) from error
+
+
+def rebuild_calibration(tensors: dict[str, Tensor], config: Mapping[str, Any]) -> Calibration | None:
+    """Return what a bundle says of how sure the model may be, and take its tensors out; None where it says nothing.
+
+    Raises:
+        ModelError: It is damaged.
+    """
+    held = {name: tensors.pop(name) for name in list(tensors) if name.startswith(CALIBRATION)}
+    if config.get("calibration") is None:
+        return None
+    return Calibration.from_state_dict(unpack(config["calibration"], held))
 
 
 def rebuild(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> tuple[nn.Module, Modality, Target]:

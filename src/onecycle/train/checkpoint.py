@@ -17,6 +17,7 @@ from onecycle.bundle import differing_tensors, read_bundle, write_bundle
 from onecycle.data.categories import MultiCategory
 from onecycle.data.target import same_label_configs
 from onecycle.errors import BundleError, ModelError, some, users_level
+from onecycle.inference.calibration import Calibration
 from onecycle.inference.carried_state import carried_share, carried_whole
 from onecycle.processes import Processes
 from onecycle.train.ema import ExponentialMovingAverage
@@ -68,7 +69,9 @@ def save_checkpoint(state: TrainState, path: str | Path) -> Path:
         "callbacks": _callback_states(state.callbacks, tensors),
         "fit": None if state.fit is None else _fit_state(state.fit, state.processes, tensors),
         "plan": None if state.plan is None else _plan_state(state.plan),
-    }
+        "calibration": None if state.calibration is None
+        else pack(state.calibration.state_dict(), "calibration", tensors),
+    }  # fmt: skip
     whole = all_whole(tensors, keep=state.processes.is_main)
     return state.processes.decide(lambda: write_bundle(path, whole, config))
 
@@ -120,6 +123,9 @@ class _Loaded:
             self.fit = None if config["fit"] is None else _fit(config["fit"], tensors)
             self.optimizer_rows = _optimizer_rows(config["fit"], tensors) if config["fit"] else {}
             self.ema = _ema_state(config["fit"], tensors) if config["fit"] else None
+            saved = config.get("calibration")
+            self.calibration = None if saved is None else Calibration.from_state_dict(unpack(saved, tensors))
+            self.temperatures = state.target.from_config({**state.target.to_config(), **self.target}).temperatures
             self._check_fit(state)
             self.plan = _plan(config["plan"], state) if config.get("plan") else None
         except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
@@ -147,6 +153,8 @@ class _Loaded:
             parameter.requires_grad_(name in self.trainable)
         if isinstance(state.target, MultiCategory):
             state.data = state.data.with_target(replace(state.target, threshold=self.target["threshold"]))
+        state.data = state.data.with_target(state.target.with_temperatures(self.temperatures))
+        state.calibration, state.calibration_report = self.calibration, None
         state.history, state.frozen_lr, state.seed = self.history, self.frozen_lr, self.seed
         state.cached_features, state.head_steps = None, self.config.get("head_steps", 0)
         state.num_microbatches = self.config.get("num_microbatches", 1)

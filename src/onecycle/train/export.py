@@ -19,12 +19,15 @@ from onecycle.errors import BundleError, ModelError, OnecycleError
 from onecycle.foreign_names import unknown_options
 from onecycle.inference.predictor import run_model
 from onecycle.registry import list_registered, lookup, registered_name
+from onecycle.train.packing import pack
 from onecycle.train.sharded import all_whole, class_of
 from onecycle.train.state import TrainState
 
 PACKAGES = ("torch", "timm", "safetensors")
 LARGEST_COPY = 2 * 10**9
 """Bytes of weights of which export makes a second copy, to compare outputs."""
+CALIBRATION = "/calibration"
+"""The tensors of the calibration begin with this: no module has a slash in its name."""
 
 
 def export_model(state: TrainState, path: str | Path, *, card: Mapping[str, Any] | None = None, **options: Any) -> Path:
@@ -67,6 +70,8 @@ def export_model(state: TrainState, path: str | Path, *, card: Mapping[str, Any]
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
         "card": {**training_card(state), **(card or {})},
     }
+    if state.calibration is not None:
+        config["calibration"] = pack(state.calibration.state_dict(), CALIBRATION, weights)
     return state.processes.decide(lambda: write_bundle(path, weights, config))
 
 
@@ -84,6 +89,7 @@ def training_card(state: TrainState) -> dict[str, Any]:
         "seed": state.seed,
         "valid_loss": record.valid_loss if record else None,
         "metrics": record.metrics if record else {},
+        "calibration": None if state.calibration is None else dict(state.calibration.card),
         "notes": state.history.notes,
     }
 

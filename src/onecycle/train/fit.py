@@ -103,6 +103,7 @@ def begin_fit(state: TrainState, epochs: int, lr: LearningRate, schedule: Schedu
         state.frozen_lr = lrs[-1]
     begun = Fit(epochs, lrs, schedule, batch_size=state.data.batch_size, batch_items=_batch_items(state))
     _note_arithmetic(state)
+    state.forget_calibration()
     if features := features_for(state, epochs):
         begun.passes = features.passes(epochs, state.options.head_steps, state.head_steps)
         begun.copies = len(features.copies)
@@ -153,6 +154,7 @@ def continue_fit(state: TrainState) -> None:
             "a fit that ended between two steps.",
             'resume from a checkpoint, resume("last.ckpt"), or call fit() to begin a new one.',
         )
+    state.forget_calibration()
     if fit.weights is not None:
         state.load_weights(fit.weights)
         fit.weights = None

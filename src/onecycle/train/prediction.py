@@ -29,19 +29,21 @@ def predict_split(
     split: str | NewItems,
     augmentations: Sequence[int | None] = (None,),
     processes: Processes | None = None,
+    sets: float | None = None,
 ) -> Predictions:
     """Return the predictions for a split or for new items, the mean over augmented copies.
 
     Args:
         augmentations: Numbers of the copies; None is the item as it is.
         processes: Share the items out among these; None: among those that train.
+        sets: See `Predictor.predict`.
     """
     if isinstance(split, str) and split not in SPLITS:
         check_is_path(split, SPLITS)
     items = split if isinstance(split, str) and split in SPLITS else rows_of(split, state.data.modality)
     return evaluation.predict_loader(
         state.predictor(), state.data.in_order_of(items), loss=state.loss, augmentations=augmentations,
-        seed=state.seed, processes=processes or state.sharing,
+        seed=state.seed, sets=sets, processes=processes or state.sharing,
     )  # fmt: skip
 
 

@@ -19,10 +19,12 @@ from onecycle.data.prefetch import prefetched
 from onecycle.data.seeding import seeded
 from onecycle.data.target import Target, same_labels
 from onecycle.errors import DataError, ModelError
+from onecycle.inference.calibration import Calibration
 from onecycle.inference.precision import Mode, Precision
 from onecycle.inference.predictor import Predictor
 from onecycle.losses import Loss, as_loss
 from onecycle.metrics import resolve_metrics
+from onecycle.metrics.reliability import CalibrationReport
 from onecycle.processes import ALONE, Processes
 from onecycle.train.cached_features import CachedFeatures
 from onecycle.train.ema import Held
@@ -64,6 +66,8 @@ class TrainState:
         plan: The stages of `fine_tune` under way, or None.
         cached_features: Outputs of the frozen body, or None.
         head_steps: Steps that a head has taken on the features of the frozen body as it is.
+        calibration: How sure the model may be, besides the target's temperatures; None until it was found out.
+        calibration_report: What was measured then.
     """
 
     def __init__(self, data: DataBunch, model: nn.Module, options: TrainOptions) -> None:
@@ -94,6 +98,8 @@ class TrainState:
         self.plan: Plan | None = None
         self.cached_features: CachedFeatures | None = None
         self.head_steps = 0
+        self.calibration: Calibration | None = None
+        self.calibration_report: CalibrationReport | None = None
 
     def __repr__(self) -> str:
         lines = [
@@ -127,6 +133,7 @@ class TrainState:
                 f"the learner's: {self.target.summary}.",
                 "make a new learner, or label the new bunch as the old one.",
             )
+        self.forget_calibration()
         self.data = bunch.with_target(self.target)
         self.forget_features()
 
@@ -140,11 +147,17 @@ class TrainState:
         """Drop cached features: the body or the data are about to change."""
         self.cached_features, self.head_steps = None, 0
 
+    def forget_calibration(self) -> None:
+        """Drop what was found out about how sure the model may be: weights or inputs are about to change."""
+        if self.target.temperatures is not None:
+            self.data = self.data.with_target(self.target.with_temperatures(None))
+        self.calibration = self.calibration_report = None
+
     def predictor(self) -> Predictor:
         """Return the model with all it needs to predict."""
         precision = self.precision
         return Predictor(
-            self.model, self.data.modality, self.target, self.device, precision.mode, precision.tf32
+            self.model, self.data.modality, self.target, self.device, precision.mode, precision.tf32, self.calibration
         )  # fmt: skip
 
     @property
@@ -230,6 +243,8 @@ class TrainState:
         weights = divided_like(held, weights)
         if any(_differ(held[name], weights[name]) for name in held if name.startswith("body.")):
             self.forget_features()  # another body gives other features
+        if (self.calibration or self.target.temperatures) and any(_differ(held[one], weights[one]) for one in held):
+            self.forget_calibration()
         self.model.load_state_dict(weights)
 
     def averaged_weights(self, held: Held = nullcontext) -> AbstractContextManager[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from onecycle.data.categories import tag_target
 from onecycle.inference.predictions import Predictions
@@ -23,9 +24,21 @@ def tune_threshold(state: TrainState, predictions: Predictions, metric: MetricLi
         The threshold, 0.02 to 0.98.
     """
     target = tag_target(state.target)
-    chosen = resolve_metrics([metric or state.metrics[0]], target)[0]
     encoded = torch.stack([target.encode(label) for label in predictions.table["label"].to_pylist()])
-    probabilities, sign = predictions.probabilities, 1 if chosen.higher_is_better else -1
+    return use_best_threshold(state, predictions.probabilities, encoded, metric)
+
+
+def use_best_threshold(
+    state: TrainState, probabilities: Tensor, encoded: Tensor, metric: MetricLike | None, *, record: bool = True
+) -> float:
+    """As `tune_threshold`, of probabilities and encoded labels, (items, tags).
+
+    Args:
+        record: Whether these are the items that the record of the weights is about.
+    """
+    target = tag_target(state.target)
+    chosen = resolve_metrics([metric or state.metrics[0]], target)[0]
+    sign = 1 if chosen.higher_is_better else -1
 
     def score(threshold: float) -> float:
         meter = chosen.meter(replace(target, threshold=threshold))
@@ -41,10 +54,17 @@ def tune_threshold(state: TrainState, predictions: Predictions, metric: MetricLi
 
     tuned = replace(target, threshold=state.processes.decide(best))
     state.data = state.data.with_target(tuned)
-    if state.weights_record is not None:
-        meters = {one.name: one.meter(tuned) for one in state.metrics}
-        for meter in meters.values():
-            meter.update(probabilities, encoded)
-        metrics = {name: float(meter.compute()) for name, meter in meters.items()}
-        state.weights_record = replace(state.weights_record, metrics=metrics)
+    if record:
+        record_metrics(state, probabilities, encoded)
     return tuned.threshold
+
+
+def record_metrics(state: TrainState, probabilities: Tensor, encoded: Tensor) -> None:
+    """Bring the record of the weights up to date, once the target predicts otherwise."""
+    if state.weights_record is None:
+        return
+    meters = {one.name: one.meter(state.target) for one in state.metrics}
+    for meter in meters.values():
+        meter.update(probabilities, encoded)
+    metrics = {name: float(meter.compute()) for name, meter in meters.items()}
+    state.weights_record = replace(state.weights_record, metrics=metrics)

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from onecycle.data.target import no_balance
+from onecycle.data.temperature import Temperatures, check_temperatures, scaled
 from onecycle.errors import DataError, some
 from onecycle.losses import IGNORE_INDEX, CrossEntropy
 from onecycle.registry import register
@@ -29,6 +30,8 @@ from onecycle.vision.targets import SpatialTarget
 
 _UNKNOWN = 254  # marks values that are neither a class nor ignored
 MAX_CLASSES = _UNKNOWN
+# Neighbouring pixels say the same.
+CALIBRATION_PIXELS = 1000
 
 
 @register("target", "mask")
@@ -42,6 +45,7 @@ class Mask(SpatialTarget):
         ignored: Values in mask files of pixels that count neither in the loss nor in metrics.
         colours: Colour of each value, where the files are colour-coded; also used in pictures.
         class_weights: Weight of each class in the loss, or None for equal weights.
+        temperatures: One number that the outputs are divided by, found by `learner.calibrate`, or None.
     Example:
         >>> import numpy as np
         >>> import onecycle as oc
@@ -55,6 +59,7 @@ class Mask(SpatialTarget):
     ignored: tuple[int, ...] = ()
     colours: tuple[Colour, ...] | None = None
     class_weights: tuple[float, ...] | None = None
+    temperatures: Temperatures | None = None
 
     kind: ClassVar[str] = "mask"
     default_metrics: ClassVar[tuple[str, ...]] = ("pixel_accuracy", "mean_iou")
@@ -137,7 +142,7 @@ class Mask(SpatialTarget):
 
     def activate(self, outputs: Tensor) -> Tensor:
         """Return probabilities, (batch, classes, height, width)."""
-        return outputs.float().softmax(dim=1)
+        return scaled(outputs, self.temperatures).softmax(dim=1)
 
     def decode(self, prediction: Tensor, geometry: Tensor | None = None) -> Indices:
         """Return the most probable class of each pixel of the original, as its value in mask files.
@@ -151,6 +156,14 @@ class Mask(SpatialTarget):
         """
         shown = None if geometry is None else ImageGeometry(*geometry.tolist())
         return restore_mask(prediction.float().cpu().numpy(), shown, self.values, self.ignored)
+
+    def calibration_inputs(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits and classes of some pixels, spread over each image; those that are ignored are left out."""
+        pixels, labels = outputs.flatten(2).movedim(1, 2), targets.flatten(1).long()
+        places = torch.linspace(0, labels.shape[1] - 1, min(CALIBRATION_PIXELS, labels.shape[1])).long()
+        pixels, labels = pixels[:, places].flatten(0, 1), labels[:, places].flatten()
+        counts = labels != IGNORE_INDEX
+        return pixels[counts], labels[counts]
 
     def to_probabilities(self, targets: Tensor) -> Tensor:
         """Return one-hot probabilities, (batch, classes, height, width); all zero where ignored."""
@@ -229,16 +242,21 @@ class Mask(SpatialTarget):
         figure.legend(handles=patches, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
 
     def to_config(self) -> dict[str, Any]:
-        """Return classes, values and colours; class weights play no role in prediction."""
-        return {
+        """Return classes, values, colours and temperature; class weights play no role in prediction."""
+        config = {
             "kind": self.kind, "classes": list(self.classes), "values": list(self.values),
             "ignored": list(self.ignored), "colours": None if self.colours is None else [list(c) for c in self.colours],
         }  # fmt: skip
+        return config if self.temperatures is None else config | {"temperatures": list(self.temperatures)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Mask:
         colours = None if config["colours"] is None else tuple((r, g, b) for r, g, b in config["colours"])
-        mask = cls(tuple(config["classes"]), tuple(config["values"]), tuple(config["ignored"]), colours)
+        mask = cls(
+            tuple(config["classes"]), tuple(config["values"]), tuple(config["ignored"]), colours,
+            temperatures=tuple(config["temperatures"]) if config.get("temperatures") is not None else None,
+        )  # fmt: skip
+        check_temperatures(mask.temperatures, (1,))
         bytes_of_mask = [*mask.values, *mask.ignored, *(part for colour in colours or () for part in colour)]
         if len(mask.values) != len(mask.classes) or not all(0 <= number <= 255 for number in bytes_of_mask):
             raise DataError(

@@ -256,7 +256,8 @@ def _flag(request: Request, name: str) -> bool:
 def _as_json(answer: Answer) -> dict[str, Any]:
     """Return an answer as JSON; a mask as the base64 of its PNG file."""
     label = base64.b64encode(answer.label).decode() if isinstance(answer.label, bytes) else answer.label
-    return {"prediction": label, "probabilities": answer.probabilities}
+    told = {} if answer.unfamiliar is None else {"unfamiliar": answer.unfamiliar}
+    return {"prediction": label, "probabilities": answer.probabilities, **told}
 
 
 def _check_label(served: ServedModel, label: Any) -> None:

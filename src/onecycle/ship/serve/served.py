@@ -16,7 +16,7 @@ from onecycle.data.character_encoding import decode_bytes
 from onecycle.data.contents import Contents
 from onecycle.data.modality import Modality
 from onecycle.errors import BundleError, DataError, ModelError
-from onecycle.inference.predictor import Predictor, geometries_of
+from onecycle.inference.predictor import Predictor
 from onecycle.ship.model import find_bundle, load_model
 from onecycle.text.language_targets import LANGUAGE_TARGETS
 from onecycle.vision.decode import is_image
@@ -52,10 +52,12 @@ class Answer(NamedTuple):
     Attributes:
         label: A class, tags, numbers by name, points; of a mask the bytes of a PNG file.
         probabilities: As of `Prediction`.
+        unfamiliar: Whether the input is unlike all training items; None where the model cannot tell.
     """
 
     label: Any
     probabilities: dict[str, float]
+    unfamiliar: bool | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,12 +109,16 @@ class ServedModel:
 
     def predict(self, samples: Sequence[Sample]) -> list[Answer]:
         """Return the predictions for inputs that were read, computed together."""
-        target, batch = self.model.target, self.model.collate(samples)
-        outputs = self.model.predict_batch(batch)
-        decoded = [target.decode(one, place) for one, place in zip(outputs, geometries_of(batch), strict=True)]
+        target, answers = self.model.target, self.model.answer(self.model.collate(samples))
+        outputs = answers.predictions
+        decoded = [target.decode(one, place) for one, place in zip(outputs, answers.geometries, strict=True)]
         if any(isinstance(label, np.ndarray) for label in decoded):  # masks and points, as a table holds them
             decoded = target.columns(outputs, decoded)["prediction"].to_pylist()
-        return [Answer(label, target.scores(one)) for label, one in zip(decoded, outputs, strict=True)]
+        sure = self.model.how_sure(outputs, answers.unfamiliarity)
+        unfamiliar = sure.get("unfamiliar", [None] * len(decoded))
+        return [
+            Answer(label, target.scores(one), far) for label, one, far in zip(decoded, outputs, unfamiliar, strict=True)
+        ]
 
 
 def load_served(source: str | Path | Predictor) -> ServedModel:

@@ -1,0 +1,203 @@
+"""How sure a model is, on data that was not used for fitting: calibration errors, coverage of sets, unfamiliar inputs.
+
+argv: the folder of data sets (bench/README.md) [photos tags texts masks].
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from common import RESULTS
+
+import onecycle as oc
+from onecycle.inference.calibration import Calibration
+from onecycle.metrics.reliability import reliability
+from onecycle.train.calibrate import halves
+from onecycle.train.learner import Learner
+
+SPLITS = 20
+COVERAGE = 0.9
+PROMISED = {"ece": 0.05, "coverage": [0.87, 0.93], "auroc": 0.99}
+
+
+def monkeys(data: Path) -> Learner:
+    """Ten species: 1,097 photos, of which 30% calibrate; the 272 of `validation` are measured."""
+    bunch = (
+        oc.ImageList.from_folder(data / "monkeys10/training").split_random(0.3, seed=0).label_from_folder()
+        .add_test(oc.ImageList.from_folder(data / "monkeys10/validation"), labelled=True)
+        .transform(128).databunch(64)
+    )  # fmt: skip
+    learner = oc.vision_learner(bunch, metrics=["accuracy"], callbacks=[oc.KeepBest("accuracy")], progress=False)
+    learner.fine_tune(2)
+    return learner
+
+
+def tags(data: Path) -> Learner:
+    """17 tags, 840 images: 30% calibrate, 20% are measured."""
+    names = sorted(path.stem for path in (data / "landuse/images").iterdir())
+    random.Random(0).shuffle(names)
+    test, valid = set(names[:168]), set(names[168:420])
+    table = [line.split(",") for line in (data / "landuse/tags.csv").read_text().splitlines()[1:]]
+
+    def rows(chosen: Any) -> list[list[str]]:
+        return [row for row in table if chosen(Path(row[0]).stem)]
+
+    def images(chosen: Any) -> list[Path]:
+        return [data / "landuse/images" / f"{Path(row[0]).stem}.jpg" for row in rows(chosen)]
+
+    labels = {Path(row[0]).stem: row[1].split() for row in table}
+    bunch = (
+        oc.ImageList.from_paths(images(lambda stem: stem not in test))
+        .split_by_function(lambda path: Path(path).stem in valid)
+        .label_with(lambda path: labels[Path(path).stem])
+        .add_test(oc.ImageList.from_paths(images(lambda stem: stem in test)), labelled=True)
+        .transform(128).databunch(64)
+    )  # fmt: skip
+    learner = oc.vision_learner(bunch, metrics=["f1"], callbacks=[oc.KeepBest("f1")], progress=False)
+    learner.fine_tune(3)
+    learner.tune_threshold()
+    return learner
+
+
+def texts(data: Path) -> Learner:
+    """Film reviews: 600 train, 400 calibrate, 600 others are measured."""
+    pairs: dict[str, list[tuple[str, str]]] = {"train": [], "valid": [], "test": []}
+    for label in ("neg", "pos"):
+        files = sorted((data / "aclImdb/train" / label).glob("*.txt"))
+        random.Random(0).shuffle(files)
+        for split, count in (("train", 300), ("valid", 200), ("test", 300)):
+            pairs[split] += [(file.read_text(), label) for file in files[:count]]
+            files = files[count:]
+    both = pairs["train"] + pairs["valid"]
+    split_list = oc.TextList.from_texts(*map(list, zip(*both, strict=True))).split_by_index(
+        list(range(len(pairs["train"]), len(both)))
+    )
+    labelled = split_list.label_from_column("label").add_test(
+        oc.TextList.from_texts(*map(list, zip(*pairs["test"], strict=True))), labelled=True
+    )
+    learner = oc.text_learner(labelled.tokenize().databunch(16), metrics=["accuracy"], progress=False)
+    learner.fine_tune(1)
+    return learner
+
+
+CASES = {"photos": monkeys, "tags": tags, "texts": texts}
+
+
+def outputs_of(learner: Learner, split: str) -> tuple[list[str], torch.Tensor, torch.Tensor]:
+    """Return names, probabilities and encoded labels."""
+    predictions = learner.predict_all(split)
+    encoded = torch.stack([learner.target.encode(one) for one in predictions.table["label"].to_pylist()])
+    return predictions.table["item"].to_pylist(), predictions.probabilities, encoded
+
+
+def calibration(learner: Learner) -> dict[str, Any]:
+    """Return errors on the test items, before and after."""
+    metric = learner.metrics[0].name
+    result: dict[str, Any] = {}
+    for when in ("before", "after"):
+        _, probabilities, truth = outputs_of(learner, "test")
+        one = reliability(probabilities, truth)
+        result[when] = {"ece": one.ece, "brier": one.brier, metric: learner.validate("test")[metric]}
+        if when == "before":
+            report = learner.calibrate()
+    temperatures = learner.target.temperatures
+    return {
+        **result, "items": len(truth), "temperatures": temperatures, "notes": list(report.notes),
+        "own_measurement": [report.before.ece, report.after.ece],
+    }  # fmt: skip
+
+
+def coverage(learner: Learner, seeds: int = SPLITS) -> dict[str, Any]:
+    """Return coverage and size of sets over random halves of the validation and test items together.
+
+    The temperature stays; one half gives the scores, the other one is measured.
+    """
+    parts = [outputs_of(learner, split) for split in ("valid", "test")]
+    fitted = halves(parts[0][0])[0]
+    kept = torch.ones(len(parts[0][0]), dtype=torch.bool)
+    kept[fitted] = False  # these found the temperature
+    probabilities = torch.cat([parts[0][1][kept], parts[1][1]])
+    truth = torch.cat([parts[0][2][kept], parts[1][2]])
+    scores = 1 - probabilities.gather(1, truth[:, None])[:, 0]
+    found, sizes, worst, held = [], [], [], len(truth) // 2
+    for seed in range(seeds):
+        order = torch.randperm(len(truth), generator=torch.Generator().manual_seed(seed))
+        known, new = order[:held], order[held:]
+        sets = Calibration(scores[known].sort().values).sets(probabilities[new], COVERAGE)
+        right = sets.gather(1, truth[new, None])[:, 0].double()
+        found.append(float(right.mean()))
+        sizes.append(float(sets.sum(1).double().mean()))
+        worst.append(min(float(right[truth[new] == each].mean()) for each in truth.unique()))
+    own = learner.predict_all("test", sets=COVERAGE).table
+    kept_right = [
+        label in chosen for label, chosen in zip(own["label"].to_pylist(), own["set"].to_pylist(), strict=True)
+    ]
+    return {
+        "held_back": held, "mean": float(np.mean(found)), "lowest": min(found), "highest": max(found),
+        "classes_a_set": float(np.mean(sizes)), "worst_class": float(np.mean(worst)),
+        "as_shipped": float(np.mean(kept_right)), "as_shipped_held_back": len(learner.state.calibration.scores),
+    }  # fmt: skip
+
+
+def auroc(low: np.ndarray, high: np.ndarray) -> float:
+    """Return how often a value of `high` is above one of `low`."""
+    return float(((high[:, None] > low[None]) + 0.5 * (high[:, None] == low[None])).mean())
+
+
+def unfamiliar(learner: Learner, others: dict[str, list[Path]]) -> dict[str, Any]:
+    """Return how well other domains are told from the test items, by features and by the highest probability."""
+    known = learner.predict_all("test").table
+    result: dict[str, Any] = {
+        "threshold": learner.state.calibration.familiarity.threshold,
+        "test items called unfamiliar": float(np.mean(known["unfamiliar"].to_pylist())),
+    }
+    for name, paths in others.items():
+        table = learner.predict_all([str(path) for path in paths]).table
+        result[name] = {
+            "items": len(table),
+            "auroc": auroc(known["unfamiliarity"].to_numpy(), table["unfamiliarity"].to_numpy()),
+            "auroc of one minus the highest probability": auroc(
+                1 - known["confidence"].to_numpy(), 1 - table["confidence"].to_numpy()
+            ),
+            "called unfamiliar": float(np.mean(table["unfamiliar"].to_pylist())),
+        }
+    return result
+
+
+def domains(data: Path, own: str) -> dict[str, list[Path]]:
+    """Return 100 images of each other data set."""
+    folders = {
+        "faces": data / "faces/images", "landuse": data / "landuse/images", "camvid": data / "camvid/val",
+        "monkeys": data / "monkeys10/validation",
+    }  # fmt: skip
+    found = {name: sorted(path for path in folder.rglob("*") if path.suffix in (".jpg", ".png"))
+             for name, folder in folders.items() if name != own}  # fmt: skip
+    return {name: random.Random(0).sample(paths, min(100, len(paths))) for name, paths in found.items()}
+
+
+def main(data: Path, *cases: str) -> dict[str, Any]:
+    path = RESULTS / "calibration.json"
+    results = json.loads(path.read_text()) if path.exists() else {}
+    results["promised"] = PROMISED
+    for name in cases or CASES:
+        torch.manual_seed(0)
+        learner = CASES[name](data)
+        row: dict[str, Any] = {"calibration": calibration(learner)}
+        if name != "tags":
+            row["sets"] = coverage(learner)
+        if name != "texts":
+            row["unfamiliar"] = unfamiliar(learner, domains(data, "monkeys" if name == "photos" else "landuse"))
+        results[name] = row
+        print(json.dumps({name: row}, indent=1), flush=True)
+        path.write_text(json.dumps(results, indent=1) + "\n")
+    return results
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *sys.argv[2:])
