@@ -8,22 +8,23 @@ from __future__ import annotations
 import json
 import random
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from common import RESULTS
 
 import onecycle as oc
+from common import RESULTS
 from onecycle.inference.calibration import Calibration
 from onecycle.metrics.reliability import reliability
 from onecycle.train.calibrate import halves
 from onecycle.train.learner import Learner
 
 SPLITS = 20
-COVERAGE = 0.9
-PROMISED = {"ece": 0.05, "coverage": [0.87, 0.93], "auroc": 0.99}
+COVERAGES = (0.9, 0.95, 0.98)
+PROMISED = {"ece": 0.05, "coverage": 0.03, "auroc": 0.99}
 
 
 def monkeys(data: Path) -> Learner:
@@ -40,24 +41,19 @@ def monkeys(data: Path) -> Learner:
 
 def tags(data: Path) -> Learner:
     """17 tags, 840 images: 30% calibrate, 20% are measured."""
-    names = sorted(path.stem for path in (data / "landuse/images").iterdir())
-    random.Random(0).shuffle(names)
-    test, valid = set(names[:168]), set(names[168:420])
-    table = [line.split(",") for line in (data / "landuse/tags.csv").read_text().splitlines()[1:]]
+    rows = (data / "landuse/tags.csv").read_text().splitlines()
+    header, items = rows[0], sorted(rows[1:])
+    random.Random(0).shuffle(items)
+    place = Path(tempfile.mkdtemp())
+    (place / "test.csv").write_text("\n".join([header, *items[:168]]) + "\n")
+    (place / "rest.csv").write_text("\n".join([header, *items[168:]]) + "\n")
 
-    def rows(chosen: Any) -> list[list[str]]:
-        return [row for row in table if chosen(Path(row[0]).stem)]
+    def images(name: str) -> oc.ImageList:
+        return oc.ImageList.from_csv(place / name, folder=data / "landuse/images", suffix=".jpg")
 
-    def images(chosen: Any) -> list[Path]:
-        return [data / "landuse/images" / f"{Path(row[0]).stem}.jpg" for row in rows(chosen)]
-
-    labels = {Path(row[0]).stem: row[1].split() for row in table}
     bunch = (
-        oc.ImageList.from_paths(images(lambda stem: stem not in test))
-        .split_by_function(lambda path: Path(path).stem in valid)
-        .label_with(lambda path: labels[Path(path).stem])
-        .add_test(oc.ImageList.from_paths(images(lambda stem: stem in test)), labelled=True)
-        .transform(128).databunch(64)
+        images("rest.csv").split_by_index(list(range(252))).label_from_column("tags", delimiter=" ", classes="all")
+        .add_test(images("test.csv"), labelled=True).transform(128).databunch(64)
     )  # fmt: skip
     learner = oc.vision_learner(bunch, metrics=["f1"], callbacks=[oc.KeepBest("f1")], progress=False)
     learner.fine_tune(3)
@@ -113,9 +109,10 @@ def calibration(learner: Learner) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def coverage(learner: Learner, seeds: int = SPLITS) -> dict[str, Any]:
+def coverage(learner: Learner, wanted: float, seeds: int = SPLITS) -> dict[str, Any]:
     """Return coverage and size of sets over random halves of the validation and test items together.
 
+    Where the model itself is right more often than is asked for, so are sets, which always have the likeliest class.
     The temperature stays; one half gives the scores, the other one is measured.
     """
     parts = [outputs_of(learner, split) for split in ("valid", "test")]
@@ -129,12 +126,12 @@ def coverage(learner: Learner, seeds: int = SPLITS) -> dict[str, Any]:
     for seed in range(seeds):
         order = torch.randperm(len(truth), generator=torch.Generator().manual_seed(seed))
         known, new = order[:held], order[held:]
-        sets = Calibration(scores[known].sort().values).sets(probabilities[new], COVERAGE)
+        sets = Calibration(scores[known].sort().values).sets(probabilities[new], wanted)
         right = sets.gather(1, truth[new, None])[:, 0].double()
         found.append(float(right.mean()))
         sizes.append(float(sets.sum(1).double().mean()))
         worst.append(min(float(right[truth[new] == each].mean()) for each in truth.unique()))
-    own = learner.predict_all("test", sets=COVERAGE).table
+    own = learner.predict_all("test", sets=wanted).table
     kept_right = [
         label in chosen for label, chosen in zip(own["label"].to_pylist(), own["set"].to_pylist(), strict=True)
     ]
@@ -183,17 +180,17 @@ def domains(data: Path, own: str) -> dict[str, list[Path]]:
 
 def main(data: Path, *cases: str) -> dict[str, Any]:
     path = RESULTS / "calibration.json"
-    results = json.loads(path.read_text()) if path.exists() else {}
-    results["promised"] = PROMISED
+    results: dict[str, Any] = {}
     for name in cases or CASES:
         torch.manual_seed(0)
         learner = CASES[name](data)
         row: dict[str, Any] = {"calibration": calibration(learner)}
         if name != "tags":
-            row["sets"] = coverage(learner)
+            row["sets"] = {f"{wanted:.0%}": coverage(learner, wanted) for wanted in COVERAGES}
         if name != "texts":
             row["unfamiliar"] = unfamiliar(learner, domains(data, "monkeys" if name == "photos" else "landuse"))
-        results[name] = row
+        before = json.loads(path.read_text()) if path.exists() else {}
+        results = {**before, "promised": PROMISED, name: row}
         print(json.dumps({name: row}, indent=1), flush=True)
         path.write_text(json.dumps(results, indent=1) + "\n")
     return results

@@ -54,6 +54,7 @@ def page_module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     ("docs/tutorial.md", ["batch.png", "lr.png", "history.png", "mistakes.png", "patterns.onecycle", "last.ckpt"]),
     ("docs/masks_and_points.md", ["masks.png", "worst.png", "predictions/street_0008.png", "streets.onecycle"]),
     ("docs/memory.md", []),
+    ("docs/how_sure.md", ["reliability.png", "sure.onecycle"]),
     ("docs/large_data.md", ["shards.csv"]),
     ("docs/formats.md", ["hub/data/validation-00000-of-00001.parquet"]),
     ("docs/annotations.md", ["coco.png"]),

@@ -62,7 +62,7 @@ class TestTrain:
             "--metric", "f2", "--augment", "satellite", "--freeze-to", "0",
         )  # fmt: skip
         assert done.code == 0, done.err
-        assert "fine_tune([1, 2], lr=0.002, freeze_to=0, sizes=[24, 32])\nlearner.tune_threshold()\n" in done.out
+        assert "fine_tune([1, 2], lr=0.002, freeze_to=0, sizes=[24, 32])\nlearner.calibrate()\n" in done.out
         out = tmp_path / "runs" / tagged.name
         assert {path.name for path in out.iterdir()} == PROMISED
         with (out / "history.csv").open(newline="") as file:

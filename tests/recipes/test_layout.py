@@ -163,7 +163,7 @@ class TestTexts:
     def test_tags(self, reviews_csv: Path) -> None:
         pipeline = pipeline_for(reviews_csv, column="stars", delimiter=" ", task="text")
         assert str(pipeline.labelled[1]) == 'label_from_column("stars", delimiter=" ", classes="all")'
-        assert list(map(str, pipeline.finish)) == ["tune_threshold()"]
+        assert list(map(str, pipeline.finish)) == ["calibrate()"]
         assert 'metrics=["f1"]' in str(pipeline)
 
     def test_of_columns_without_a_usual_name_the_one_whose_values_recur_holds_the_labels(

@@ -67,9 +67,9 @@ class TestPipeline:
         path = label_table(tmp_path, [("x", "a b"), ("y", "a"), ("z", "b")])
         tags, classes = (pipeline_for(tmp_path, labels=path, task=task) for task in ("tag", "classify"))
         assert 'metrics=["f1"], callbacks=[oc.KeepBest("f1")]' in str(tags)
-        assert str(tags).splitlines()[-1] == "learner.tune_threshold()"
+        assert str(tags).splitlines()[-1] == "learner.calibrate()"
         assert 'metrics=["accuracy"], callbacks=[oc.KeepBest("accuracy")]' in str(classes)
-        assert "tune_threshold" not in str(classes)
+        assert str(classes).splitlines()[-1] == "learner.calibrate()"
         assert 'metrics=["f2"]' in str(pipeline_for(tmp_path, labels=path, metric="f2"))
 
     @pytest.mark.parametrize(
@@ -277,20 +277,20 @@ class TestPrintedCode:
 
 
 @pytest.mark.usefixtures("_tiny_models")
-def test_tags_get_their_threshold_also_after_ctrl_c(tagged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_is_calibrated_also_after_ctrl_c(tagged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline = pipeline_for(
         tagged, labels=tagged / "labels.csv", sizes=[24], epochs=1, lr=1e-3, callbacks=[Break(0, KeyboardInterrupt())]
     )
     learner = prepare(pipeline)
     tuned: list[bool] = []
-    monkeypatch.setattr(Learner, "tune_threshold", lambda self: tuned.append(True))
+    monkeypatch.setattr(Learner, "calibrate", lambda self: tuned.append(True))
     with pytest.raises(KeyboardInterrupt):
         train(learner, pipeline)
     assert tuned == [True]
 
 
 @pytest.mark.usefixtures("_tiny_models")
-def test_without_an_epoch_there_is_no_threshold(tagged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_epoch_there_is_nothing_to_calibrate(tagged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline = pipeline_for(tagged, labels=tagged / "labels.csv", sizes=[24])
     learner = prepare(pipeline)
 
@@ -298,6 +298,6 @@ def test_without_an_epoch_there_is_no_threshold(tagged: Path, monkeypatch: pytes
         raise KeyboardInterrupt
 
     monkeypatch.setattr(learner, "fine_tune", interrupted)
-    monkeypatch.setattr(Learner, "tune_threshold", lambda self: pytest.fail("there is nothing to tune"))
+    monkeypatch.setattr(Learner, "calibrate", lambda self: pytest.fail("there is nothing to calibrate"))
     with pytest.raises(KeyboardInterrupt):
         train(learner, pipeline)

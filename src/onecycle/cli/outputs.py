@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from onecycle.cli.inputs import Input
-from onecycle.errors import DataError
+from onecycle.errors import DataError, some
 
 if TYPE_CHECKING:
     from onecycle.inference.predictions import Predictions
+    from onecycle.inference.predictor import Predictor
 
 FILES = (".csv", ".json", ".jsonl", ".parquet")
 
@@ -65,6 +66,29 @@ def write_all(predictions: Predictions, out: Path, inputs: Sequence[Input], head
         typer.echo(f"{len(predictions):,} predictions written to {out}")
 
 
+def tell_of_sets(model: Predictor, coverage: float) -> None:
+    """Tell what sets promise, before anything is predicted.
+
+    Raises:
+        ModelError: The model has nothing to make them from.
+        DataError: `coverage` is no share.
+    """
+    from onecycle.inference.calibration import few_for_sets
+
+    few = few_for_sets(model.check_sets(coverage), coverage)
+    promise = f"Sets have the right class in {coverage:.0%} of cases on average, not for each class."
+    typer.echo(f"{promise} {few}" if few else promise, err=True)
+
+
+def tell_of_unfamiliar(predictions: Predictions, names: Sequence[str]) -> None:
+    """Tell which inputs are unlike the training items, where the model can tell: their labels are guesses."""
+    if "unfamiliar" not in predictions.table.column_names:
+        return
+    far = [name for name, flag in zip(names, predictions.table["unfamiliar"].to_pylist(), strict=True) if flag]
+    if far:
+        typer.echo(f"{len(far):,} of {len(names):,} inputs are unlike the training items: {some(far, 5)}", err=True)
+
+
 def print_predictions(predictions: Predictions, names: Sequence[str]) -> None:
     """Print a line for each item: its name, the prediction and the probability; of tags that of each."""
     target = predictions.target
@@ -74,7 +98,8 @@ def print_predictions(predictions: Predictions, names: Sequence[str]) -> None:
             typer.echo(f"{name}\t{', '.join(tags) or target.caption(())}")
         else:
             confidence = f"\t{row['confidence']:.3f}" if "confidence" in row else ""
-            typer.echo(f"{name}\t{target.caption(row['prediction'])}{confidence}")
+            chosen = f"\t{{{', '.join(row['set'])}}}" if "set" in row else ""
+            typer.echo(f"{name}\t{target.caption(row['prediction'])}{confidence}{chosen}")
 
 
 def write_predictions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from onecycle.cli.bulk import Engine, predict_with_ray
 from onecycle.cli.inputs import TableOptions, find_inputs
-from onecycle.cli.outputs import check_out, print_predictions, write_all
+from onecycle.cli.outputs import check_out, print_predictions, tell_of_sets, tell_of_unfamiliar, write_all
 from onecycle.cli.paths import check_writable
 from onecycle.cli.shell_words import shell_advice
 from onecycle.errors import DataError
@@ -44,6 +45,13 @@ def predict(
         bool, typer.Option("--tiles", help="For masks of large images: predict tile by tile, each at the model's size.")
     ] = False,
     scale: Annotated[float, typer.Option(help="With --tiles: resize images by this factor first.")] = 1.0,
+    sets: Annotated[
+        float | None,
+        typer.Option(
+            help="For one class an item: tell the classes too that hold the right one in this share of all cases, such "
+            "as 0.9."
+        ),
+    ] = None,
     engine: Annotated[
         Engine | None,
         typer.Option(help="ray: on a cluster, with Ray Data. Then a folder as --out gets Parquet files."),
@@ -51,9 +59,9 @@ def predict(
 ) -> None:
     """Predict labels of images or texts."""
     if engine is Engine.RAY:
-        if tiles:
+        for option in ["--tiles"] * tiles + ["--sets"] * (sets is not None):
             raise DataError(
-                "--tiles with --engine ray.", "one of them.", "leave --engine out, or predict without --tiles."
+                f"{option} with --engine ray.", "one of them.", f"leave --engine out, or predict without {option}."
             )
         predict_with_ray(bundle, inputs, out, TableOptions(column, separator, encoding), overwrite=overwrite)
         return
@@ -63,18 +71,23 @@ def predict(
     if out is not None:
         check_writable(out.parent)
     model = load_model(bundle)
+    if sets is not None:
+        tell_of_sets(model, sets)
     if out is not None:
         check_out(out, model.target.kind, overwrite=overwrite)
     items, header = find_inputs(inputs, model.modality, TableOptions(column, separator, encoding))
     numbers = [str(number) for number in range(len(items))]
-    predictions, errors = predict_files(
-        model, [each.item for each in items], names=numbers, tile_scale=scale if tiles else None
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of few held-back items, which is told above
+        predictions, errors = predict_files(
+            model, [each.item for each in items], names=numbers, tile_scale=scale if tiles else None, sets=sets
+        )
     read = [int(number) for number in predictions.table["item"].to_pylist()]
     if out is None:
         print_predictions(predictions, [items[number].name for number in read])
     else:
         write_all(predictions, out, items, header, read)
+    tell_of_unfamiliar(predictions, [items[number].name for number in read])
     for error in errors:
         typer.echo(f"{shell_advice(error, is_training=False)}\n", err=True)
     if errors:

@@ -70,7 +70,8 @@ class Predictions(ArrowResult):
     ) -> None:
         """Write a row an item, as competitions ask for: its name and the prediction (tags separated by spaces).
 
-        A name is the file's, without its folders where they are not needed to tell items apart.
+        Where `sets=` was passed, a last column has the classes of each set, separated by semicolons. A name is the
+        file's, without its folders where they are not needed to tell items apart.
 
         Args:
             path: The file; missing folders above it are made.
@@ -85,11 +86,12 @@ class Predictions(ArrowResult):
             headers = [label]
         written = short_names(self.table["item"].to_pylist(), suffix=suffix) if names is None else names
         Path(path).parent.mkdir(parents=True, exist_ok=True)
+        sets = self.table["set"].to_pylist() if "set" in self.table.column_names else None
         with open(path, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow([name, *headers])
-            for item, row in zip(written, rows, strict=True):
-                writer.writerow([item, *row.values()])
+            writer.writerow([name, *headers, *(["set"] if sets is not None else [])])
+            for place, (item, row) in enumerate(zip(written, rows, strict=True)):
+                writer.writerow([item, *row.values(), *([";".join(sets[place])] if sets is not None else [])])
 
     def _cells_of_zeros(self) -> dict[str, Any]:
         """Return the cells of any prediction, for the headers of a table without rows."""

@@ -208,11 +208,20 @@ class Predictor:
             columns["unfamiliarity"] = unfamiliarity.numpy()
         return columns
 
-    def _sets(self, predictions: Any, coverage: float) -> list[list[str]]:
+    def check_sets(self, coverage: float) -> int:
+        """Return from how many held-back items sets are made.
+
+        Raises:
+            DataError: `coverage` is no share.
+            ModelError: There are none.
+        """
         check_coverage(coverage)
         if self.calibration.scores is None:
             raise not_calibrated()
-        if few := few_for_sets(len(self.calibration.scores), coverage):
+        return len(self.calibration.scores)
+
+    def _sets(self, predictions: Any, coverage: float) -> list[list[str]]:
+        if few := few_for_sets(self.check_sets(coverage), coverage):
             warnings.warn(few, stacklevel=users_level())
         chosen, order = self.calibration.sets(predictions, coverage), predictions.argsort(1, descending=True)
         rows = zip(chosen.tolist(), order.tolist(), strict=True)

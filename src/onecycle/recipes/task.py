@@ -60,6 +60,9 @@ TASK_DEFAULTS = {
     "sentiment": _TEXT,
 }
 
+# With a probability for each class. Of tags it finds the threshold too.
+CALIBRATED = frozenset({"classify", "tag", "segment", "text", "sentiment"})
+
 # Options of training that are not passed on as they are: the pipeline completes the first two, the data has the seed.
 _COMPLETED = ("metrics", "callbacks", "seed")
 _NAMES = frozenset(field.name for field in dataclasses.fields(FineTuneOptions))
@@ -150,7 +153,7 @@ def build_pipeline(data: Any, options: FineTuneOptions | None = None, layout: La
         learner=_learner_call(layout, options, defaults),
         train=_training_call(options, defaults, sizes),
         precision=None if precision == "fp32" else Call(f"to_{precision}"),
-        finish=(Call("tune_threshold"),) if layout.has_tags else (),
+        finish=(Call("calibrate"),) if layout.task in CALIBRATED else (),
         findings=layout.findings,
     )
 
@@ -166,7 +169,7 @@ def prepare(pipeline: Pipeline) -> Learner:
 
 
 def train(learner: Learner, pipeline: Pipeline, checkpoint: Path | None = None) -> None:
-    """Train, then find the threshold of tags, also where training was interrupted after an epoch.
+    """Train, then find out how sure the model may be, also where training was interrupted after an epoch.
 
     Args:
         learner: As `prepare` returns it.

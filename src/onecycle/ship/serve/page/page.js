@@ -51,7 +51,8 @@ function predictText(text, name = `${text.trim().slice(0, 40)}${text.trim().leng
 // --- an answer ---
 
 async function show(card, answer, request) {
-  card.querySelector(".predicted").textContent = caption(answer.prediction);
+  const unlike = answer.unfamiliar ? " (unlike the training items)" : "";
+  card.querySelector(".predicted").textContent = caption(answer.prediction) + unlike;
   card.querySelector(".probabilities").append(...probabilities(answer));
   const overlay = { mask: drawMask, points: drawPoints }[model.predicts];
   if (overlay) await overlay(card.querySelector(".input"), answer.prediction);
