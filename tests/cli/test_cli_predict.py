@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import onecycle as oc
+from ship.tiny_bundles import calibrated
 
 
 def test_to_the_screen(shell: Any, bundle: Path, tagged: Path) -> None:
@@ -156,3 +157,42 @@ def test_nothing_is_overwritten_unless_asked(shell: Any, bundle: Path, tagged: P
     assert "--out x.xlsx has the suffix '.xlsx'.\nExpected one of: .csv, .json, .jsonl, .parquet.\nFix: " in unknown.err
     (tmp_path / "y.csv").mkdir()
     assert "y.csv is a folder." in shell("predict", bundle, item, "--out", "y.csv").err
+
+
+class TestHowSure:
+    @pytest.fixture
+    def sure(self, tmp_path: Path) -> Path:
+        return calibrated().write(tmp_path / "sure.onecycle")
+
+    def test_sets_are_printed_with_what_they_promise(self, shell: Any, sure: Path, tagged: Path) -> None:
+        item = tagged / "images" / "tile_0.png"
+        done = shell("predict", sure, item, "--sets", "0.5")
+        assert done.code == 0
+        with pytest.warns(UserWarning, match="40 held-back items"):
+            expected = oc.load_model(sure).predict(item, sets=0.5)
+        assert expected.label_set is not None
+        assert done.out.endswith(f"\t{{{', '.join(expected.label_set)}}}\n")
+        assert done.err.splitlines() == [
+            "Sets have the right class in 50% of cases on average, not for each class. Sets of classes come from 40 "
+            "held-back items, fewer than 400: those for 50% have the right class in 35% to 65% of all cases.",
+            f"1 of 1 inputs are unlike the training items: {item}",
+        ]
+
+    def test_sets_and_unfamiliar_inputs_in_files(self, shell: Any, sure: Path, tagged: Path, tmp_path: Path) -> None:
+        item = tagged / "images" / "tile_0.png"
+        for name in ("a.csv", "a.json"):
+            assert shell("predict", sure, item, "--sets", "0.5", "--out", name).code == 0
+        row = json.loads((tmp_path / "a.json").read_text())[0]
+        assert row["unfamiliar"] is True
+        with (tmp_path / "a.csv").open(newline="") as file:
+            assert next(csv.DictReader(file))["set"] == ";".join(row["set"])
+
+    def test_a_model_that_cannot_is_refused_before_anything_is_read(
+        self, shell: Any, bundle: Path, sure: Path, tagged: Path
+    ) -> None:
+        done = shell("predict", bundle, tagged / "images", "--sets", "0.9")
+        assert (done.code, "no held-back items" in done.err) == (2, True)
+        done = shell("predict", sure, tagged / "images", "--sets", "90")
+        assert (done.code, "above 0 and below 1" in done.err) == (2, True)
+        done = shell("predict", sure, tagged / "images", "--sets", "0.9", "--engine", "ray", "--out", "x.csv")
+        assert (done.code, "--sets with --engine ray" in done.err) == (2, True)

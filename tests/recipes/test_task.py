@@ -39,6 +39,7 @@ class TestPipeline:
             ")",
             'learner = oc.vision_learner(bunch, "resnet18", metrics=["accuracy"], callbacks=[oc.KeepBest("accuracy")])',
             "learner.fine_tune([1, 2], lr=0.01, freeze_to=0, sizes=[24, 32])",
+            "learner.calibrate()",
         ])  # fmt: skip
 
     def test_masks(self, camvid: Path) -> None:
@@ -48,6 +49,7 @@ class TestPipeline:
             ")",
             'learner = oc.unet_learner(bunch, metrics=["mean_iou"], callbacks=[oc.KeepBest("mean_iou")])',
             'learner.fine_tune(7, lr="auto")',
+            "learner.calibrate()",
         ]
 
     def test_texts(self, reviews: Path) -> None:
@@ -57,6 +59,7 @@ class TestPipeline:
             ")",
             'learner = oc.text_learner(bunch, metrics=["accuracy"], callbacks=[oc.KeepBest("accuracy")]).to_bf16()',
             'learner.fine_tune(1, lr="auto")',
+            "learner.calibrate()",
         ]
         named = str(pipeline_for(reviews, task="text", backbone="all-MiniLM-L6-v2", precision="fp32", sizes=64))
         assert '.tokenize("all-MiniLM-L6-v2", max_length=64)' in named

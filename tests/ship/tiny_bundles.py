@@ -14,6 +14,7 @@ import onecycle as oc
 from onecycle.bundle import write_bundle
 from onecycle.data.categories import Category, MultiCategory
 from onecycle.data.numbers import Numbers
+from onecycle.inference.calibration import Calibration, Familiarity
 from onecycle.text.awd_lstm import AwdLstm, Dropouts
 from onecycle.text.language_model import LanguageModel
 from onecycle.text.language_targets import NextToken
@@ -21,7 +22,8 @@ from onecycle.text.model import TextModel
 from onecycle.text.texts import Texts
 from onecycle.text.tokenizer_training import train_tokenizer
 from onecycle.text.transformer import build_encoder
-from onecycle.train.export import model_to_config
+from onecycle.train.export import CALIBRATION, model_to_config
+from onecycle.train.packing import pack
 from onecycle.vision.heatmaps import HeatmapModel
 from onecycle.vision.images import Images
 from onecycle.vision.masks import Mask
@@ -102,6 +104,16 @@ def checkpoint() -> Content:
 MODELS: dict[str, Callable[[], Content]] = {
     made.__name__: made for made in (photos, tags, ages, masks, points, texts, language)
 }
+
+
+def calibrated() -> Content:
+    """`photos`, with sets of classes and with training items that every input is unlike."""
+    content = photos()
+    width = content.tensors["head.0.weight"].shape[0]
+    known = Calibration(torch.linspace(0.0, 0.9, 40), Familiarity(torch.eye(8, width).half(), threshold=-1.0))
+    content.config["calibration"] = pack(known.state_dict(), CALIBRATION, content.tensors)
+    content.config["target"]["temperatures"] = [2.0]
+    return content
 
 
 def _image_model(outputs: int) -> nn.Module:

@@ -98,7 +98,7 @@ class Calibration:
         Example:
             >>> held_back = Calibration(torch.linspace(0, 0.99, 100))
             >>> held_back.sets(torch.tensor([[0.7, 0.2, 0.1]]), coverage=0.9)
-            tensor([[ True,  True,  True]])
+            tensor([[True, True, True]])
             >>> held_back.sets(torch.tensor([[0.7, 0.2, 0.1]]), coverage=0.5)
             tensor([[ True, False, False]])
         """

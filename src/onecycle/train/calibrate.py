@@ -75,7 +75,7 @@ def halves(names: Sequence[str]) -> tuple[Tensor, Tensor]:
 
     Example:
         >>> [half.tolist() for half in halves(["a.jpg", "b.jpg", "c.jpg", "d.jpg"])]
-        [[1, 3], [0, 2]]
+        [[0, 3], [1, 2]]
     """
     keys = [hashlib.sha256(PurePath(name).name.encode()).digest() for name in names]
     order = sorted(range(len(names)), key=lambda row: (keys[row], names[row]))

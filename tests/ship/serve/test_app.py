@@ -19,7 +19,8 @@ from PIL import Image
 import onecycle as oc
 from onecycle.ship.serve import app as app_module
 from onecycle.ship.serve.app import Limits
-from onecycle.ship.serve.served import ServedModel
+from onecycle.ship.serve.served import Answer, ServedModel, Upload, load_served
+from ship.tiny_bundles import calibrated
 
 from .conftest import picture
 
@@ -41,6 +42,13 @@ def test_files_are_predicted_as_the_model_predicts_them(ask: Ask, bundles: Bundl
         assert answer["prediction"] == expected.label
         assert answer["probabilities"] == pytest.approx(expected.probabilities, abs=1e-6)
     assert [answer["name"] for answer in answered] == [path.name for path in paths]
+
+
+def test_an_unfamiliar_input_is_told(tmp_path: Path) -> None:
+    served = load_served(calibrated().write(tmp_path / "sure.onecycle"))
+    answer = served.predict([served.read(Upload("a.png", picture()))])[0]
+    assert app_module._as_json(answer)["unfamiliar"] is True
+    assert app_module._as_json(Answer("red", {})) == {"prediction": "red", "probabilities": {}}
 
 
 def test_texts_are_predicted_alike_however_they_arrive(ask: Ask, bundles: Bundles) -> None:
