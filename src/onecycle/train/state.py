@@ -64,6 +64,8 @@ class TrainState:
         plan: The stages of `fine_tune` under way, or None.
         cached_features: Outputs of the frozen body, or None.
         head_steps: Steps that a head has taken on the features of the frozen body as it is.
+        code: The program that made and trained the learner, where a recipe wrote it; else empty.
+        command: The command that did, if one did.
     """
 
     def __init__(self, data: DataBunch, model: nn.Module, options: TrainOptions) -> None:
@@ -94,6 +96,7 @@ class TrainState:
         self.plan: Plan | None = None
         self.cached_features: CachedFeatures | None = None
         self.head_steps = 0
+        self.code = self.command = ""
 
     def __repr__(self) -> str:
         lines = [
