@@ -59,6 +59,7 @@ def page_module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     ("docs/formats.md", ["hub/data/validation-00000-of-00001.parquet"]),
     ("docs/annotations.md", ["coco.png"]),
     ("docs/labels.md", ["doubtful_labels.csv"]),
+    ("docs/report.md", ["report.html", "confusion.png", "report_run.csv"]),
     ("docs/serving.md", ["photos.onecycle", "judged.parquet"]),
     ("docs/review.md", ["runs/patterns/corrections.parquet"]),
     ("docs/corrections.md", ["corrections.parquet", "learned.json"]),

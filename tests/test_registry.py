@@ -76,7 +76,7 @@ def test_a_name_belongs_to_its_kind() -> None:
 
 def test_names_are_listed_sorted_with_those_of_the_library() -> None:
     assert list_registered("schedule") == ["Constant", "Cosine", "OneCycle"]
-    assert list_registered("tracker") == []
+    assert list_registered("tracker") == ["mlflow", "tensorboard", "trackio", "wandb"]
     assert list_registered("exporter") == ["onnx", "pt2"]
 
 
@@ -90,8 +90,8 @@ def test_an_unknown_name_is_refused_with_a_suggestion() -> None:
 
 
 def test_an_unknown_name_where_there_is_none() -> None:
-    with pytest.raises(ModelError, match=r"Unknown tracker 'x'\.\nExpected a registered tracker; there is none yet\."):
-        lookup("tracker", "x")
+    with pytest.raises(ModelError, match=r"Unknown split 'x'\.\nExpected a registered split; there is none yet\."):
+        lookup("split", "x")
 
 
 @pytest.mark.parametrize("name", [None, 3, ["mask"]])
@@ -105,7 +105,8 @@ def test_an_unknown_kind_is_refused_with_a_suggestion(use: Any) -> None:
     with pytest.raises(
         ModelError,
         match=r"Unknown kind of part 'targets'\.\nExpected one of: target, modality, model, metric, loss, "
-        r"schedule, split, augmentation, tracker, exporter\.\nFix: check the kind\. Did you mean 'target'\?",
+        r"schedule, split, augmentation, tracker, exporter, interpretation, report\.\n"
+        r"Fix: check the kind\. Did you mean 'target'\?",
     ):
         use("targets")
 

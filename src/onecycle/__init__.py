@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from onecycle.review.rankings.ranking import Ranking as Ranking
     from onecycle.ship.attribution import attribute as attribute
     from onecycle.ship.bulk_prediction import predict_on_cluster as predict_on_cluster
+    from onecycle.ship.compare import compare as compare
     from onecycle.ship.model import load_model as load_model
     from onecycle.ship.review_page.server import serve_review as serve_review
     from onecycle.ship.serve.server import serve as serve
@@ -69,6 +70,10 @@ if TYPE_CHECKING:
     from onecycle.train.schedule import Constant as Constant
     from onecycle.train.schedule import Cosine as Cosine
     from onecycle.train.schedule import OneCycle as OneCycle
+    from onecycle.train.trackers import MlflowTracker as MlflowTracker
+    from onecycle.train.trackers import TensorBoardTracker as TensorBoardTracker
+    from onecycle.train.trackers import TrackioTracker as TrackioTracker
+    from onecycle.train.trackers import WandbTracker as WandbTracker
     from onecycle.vision import augment as augment
     from onecycle.vision import biwi as biwi
     from onecycle.vision.cutmix import CutMix as CutMix
@@ -106,6 +111,7 @@ _HOMES = {
     "Learner": "onecycle.train.learner",
     "Mask": "onecycle.vision.masks",
     "Mixup": "onecycle.train.mix",
+    "MlflowTracker": "onecycle.train.trackers",
     "Modality": "onecycle.data.modality",
     "ModelError": "onecycle.errors",
     "MultiCategory": "onecycle.data.categories",
@@ -121,15 +127,19 @@ _HOMES = {
     "Reading": "onecycle.data.batch",
     "StopTraining": "onecycle.errors",
     "Target": "onecycle.data.target",
+    "TensorBoardTracker": "onecycle.train.trackers",
     "TextList": "onecycle.text.text_list",
     "Tokenizer": "onecycle.text.tokenizer",
     "Track": "onecycle.train.loggers",
+    "TrackioTracker": "onecycle.train.trackers",
     "TrainOptions": "onecycle.train.options",
     "TrainingError": "onecycle.errors",
+    "WandbTracker": "onecycle.train.trackers",
     "WorkerError": "onecycle.errors",
     "attribute": "onecycle.ship.attribution",
     "augment": "onecycle.vision.augment",
     "biwi": "onecycle.vision.biwi",
+    "compare": "onecycle.ship.compare",
     "doubtful_labels": "onecycle.review.rankings.doubtful_labels",
     "fine_tune": "onecycle.recipes.task",
     "language_model_learner": "onecycle.text.language_model_learner",

@@ -66,8 +66,19 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "schedule": dict.fromkeys(("OneCycle", "Constant", "Cosine"), "onecycle.train.schedule"),
     "split": {},
     "augmentation": {},
-    "tracker": {},
+    "tracker": dict.fromkeys(("tensorboard", "mlflow", "wandb", "trackio"), "onecycle.train.trackers"),
     "exporter": dict.fromkeys(("onnx", "pt2"), "onecycle.ship.exports.formats"),
+    "interpretation": {
+        "category": "onecycle.inference.interpretation.classes",
+        "multi_category": "onecycle.inference.interpretation.classes",
+        "numbers": "onecycle.inference.interpretation.numbers",
+        "mask": "onecycle.vision.mask_interpretation",
+        "points": "onecycle.vision.point_interpretation",
+        "next_token": "onecycle.text.language_interpretation",
+        "masked_token": "onecycle.text.language_interpretation",
+        "other": "onecycle.inference.interpretation.interpretation",
+    },
+    "report": {"html": "onecycle.ship.report.page"},
 }
 
 _registered: dict[str, dict[str, Any]] = {kind: {} for kind in BUILT_IN}
@@ -79,8 +90,8 @@ def register(kind: str, name: str) -> Callable[[T], T]:
     A second definition at the same place, as a notebook cell that runs again makes it, replaces the first.
 
     Args:
-        kind: "target", "modality", "model", "metric", "loss", "schedule", "split", "augmentation", "tracker" or
-            "exporter".
+        kind: "target", "modality", "model", "metric", "loss", "schedule", "split", "augmentation", "tracker",
+            "exporter", "interpretation" (under the kind of a target) or "report".
         name: What files and options call it.
     Raises:
         ModelError: The kind is unknown, the name is taken, or what is decorated is neither a class nor a function.

@@ -207,7 +207,7 @@ def test_ctrl_c_while_the_report_is_written_says_how_to_go_on(
 ) -> None:
     stop_at(0)
     with monkeypatch.context() as patch:
-        patch.setattr("onecycle.ship.report.write_report", lambda *_: signal.raise_signal(signal.SIGINT))
+        patch.setattr("onecycle.ship.report.results.write_report", lambda *_, **__: signal.raise_signal(signal.SIGINT))
         stopped = shell("train", photos, *QUICK, "--out", "run")
     assert stopped.code == 130
     assert f"Stopped by Ctrl-C. To go on: onecycle train {photos} --out run --resume" in stopped.err
@@ -258,9 +258,9 @@ def test_a_model_that_cannot_be_written_is_written_elsewhere(
 ) -> None:
     """As on a full disk: what was trained is not lost."""
     from onecycle.errors import BundleError
-    from onecycle.ship import report
+    from onecycle.ship.report import results as report
 
-    def full(*_: Any) -> Any:
+    def full(*_: Any, **__: Any) -> Any:
         raise BundleError("Cannot write run/model.onecycle: No space left on device.", "room.", "free some room.")
 
     stop_at(0)
@@ -297,7 +297,7 @@ def test_stopped_after_its_last_checkpoint_a_run_is_finished_by_resuming(
     """Killed when everything is written but that it is finished."""
     monkeypatch.setattr(oc, "vision_learner", tiny, raising=False)
     with monkeypatch.context() as patch:
-        patch.setattr(RunFolder, "finish", lambda run: signal.raise_signal(signal.SIGINT))
+        patch.setattr(RunFolder, "finish", lambda *_: signal.raise_signal(signal.SIGINT))
         assert shell("train", photos, *QUICK, "--out", "run").code == 130
     done = shell("train", photos, "--out", "run", "--resume")
     assert done.code == 0, done.err

@@ -12,7 +12,7 @@ from learners import tiny
 
 PROMISED = {
     "model.onecycle", "history.csv", "history_picture.png", "training_batch.png", "example_predictions.png",
-    "worst_mistakes.png", "run.json", "last.ckpt",
+    "worst_mistakes.png", "run.json", "last.ckpt", "report.html",
 }  # fmt: skip
 QUICK = ("--sizes", "24", "--epochs", "1", "--lr", "0.002", "--batch-size", "8")
 
@@ -65,6 +65,10 @@ class TestTrain:
         assert "fine_tune([1, 2], lr=0.002, freeze_to=0, sizes=[24, 32])\nlearner.calibrate()\n" in done.out
         out = tmp_path / "runs" / tagged.name
         assert {path.name for path in out.iterdir()} == PROMISED
+        page = (out / "report.html").read_text()
+        given = ("--sizes 24,32", "--epochs 1,2", "--lr 0.002", "--metric f2", "--augment satellite", "--freeze-to 0")
+        assert [option for option in given if option not in page] == []
+        assert "learner.tune_threshold()" in page
         with (out / "history.csv").open(newline="") as file:
             rows = list(csv.DictReader(file))
         assert [row["inputs"] for row in rows] == ["24x24 pixels"] * 2 + ["32x32 pixels"] * 3

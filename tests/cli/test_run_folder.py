@@ -77,3 +77,26 @@ class TestOut:
         Path("notes/a.txt").touch()
         with pytest.raises(DataError, match=r"^notes exists, with a\.txt in it"):
             RunFolder(Path("notes")).check(resume=False, overwrite=False)
+
+
+class TestPreviousRun:
+    def test_it_is_the_finished_one_of_the_same_name_before(self) -> None:
+        write_run("runs/photos", finished=True)
+        write_run("runs/photos-2", finished=False)
+        write_run("runs/photos-3", finished=True)
+        previous = RunFolder(Path("runs/photos-3")).previous_run({"lr": "0.1"})
+        assert previous is not None
+        assert Path(previous.name) == Path("runs/photos")
+        assert previous.options == {"data": "photos"}
+        assert previous.own_options == {"data": "photos", "lr": "0.1"}
+
+    @pytest.mark.parametrize("name", ["photos", "photos-1", "photos-", "2"])
+    def test_the_first_has_none(self, name: str) -> None:
+        write_run(f"runs/{name}", finished=True)
+        assert RunFolder(Path("runs") / name).previous_run({}) is None
+
+    def test_the_end_of_a_run_is_noted_with_its_scores(self) -> None:
+        write_run("runs/photos", finished=False)
+        RunFolder(Path("runs/photos")).finish({"accuracy": 0.9}, 12.5)
+        stored = json.loads(Path("runs/photos/run.json").read_text())
+        assert (stored["finished"], stored["scores"], stored["seconds"]) == (True, {"accuracy": 0.9}, 12.5)

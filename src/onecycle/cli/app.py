@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from onecycle.cli.check import check
+from onecycle.cli.compare import compare
 from onecycle.cli.demo import demo
 from onecycle.cli.doctor import doctor
 from onecycle.cli.export import export
@@ -31,7 +32,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _command in (train, predict, serve, review, learn, export, report, check, info, doctor, demo):
+for _command in (train, predict, serve, review, learn, export, report, compare, check, info, doctor, demo):
     app.command()(_command)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from onecycle.errors import DataError
 from onecycle.recipes.options import BatchSize, Colours, Columns, Epochs, Held, Ignore, Range, Size, Sizes, Values
-from onecycle.train.options import LearningRate
+from onecycle.train.options import LearningRate, Names
 
 
 def parse_numbers(flag: str, text: str) -> int | list[int]:
@@ -116,6 +116,7 @@ class ValueType:
 VALUE_TYPES: dict[Any, ValueType] = {
     Epochs: ValueType("N,...", parse_numbers),
     Sizes: ValueType("N|HxW,...", parse_sizes),
+    Names: ValueType("NAME,...", lambda flag, text: [name.strip() for name in text.split(",")]),
     Columns: ValueType("NAME,...", parse_columns),
     Held: ValueType("FOLDER|FILE|COLUMN", parse_held),
     Values: ValueType("N,...", parse_values),

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from onecycle.cli.opened_run import open_run
+from onecycle.cli.run_folder import RunFolder
 from onecycle.cli.training import write_results
 
 
@@ -18,5 +19,7 @@ def report(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the report. Default: RUN/report.")] = None,
 ) -> None:
-    """Write the model, the history and pictures of a checkpoint: of the best epoch until then."""
-    write_results(open_run(run, checkpoint), out or run / "report")
+    """Write the model, the report, the history and pictures of a checkpoint: of the best epoch until then."""
+    folder = RunFolder(run)
+    learner, (_, options) = open_run(run, checkpoint), folder.read_options()
+    write_results(learner, out or run / "report", explain=True, previous=folder.previous_run(options))

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import count, takewhile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from onecycle.cli.paths import check_writable
 from onecycle.data.remote import address_of, is_remote
 from onecycle.errors import DataError, some
+
+if TYPE_CHECKING:
+    from onecycle.ship.report.page import PreviousRun
 
 CHECKPOINT, PREVIOUS, OPTIONS, LOCK = "last.ckpt", "last.1.ckpt", "run.json", ".lock"
 
@@ -129,11 +132,25 @@ class RunFolder:
                     for folder in made:
                         folder.rmdir()  # only where nothing was written
 
-    def finish(self) -> None:
-        """Note that the run came to its end, and delete the checkpoint before the last one."""
+    def finish(self, scores: Mapping[str, float], seconds: float) -> None:
+        """Note that the run came to its end, with its scores and time; delete the checkpoint before the last one."""
         self.previous_checkpoint.unlink(missing_ok=True)
         stored = self._read()
-        self._write(Path(stored["data"]), stored["options"], finished=True)
+        self._write(Path(stored["data"]), stored["options"], finished=True, scores=dict(scores), seconds=seconds)
+
+    def previous_run(self, options: Mapping[str, Any]) -> PreviousRun | None:
+        """Return the finished run of the same name before this one, such as runs/photos of runs/photos-2."""
+        from onecycle.ship.report.page import PreviousRun
+
+        name, number = _parts_of(self.path.name)
+        for other in range(number - 1, 0, -1):
+            path = self.path.with_name(name if other == 1 else f"{name}-{other}")
+            stored = RunFolder(path)._read()
+            if stored.get("finished"):
+                before = {"data": stored["data"], **stored["options"]}
+                now = {"data": self._read().get("data"), **{key: _plain(value) for key, value in options.items()}}
+                return PreviousRun(str(path), stored.get("scores", {}), before, now)
+        return None
 
     def read_options(self) -> tuple[Path, dict[str, Any]]:
         """Return the data folder and the options of the run.
@@ -158,11 +175,12 @@ class RunFolder:
         known = isinstance(stored, dict) and isinstance(stored.get("options"), dict) and "data" in stored
         return stored if known else {}
 
-    def _write(self, data: Path, options: dict[str, Any], *, finished: bool) -> None:
+    def _write(self, data: Path, options: dict[str, Any], *, finished: bool, **results: Any) -> None:
         stored = {
             "data": _place(data),
             "options": {name: _plain(value) for name, value in options.items()},
             "finished": finished,
+            **results,
         }
         part = self.path / f"{OPTIONS}.part"
         part.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
@@ -205,6 +223,12 @@ def _numbered(first: Path) -> Iterator[Path]:
     """Yield runs/photos, runs/photos-2, runs/photos-3, ..."""
     yield first
     yield from (first.with_name(f"{first.name}-{number}") for number in count(2))
+
+
+def _parts_of(name: str) -> tuple[str, int]:
+    """Return the name of a run without its number, and the number: 2 of photos-2, 1 of photos."""
+    first, _, last = name.rpartition("-")
+    return (first, int(last)) if first and last.isdecimal() and int(last) > 1 else (name, 1)
 
 
 def _place(data: Path) -> str:

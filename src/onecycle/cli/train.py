@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from onecycle.cli.command_options import read_options, takes_shell_options
+from onecycle.cli.command_options import flag_of, read_options, takes_shell_options
 from onecycle.cli.launched import joined_processes
 from onecycle.cli.run_folder import RunFolder, numbered_folder
 from onecycle.cli.shell_words import in_shell_words
@@ -71,10 +72,13 @@ def train(
         pipeline = processes.alike(lambda: build_pipeline(place, chosen, layout))
         typer.echo(f"{pipeline.code}\n")
         learner = processes.alike(lambda: prepare(pipeline))
+        usual = {each.name: each.default for each in context.command.params}
+        learner.state.command = command_of(data, {name: one for name, one in options.items() if one != usual[name]})
         checkpoint = processes.decide(lambda: readable_checkpoint(run)) if resume else None
         train_and_report(
-            learner, pipeline, run, checkpoint_minutes, checkpoint, f"onecycle train {shlex.quote(str(data))}"
-        )
+            learner, pipeline, run, checkpoint_minutes, checkpoint, f"onecycle train {shlex.quote(str(data))}",
+            previous=run.previous_run(options),
+        )  # fmt: skip
 
 
 def look_at(data: Path, options: FineTuneOptions) -> Layout:
@@ -85,6 +89,14 @@ def look_at(data: Path, options: FineTuneOptions) -> Layout:
     for found in layout.findings:
         typer.echo(f"# {in_shell_words(found)}")
     return layout
+
+
+def command_of(data: Path, given: Mapping[str, Any]) -> str:
+    """Return the command that trains on the data with the options that were given."""
+    words = ["onecycle", "train", str(data)]
+    for name, value in given.items():
+        words += [flag_of(name)] if value is True else [flag_of(name), str(value)]
+    return shlex.join(words)
 
 
 def _was_given(context: typer.Context, name: str) -> bool:

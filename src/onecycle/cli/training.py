@@ -17,6 +17,7 @@ from onecycle.errors import BundleError
 
 if TYPE_CHECKING:
     from onecycle.recipes.pipeline import Pipeline
+    from onecycle.ship.report.page import PreviousRun
     from onecycle.train.learner import Learner
 
 
@@ -27,6 +28,7 @@ def train_and_report(
     checkpoint_minutes: float,
     checkpoint: Path | None = None,
     command: str = "",
+    previous: PreviousRun | None = None,
 ) -> None:
     """Train and write the report. After Ctrl-C, write what was trained so far, and raise KeyboardInterrupt.
 
@@ -37,6 +39,7 @@ def train_and_report(
         checkpoint_minutes: How often to write a checkpoint between the ends of epochs.
         checkpoint: Where to go on from; None begins the training.
         command: What goes on with the run after an interruption, without --out and --resume.
+        previous: The run of the same name before it.
     """
     from onecycle.recipes.task import train
     from onecycle.train.callbacks import Checkpoint
@@ -48,8 +51,8 @@ def train_and_report(
     try:
         train(learner, pipeline, checkpoint)
         finished = run.trained = True
-        write_results(learner, run.path)
-        learner.state.processes.decide(run.finish)
+        scores = write_results(learner, run.path, previous=previous)
+        learner.state.processes.decide(lambda: run.finish(scores, sum(record.seconds for record in learner.history)))
         # The weights that were kept, without the optimizer. Last, since a run cannot go on from it.
         learner.save(run.checkpoint)
     except (KeyboardInterrupt, SystemExit) as stop:
@@ -89,23 +92,35 @@ def readable_checkpoint(run: RunFolder) -> Path | None:
     return None
 
 
-def write_results(learner: Learner, folder: Path, *, interrupted: bool = False) -> None:
-    """Write the report, and print what was found and written."""
-    from onecycle.ship.report import write_report
+def write_results(
+    learner: Learner,
+    folder: Path,
+    *,
+    interrupted: bool = False,
+    explain: bool = False,
+    previous: PreviousRun | None = None,
+) -> dict[str, float]:
+    """Write the report, print what was found and written, and return the scores on the validation items."""
+    from onecycle.ship.report.results import write_report
 
+    found = learner.interpret()
     try:
-        written = write_report(learner, folder)
+        written = write_report(learner, folder, found=found, explain=explain, previous=previous)
     except (BundleError, OSError) as error:
         _export_elsewhere(learner, folder, error)
         raise
     for note in learner.history.notes:
         typer.echo(note)
-    scores = ", ".join(f"{name} {value:.4f}" for name, value in learner.validate().items())
+    scores = ", ".join(f"{name} {value:.4f}" for name, value in found.scores.items())
     typer.echo(f"On {len(learner.data.valid.dataset):,} validation items: {scores}")
+    if "report" not in written:
+        typer.echo('No report.html, since jinja2 is not installed: pip install "onecycle[report]"')
     if interrupted:
         typer.echo(f"Stopped by Ctrl-C: the best model so far is {written['model']}")
     typer.echo(f"Written to {folder}/: {', '.join(path.name for path in written.values())}")
     typer.echo(f"Next: onecycle predict {shlex.quote(str(written['model']))} INPUTS...")
+    scores_of: dict[str, float] = found.scores
+    return scores_of
 
 
 def _export_elsewhere(learner: Any, folder: Path, error: Exception) -> None:

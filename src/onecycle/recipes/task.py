@@ -165,6 +165,7 @@ def prepare(pipeline: Pipeline) -> Learner:
     for line in [*items.left_out().splitlines(), *repr(labelled).splitlines()]:
         print(f"# {line}")
     learner: Learner = pipeline.make_learner(labelled)
+    learner.state.code = pipeline.code
     return learner
 
 

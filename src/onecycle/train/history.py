@@ -214,7 +214,7 @@ class History:
             losses.legend(frameon=False, fontsize=8)
         rates.plot([rate for _, rate in self.steps], color="tab:green")
         ends = np.cumsum([0, *self._steps_of_epochs()])
-        for number, (first, last, _) in enumerate(self._stages()):
+        for number, (first, last, _) in enumerate(self.stages()):
             start, stop = ends[int(first)], ends[int(last)]
             for axes in (losses, rates):
                 axes.axvspan(start, stop, color=("0.97", "0.9")[number % 2], linewidth=0, zorder=-1)
@@ -222,7 +222,7 @@ class History:
             losses.text(middle, 1.01, str(number + 1), fontsize=8, ha="center", va="bottom", transform=top)
         losses.set(ylabel="training loss")
         rates.set(ylabel="highest rate", xlabel="step")
-        names = [f"{number}: {stage}" for number, (_, _, stage) in enumerate(self._stages(), 1)]
+        names = [f"{number}: {stage}" for number, (_, _, stage) in enumerate(self.stages(), 1)]
         figure.supxlabel("\n".join(names), fontsize=8)
         return figure.ready()
 
@@ -241,7 +241,7 @@ class History:
         ]
         return [*places, *(float(len(self.epochs)) for _ in range(len(self.steps) - len(places)))][: len(self.steps)]
 
-    def _stages(self) -> list[tuple[float, float, str]]:
+    def stages(self) -> list[tuple[float, float, str]]:
         """Return the first and the last epoch of each run of epochs that trained the same on the same inputs."""
         stages: list[tuple[float, float, str]] = []
         for (stage, cached, inputs), group in groupby(self.epochs, _kind_of_stage):

@@ -31,6 +31,7 @@ from onecycle.train import (
     fit,
     layer_groups,
     learn,
+    loggers,
     lr_find,
     memory,
     precision,
@@ -43,6 +44,7 @@ from onecycle.train.learned import Learned
 from onecycle.train.lr_curve import LRFinderResult, as_lr
 from onecycle.train.options import LearningRate, TrainOptions, takes_train_options
 from onecycle.train.plan import Size
+from onecycle.train.reported import Reported
 from onecycle.train.schedule import Constant, OneCycle, Schedule
 from onecycle.train.state import TrainState
 from onecycle.train.state_attributes import StateAttributes
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
 
 
 @explains_calls
-class Learner(StateAttributes, DeprecatedNames):
+class Learner(StateAttributes, DeprecatedNames, Reported):
     """Trains a model on a bunch.
 
     Args:
@@ -80,7 +82,7 @@ class Learner(StateAttributes, DeprecatedNames):
         layer_groups.check_model(model)
         chosen = TrainOptions.from_keywords(type(self).__name__, **options)
         self.state = TrainState(data, model, chosen)
-        self.callbacks = [events.checked(callback) for callback in chosen.callbacks]
+        self.callbacks = [*map(events.checked, chosen.callbacks), *map(loggers.Track, chosen.loggers or ())]
         self.data = data
 
     @classmethod

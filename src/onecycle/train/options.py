@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from onecycle.train.mix import Mix
 
 LearningRate = float | slice | Literal["auto"]
+Names = Sequence[Any] | None
 OptimizerMaker = Callable[[list[dict[str, Any]]], "torch.optim.Optimizer"]
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
@@ -131,6 +132,11 @@ class TrainOptions:
         "`Callback` objects that are called during every fit.",
         rule=Rule(lambda value: isinstance(value, Sequence), "a list of callbacks.", '[KeepBest("accuracy")]'),
         shell=False,
+    )
+    loggers: Names = option(
+        None,
+        "Trackers that get the numbers of every epoch: tensorboard, mlflow, wandb, trackio, or `Tracker` objects.",
+        rule=Rule(lambda value: isinstance(value, list | tuple), "a list of trackers.", '["tensorboard"]'),
     )
     cache_features: bool = option(
         True, "Compute the outputs of frozen layers once and reuse them, where that is possible.",

@@ -68,6 +68,8 @@ class TrainState:
         head_steps: Steps that a head has taken on the features of the frozen body as it is.
         calibration: How sure the model may be, besides the target's temperatures; None until it was found out.
         calibration_report: What was measured then.
+        code: The program that made and trained the learner, where a recipe wrote it; else empty.
+        command: The command that did, if one did.
     """
 
     def __init__(self, data: DataBunch, model: nn.Module, options: TrainOptions) -> None:
@@ -100,6 +102,7 @@ class TrainState:
         self.head_steps = 0
         self.calibration: Calibration | None = None
         self.calibration_report: CalibrationReport | None = None
+        self.code = self.command = ""
 
     def __repr__(self) -> str:
         lines = [

@@ -1,0 +1,1 @@
+"""Reports of training runs: one HTML file, and the files beside it."""

@@ -1,0 +1,113 @@
+"""A report in one HTML file, which opens offline: no script, and nothing that is loaded from elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from onecycle.bundle.replace import writing
+from onecycle.errors import ModelError
+from onecycle.inference.interpretation.interpretation import Interpretation
+from onecycle.registry import register
+from onecycle.ship.report.blocks import Section
+from onecycle.ship.report.findings import findings
+from onecycle.ship.report.training import differences, how_it_went, score_rows, time_and_memory, what_was_trained
+from onecycle.ship.report.words import words_that_mattered
+from onecycle.train.reported import interpret
+from onecycle.train.state import TrainState
+
+
+@dataclass(frozen=True)
+class PreviousRun:
+    """The run of the same name before this one.
+
+    Attributes:
+        name: Of its folder.
+        scores: On its validation items.
+        options: What it was asked for, by name.
+        own_options: What this run was asked for.
+    """
+
+    name: str
+    scores: Mapping[str, float] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    own_options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@register("report", "html")
+def write_page(
+    state: TrainState,
+    path: str | Path,
+    *,
+    explain: bool = True,
+    found: Interpretation | None = None,
+    previous: PreviousRun | None = None,
+) -> Path:
+    """Write the report of a learner; see `Learner.report`.
+
+    Args:
+        state: Of the learner.
+        path: The file.
+        explain: Also say which words of a text mattered, which takes a prediction a word.
+        found: What is known of the validation items already; None looks at them.
+        previous: The run to compare with.
+    Raises:
+        ModelError: jinja2 is not installed.
+    """
+    template = load_template()
+    found = found or interpret(state)
+    path = Path(path)
+
+    def write() -> Path:
+        html = template.render(**page_of(state, found, explain=explain, previous=previous))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with writing(path.parent, path.name) as part:
+            part.file.write(html.encode("utf-8", "replace"))
+            part.become(path)
+        return path
+
+    return state.processes.decide(write)
+
+
+def page_of(state: TrainState, found: Interpretation, *, explain: bool, previous: PreviousRun | None) -> dict[str, Any]:
+    """Return what the template shows."""
+    began = time.perf_counter()
+    scores = Section("Scores", [score_rows(found.scores, previous.scores if previous else {})])
+    if previous and (differ := differences(previous.options, previous.own_options)):
+        scores.blocks.append(differ)
+    sections = [scores, what_was_trained(state), how_it_went(state), *findings(state, found)]
+    if explain:
+        sections += words_that_mattered(state, found)
+    sections.append(time_and_memory(state, {"This report": time.perf_counter() - began}))
+    return {
+        "title": f"{type(state.model).__name__}: {state.target.summary}",
+        "sections": sections,
+        "previous": previous.name if previous else "",
+        "date": time.strftime("%Y-%m-%d %H:%M"),
+    }
+
+
+@cache
+def load_template() -> Any:
+    """Return the template of the page, which escapes whatever is put into it.
+
+    Raises:
+        ModelError: jinja2 is not installed.
+    """
+    try:
+        import jinja2
+    except ImportError as error:
+        raise ModelError(
+            "jinja2 is not installed.", "jinja2, for a report.", 'pip install "onecycle[report]".'
+        ) from error
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    folder = files("onecycle.ship.report")
+    environment.globals["style"] = (folder / "style.css").read_text(encoding="utf-8")
+    return environment.from_string((folder / "page.html").read_text(encoding="utf-8"))
