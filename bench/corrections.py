@@ -35,7 +35,10 @@ def main(data: Path, *names: str) -> None:
         for row in SECTIONS[name](data):
             print(row, flush=True)
             rows.append(row)
-        save(f"corrections_{name}", {"rows": [{**asdict(row), "met": row.met} for row in rows]})
+        save(
+            f"corrections_{name}",
+            {"rows": [{**asdict(row), "met": bool(row.met)} for row in rows]},
+        )
 
 
 if __name__ == "__main__":
