@@ -300,6 +300,31 @@ CASES = {
         coco_and_table, "--task tag", r"pass --labels instances\.json for the annotations",
         "--task tag --labels instances.json", CLASSES,
     ),
+    "COCO, outside of what is included": Case(
+        published.coco_folder, "--include images --task tag", r"leave --include out, or train on", "--task tag", CLASSES
+    ),
+    "COCO, outside, any task": Case(
+        published.coco_folder, "--include images", r"leave --include out, or train on", "--task points", POINTS
+    ),
+    "COCO, outside, masks": Case(
+        published.coco_folder, "--include images --task segment", r"leave --include out, or train on",
+        "--task segment", "3 classes: background, cat, dog",
+    ),
+    "COCO, outside, points": Case(
+        published.coco_folder, "--include images --task points", r"leave --include out, or train on",
+        "--task points", POINTS,
+    ),
+    "YOLO, outside of what is included": Case(
+        published.yolo_folder, "--include images --task tag", r"leave --include out, or train on", "--task tag", CLASSES
+    ),
+    "a table outside of what is included": Case(
+        lambda root: (pictures(root, "images/{i}.png"), labels(root).rename(root / "animals.csv")), "--include images",
+        r"pass --labels animals\.csv too", "--include images --labels animals.csv", CLASSES,
+    ),
+    "a table of numbers outside of what is included": Case(
+        lambda root: (pictures(root, "images/{i}.png"), numbers(root)), "--include images --task numbers",
+        r"pass --labels ages\.csv too", "--include images --labels ages.csv --task numbers", "Numbers, 1: age",
+    ),
     "COCO, a column": Case(
         published.coco_folder, "--task tag --column x", r"leave --column out", "--task tag", CLASSES
     ),

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from onecycle.errors import DataError, some
 from onecycle.recipes.annotation_files import AnnotationFiles, find_annotations
 from onecycle.recipes.class_folders import class_counts, why_no_classes
-from onecycle.recipes.data_kinds import find_masks, find_tables
+from onecycle.recipes.data_kinds import find_masks
+from onecycle.recipes.found_tables import find_tables
 from onecycle.recipes.listing import Listing
 from onecycle.recipes.options import FineTuneOptions
+from onecycle.recipes.outside import with_annotations
 from onecycle.recipes.pipeline import Call, public_package
 from onecycle.recipes.split_calls import split_call
 
@@ -56,10 +58,7 @@ def annotation_calls(data: Listing, task: str, options: FineTuneOptions, finding
     if source is None:
         return None
     if options.include is not None:
-        raise DataError(
-            f"include={options.include!r} with the annotations of {source}.", "all images that they name.",
-            "leave include= out, or train on that folder alone, with its annotations in it.",
-        )  # fmt: skip
+        raise with_annotations(options, str(source))
     package = public_package()
     call = source.call
     if (control := _control(source, options)) is not None:

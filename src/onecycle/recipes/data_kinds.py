@@ -6,18 +6,16 @@ from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 
 from onecycle.data.candidates import Candidate, choose
-from onecycle.data.split_names import role_of
 from onecycle.errors import DataError, some
 from onecycle.recipes.class_folders import class_counts, why_no_classes
-from onecycle.recipes.label_tables import PARQUET, SPREADSHEETS, image_column, read_table, spreadsheet
+from onecycle.recipes.found_tables import MOST_TABLES, TABLES, find_tables, only_table, tables_to_learn_from
+from onecycle.recipes.label_tables import SPREADSHEETS, image_column, read_table, spreadsheet
 from onecycle.recipes.listing import Listing, folder_of
 from onecycle.recipes.options import FineTuneOptions
-from onecycle.recipes.split_folders import in_test_folder
+from onecycle.recipes.outside import labels_outside
 from onecycle.vision.image_index import ImageIndex
 
 MASK_FOLDERS = ("labels", "masks", "annotations", "segmentationclass", "mask", "groundtruth", "gt")
-TABLES = (".csv", ".tsv", *PARQUET)
-MOST_TABLES = 20  # that are read to see whether they name images
 
 
 def find_task(data: Listing, options: FineTuneOptions) -> tuple[str, str | None, str]:
@@ -56,7 +54,7 @@ def find_task(data: Listing, options: FineTuneOptions) -> tuple[str, str | None,
         question = f"Which table has the labels of the images of {data.root}?"
         chosen = choose(question, tables, expected="one table of labels.", option="labels")
         return "table", chosen.name, f"{chosen.evidence}{_not_taken([one for one in tables if one is not chosen])}"
-    raise _with_reason(why_not, data, options)
+    raise labels_outside(data, options) or _with_reason(why_not, data, options)
 
 
 def _with_reason(why_not: DataError, data: Listing, options: FineTuneOptions) -> DataError:
@@ -82,59 +80,6 @@ def _with_reason(why_not: DataError, data: Listing, options: FineTuneOptions) ->
 
 def _not_taken(tables: Sequence[Candidate]) -> str:
     return f"; not {some((one.evidence for one in tables), 3)}" if tables else ""
-
-
-def only_table(data: Listing) -> str | None:
-    """Return the one table of the folder that is not for testing; None where there is none, or several."""
-    names = tables_to_learn_from(data)
-    return names[0] if len(names) == 1 else None
-
-
-def tables_to_learn_from(data: Listing) -> list[str]:
-    """Return the tables at the top of the folder, or where there are none those below; not those for testing, and those
-    for validation only where there are no others.
-    """
-    names = [name for name in data.with_suffix(*TABLES) if not _is_for_testing(name)]
-    held = tables_for(data, "valid")
-    names = [name for name in names if name not in held] or names
-    return [name for name in names if "/" not in name] or names
-
-
-def tables_for(data: Listing, role: str) -> list[str]:
-    """Return the tables that are for "valid" or "test" by their names or folders; a form to submit is for neither."""
-    names = [name for name in data.with_suffix(*TABLES) if "submission" not in name.lower()]
-    if role == "test":
-        return [name for name in names if _is_for_testing(name)]
-    parts = {name: (PurePosixPath(name).stem, *PurePosixPath(name).parts[:-1]) for name in names}
-    return [name for name in names if not _is_for_testing(name) and role in map(role_of, parts[name])]
-
-
-def _is_for_testing(name: str) -> bool:
-    return "submission" in name.lower() or in_test_folder(name) or role_of(PurePosixPath(name).stem) == "test"
-
-
-def find_tables(data: Listing, options: FineTuneOptions) -> list[Candidate]:
-    """Return the tables, wherever they are in the folder, that name its images; those that name most come first.
-
-    Their scores are the shares of the images that they name.
-    """
-    images = [name for name in data.images if options.include or not in_test_folder(name)]
-    index = ImageIndex(images)
-    names = data.with_suffix(*TABLES) if images else []
-    names = [name for name in names if not _is_for_testing(name)] or names
-    held = tables_for(data, "valid")
-    names = [name for name in names if name not in held] or names
-    found = []
-    for name in sorted(names, key=lambda name: (name.count("/"), name))[:MOST_TABLES]:
-        try:
-            table = read_table(data.root / name, options)
-            chosen = image_column(table, index, options.image_column)
-        except DataError:
-            continue
-        if chosen.score > 0.5 and len(table.columns) > 1:
-            share = min(chosen.score * table.table.num_rows / len(images), 1.0)
-            found.append(Candidate(name, share, f"{name}, where {chosen.evidence}"))
-    return sorted(found, key=lambda one: -one.score)
 
 
 def find_masks(data: Listing) -> str | None:

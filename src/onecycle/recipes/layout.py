@@ -13,7 +13,8 @@ from onecycle.data.tables import missing_column
 from onecycle.errors import DataError, some
 from onecycle.recipes.annotation_layout import annotation_calls
 from onecycle.recipes.class_folders import class_counts, empty_classes
-from onecycle.recipes.data_kinds import find_task, only_table, tables_for
+from onecycle.recipes.data_kinds import find_task
+from onecycle.recipes.found_tables import only_table, tables_for
 from onecycle.recipes.image_places import Place
 from onecycle.recipes.label_kinds import find_kind
 from onecycle.recipes.label_tables import (
@@ -29,6 +30,7 @@ from onecycle.recipes.label_tables import (
 from onecycle.recipes.listing import Listing, existing_path, list_data
 from onecycle.recipes.mask_layout import mask_calls
 from onecycle.recipes.options import FineTuneOptions
+from onecycle.recipes.outside import labels_outside
 from onecycle.recipes.pipeline import Call, Function
 from onecycle.recipes.split_calls import images_to_test, split_call, test_set_call
 from onecycle.recipes.split_folders import find_split_folders, held_folders
@@ -134,7 +136,7 @@ def class_folders(data: Listing, options: FineTuneOptions, findings: list[str]) 
     if options.labels is not None:
         return class_table(data, options, findings)
     if options.task == "tag":
-        raise no_labels("tags")
+        raise labels_outside(data, options) or no_labels("tags")
     return _folders("ImageList", "classify", data, data.images, options, findings)
 
 
@@ -198,7 +200,7 @@ def points(data: Listing, options: FineTuneOptions, findings: list[str]) -> Layo
 def numbers(data: Listing, options: FineTuneOptions, findings: list[str]) -> Layout:
     """Return the layout of images with numbers in a CSV file: all its other columns, unless some are named."""
     if options.labels is None:
-        raise no_labels("numbers")
+        raise labels_outside(data, options) or no_labels("numbers")
     table = read_table(Path(str(options.labels)), options)
     items, images, place = image_call(table, data, options, findings)
     split = split_column(table, [images])
@@ -322,7 +324,7 @@ def _table_splits(
 def _biwi(data: Listing, options: FineTuneOptions) -> Layout:
     people = sorted(name.split("/")[0] for name in data.files if name.count("/") == 1 and name.endswith("/rgb.cal"))
     if len(people) < 2:
-        raise DataError(
+        raise labels_outside(data, options) or DataError(
             f"Where are the points of {data.root}?",
             "a CSV file of coordinates, or the folders of the BIWI database with rgb.cal in each.",
             "pass labels=.",

@@ -11,6 +11,7 @@ from onecycle.errors import DataError
 from onecycle.recipes.data_kinds import MASK_FOLDERS
 from onecycle.recipes.listing import Listing, count_folders, existing_path, folder_of
 from onecycle.recipes.options import FineTuneOptions
+from onecycle.recipes.outside import labels_outside
 from onecycle.recipes.pipeline import Call
 from onecycle.recipes.split_calls import split_call
 from onecycle.recipes.split_folders import SplitFolders, find_split_folders
@@ -36,6 +37,8 @@ def mask_calls(data: Listing, options: FineTuneOptions, findings: list[str]) -> 
             "leave one of them out.", shell_fix="leave out --colours or --values.",
         )  # fmt: skip
     codes = existing_path(options.codes, data.root) if options.codes is not None else data.root / "codes.txt"
+    if options.codes is None and not codes.is_file() and (outside := labels_outside(data, options)) is not None:
+        raise outside
     names = _class_names(codes)
     void = next((name for name in names if name.lower() in _VOID), None)
     ignore: str | int | None = void if options.ignore is None else options.ignore

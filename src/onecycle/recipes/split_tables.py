@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from onecycle.data.label_values import tags_of
 from onecycle.data.split_names import ROLES, role_of
 from onecycle.errors import DataError, some
-from onecycle.recipes.data_kinds import TABLES, tables_for
+from onecycle.recipes.found_tables import TABLES, tables_for
 from onecycle.recipes.label_tables import LabelTable, read_table
 from onecycle.recipes.listing import Listing, existing_path
 from onecycle.recipes.options import FineTuneOptions
