@@ -201,6 +201,21 @@ def test_every_kind_is_exported_with_named_dimensions(kind: str, tmp_path: Path)
         assert max(model.proof["lengths"]) > 15
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "temperatures"), [("photos", (0.2,)), ("tags", (0.1, 5.0)), ("masks", (0.2,))])
+def test_a_calibrated_model_answers_as_its_bundle_does(
+    kind: str, temperatures: tuple[float, ...], photos: Path, tmp_path: Path
+) -> None:
+    content, files = tiny_bundles.MODELS[kind](), sorted(photos.rglob("*.jpg"))[:4]
+    content.config["target"]["temperatures"] = list(temperatures)
+    model = oc.load_model(content.write(tmp_path / "x.onecycle"), device="cpu")
+    expected = model.probabilities(files).cpu().numpy()
+    exported = load_model(model.export(tmp_path / "x.onnx"))
+    np.testing.assert_allclose(exported.probabilities(files), expected, atol=1e-5)
+    model.target = model.target.with_temperatures(None)
+    assert np.abs(model.probabilities(files).cpu().numpy() - expected).max() > 0.01
+
+
 def test_the_lstm_is_one_operator_that_reads_any_length(tmp_path: Path) -> None:
     graph = onnx.load(write_onnx(tmp_path / "x.onnx", lstm()))
     assert [node.op_type for node in graph.graph.node].count("LSTM") == 2
