@@ -351,6 +351,6 @@ class Learner(StateAttributes, DeprecatedNames, Reported):
 
         Args:
             path: Its suffix says what is written.
-            options: Of the other formats, such as `precision="int8"` for .onnx.
+            options: Of exporters that are registered; those of onecycle have none.
         """
         return export.export_model(self.state, path, **options)
