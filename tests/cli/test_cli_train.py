@@ -68,7 +68,7 @@ class TestTrain:
         page = (out / "report.html").read_text()
         given = ("--sizes 24,32", "--epochs 1,2", "--lr 0.002", "--metric f2", "--augment satellite", "--freeze-to 0")
         assert [option for option in given if option not in page] == []
-        assert "learner.tune_threshold()" in page
+        assert "learner.calibrate()" in page
         with (out / "history.csv").open(newline="") as file:
             rows = list(csv.DictReader(file))
         assert [row["inputs"] for row in rows] == ["24x24 pixels"] * 2 + ["32x32 pixels"] * 3

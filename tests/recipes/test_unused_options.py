@@ -25,9 +25,9 @@ VALUES: dict[str, Any] = {
     "encoding": "utf-8", "header": False, "include": "images", "range": [0, 4095], "page": 0, "orientation": "apply",
     "valid": 0.3, "test": "images", "delimiter": ";", "masks": "masks", "codes": "codes.txt", "ignore": "thing",
     "colours": [(0, 0, 0), (255, 0, 0)], "values": [0, 1], "group": "([0-9]+)", "missing": "drop", "seed": 7,
-    "labels": "labels.csv", "augment": "none",
+    "labels": "labels.csv", "augment": "none", "corrections": "corrections.csv",
 }  # fmt: skip
-ALWAYS = {"valid", "test", "group", "seed"}
+ALWAYS = {"valid", "test", "group", "seed", "corrections"}
 READING = {"range", "page", "orientation", "augment"}
 CSV = {"separator", "encoding", "header"}
 
@@ -80,9 +80,10 @@ def in_tars(root: Path) -> Path:
 def voc(root: Path) -> Path:
     pictures(root, "images/{i}.png")
     for number in range(12):
-        image = Image.open(root / f"images/{number}.png")
+        with Image.open(root / f"images/{number}.png") as image:
+            width, height = image.size
         (root / f"images/{number}.xml").write_text(
-            f"<annotation><size><width>{image.width}</width><height>{image.height}</height></size><object><name>"
+            f"<annotation><size><width>{width}</width><height>{height}</height></size><object><name>"
             f"{kind(number)}</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox></object>"
             "</annotation>"
         )

@@ -20,6 +20,8 @@ PURPOSES = {
     "serve": "onecycle serve, onecycle review",
     "onnx": "export to ONNX",
     "runtime": "exported models without PyTorch",
+    "report": "the report as one page",
+    "track": "trackers: TensorBoard, MLflow, Weights & Biases, Trackio",
     "ray": "predictions on a Ray cluster",
 }
 

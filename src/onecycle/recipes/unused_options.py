@@ -12,7 +12,7 @@ from onecycle.recipes.options import FineTuneOptions
 if TYPE_CHECKING:
     from onecycle.recipes.layout import Layout
 
-_ALWAYS = frozenset({"task", "seed", "valid", "test", "group"})
+_ALWAYS = frozenset({"task", "seed", "valid", "test", "group", "corrections"})
 _READING = frozenset({"range", "page", "orientation", "augment"})
 _LABELS = frozenset({"column", "missing", "delimiter"})
 _CSV = frozenset({"separator", "encoding", "header"})

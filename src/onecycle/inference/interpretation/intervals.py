@@ -55,7 +55,7 @@ def interval_of_items(
         The lower and the upper end, in the shape of one score; NaN without items.
     Example:
         >>> low, high = interval_of_items(np.array([1.0, 2.0, 3.0, 4.0]), lambda means: means)
-        >>> 1 < low < 2.5 < high < 4
+        >>> bool(1 < low < 2.5 < high < 4)
         True
     """
     count = len(values)

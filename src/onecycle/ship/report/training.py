@@ -108,7 +108,7 @@ def duration(seconds: float) -> str:
 
     Example:
         >>> duration(7.25), duration(100), duration(4000)
-        ('7.2 s', '1 min 40 s', '1 h 7 min')
+        ('7.2 s', '1 min 40 s', '1 h 6 min')
     """
     if seconds < 60:
         return f"{seconds:.1f} s"
