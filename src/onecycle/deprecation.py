@@ -33,16 +33,22 @@ def renamed_arguments(**new_names: str) -> Callable[[Callable[P, R]], Callable[P
         @functools.wraps(function)
         def call(*arguments: P.args, **keywords: P.kwargs) -> R:
             for old in new_names.keys() & keywords.keys():
-                new = new_names[old]
+                new, name = new_names[old], _called(function, arguments)
                 if new in keywords:
-                    raise TypeError(f"{function.__qualname__}() got {old}= and {new}=, which are one argument.")
-                warn_renamed(f"{function.__qualname__}({old}=)", f"{new}=")
+                    raise TypeError(f"{name}() got {old}= and {new}=, which are one argument.")
+                warn_renamed(f"{name}({old}=)", f"{new}=")
                 keywords[new] = keywords.pop(old)
             return function(*arguments, **keywords)
 
         return call
 
     return decorate
+
+
+def _called(function: Callable[..., Any], arguments: tuple[Any, ...]) -> str:
+    """Return what the user calls a function: a method by the class of its object, which may have inherited it."""
+    method = hasattr(type(arguments[0]), function.__name__) if arguments else False
+    return f"{type(arguments[0]).__name__}.{function.__name__}" if method else function.__qualname__
 
 
 def renamed_property(old: str, new: str) -> Any:
