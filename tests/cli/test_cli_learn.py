@@ -89,6 +89,7 @@ def test_what_is_missing_is_told(shell: Shell, tmp_path: Path) -> None:
     run, data = tmp_path / "run", tmp_path / "data"
     run.mkdir()
     (run / "last.ckpt").touch()
+    (run / "model.onecycle").touch()
     (run / "run.json").write_text(json.dumps({"data": str(data), "options": {}, "finished": True}))
     refused = shell("learn", run, "--undo")
     assert refused.code == 2

@@ -240,7 +240,7 @@ class TestReport:
         done = shell("report", "nothing")
         assert done.code == 2
         assert done.err == (
-            "nothing has no checkpoint of a run.\n"
+            "nothing has no run.\n"
             "Expected a folder that onecycle train wrote, with run.json and last.ckpt in it.\n"
             "Fix: pass the --out of a run, such as runs/photos.\n"
         )

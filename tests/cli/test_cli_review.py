@@ -32,7 +32,7 @@ def test_options_reach_the_server(shell: Shell, monkeypatch: pytest.MonkeyPatch,
 def test_a_folder_without_a_run_is_told(shell: Shell) -> None:
     refused = shell("review", "nothing", "--port", 0)
     assert refused.code == 2
-    assert refused.err.startswith("nothing has no checkpoint of a run.\n")
+    assert refused.err.startswith("nothing has no run.\n")
 
 
 def test_missing_packages_are_told_before_anything_is_read(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 SCHEMA = 1
 CONFIG, TENSORS = "config.json", "model.safetensors"
 MEMBERS = (CONFIG, TENSORS)
+PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".bin", ".joblib")
 
 # Far more than a model with a tokenizer of a million tokens, or a checkpoint after weeks, needs.
 LARGEST_CONFIG = 128 * 2**20
@@ -34,6 +35,11 @@ def weights_name(checksum: str) -> str:
 def is_weights(name: str) -> bool:
     """Return whether a file in a folder bundle holds weights, of this edition or the first."""
     return name == TENSORS or _WEIGHTS.fullmatch(name) is not None
+
+
+def holds_weights(name: str) -> bool:
+    """Return whether a file by its name is a part of a bundle, or of a model that others wrote."""
+    return name == CONFIG or name.endswith((".safetensors", *PICKLES))
 
 
 def is_checksum(value: object) -> bool:

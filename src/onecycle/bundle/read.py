@@ -10,7 +10,16 @@ from typing import Any
 from torch import Tensor
 
 from onecycle.bundle import layout
-from onecycle.bundle.layout import CONFIG, MEMBERS, TENSORS, config_checksum, is_checksum, one_line, weights_name
+from onecycle.bundle.layout import (
+    CONFIG,
+    MEMBERS,
+    PICKLES,
+    TENSORS,
+    config_checksum,
+    is_checksum,
+    one_line,
+    weights_name,
+)
 from onecycle.bundle.replace import is_part
 from onecycle.bundle.span import NotAFileError, Span, open_file
 from onecycle.bundle.strict_json import parse_json
@@ -18,7 +27,6 @@ from onecycle.bundle.tensors import read_tensors
 from onecycle.bundle.zip_members import NotOurZipError, find_members
 from onecycle.errors import BundleError, some
 
-_PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".bin", ".joblib")
 _VERSION = re.compile(r"[0-9][0-9a-z.+]{0,30}")
 
 
@@ -166,7 +174,7 @@ def _incomplete(path: Path, absent: list[str]) -> BundleError:
 
 
 def _check_names(path: Path, names: list[str], expected: tuple[str, ...]) -> None:
-    if pickles := [one_line(name, 80) for name in names if name.endswith(_PICKLES)]:
+    if pickles := [one_line(name, 80) for name in names if name.endswith(PICKLES)]:
         raise BundleError(
             f"{path} holds a pickle: {some(pickles)}. Loading a pickle can run any code.",
             f"only {CONFIG} and {TENSORS}.",

@@ -15,13 +15,17 @@ _LONGEST = 8
 
 
 def info(
-    bundle: Annotated[Path, typer.Argument(metavar="MODEL", help="Model that train or Learner.export wrote.")],
+    bundle: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="Model that train or Learner.export wrote, or the folder of a run.")
+    ],
 ) -> None:
     """Show what a model predicts, what it reads, and how it was trained."""
     with without_collecting():
         from onecycle.bundle import one_line
+        from onecycle.ship.model import find_bundle
         from onecycle.ship.rebuild import read_model, refused_as_bundle
 
+    bundle = find_bundle(bundle)
     tensors, config = read_model(bundle)
     with refused_as_bundle(bundle, config):
         for line in _lines(bundle, tensors, config):

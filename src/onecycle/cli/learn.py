@@ -10,7 +10,6 @@ import typer
 
 from onecycle.cli.opened_run import open_run
 from onecycle.cli.run_folder import RunFolder
-from onecycle.data.remote import is_remote
 from onecycle.errors import DataError
 from onecycle.review.versions import FIRST, current_version, next_version, undo_version
 
@@ -50,7 +49,7 @@ def learn(
         kept, current = undo_version(run)
         typer.echo(f"{current} is in use again. What was taken back is kept as {kept.name}.")
         return
-    _check_data(run)
+    RunFolder(run).read_options()
     source = _source(run, corrections, journal)
     learner = open_run(run)
     parent = current_version(run)
@@ -92,7 +91,7 @@ def take_version(learner: Learner, bundle: Path) -> dict[str, Any]:
     from onecycle.data.target import same_labels
     from onecycle.ship.model import load_model
 
-    version = load_model(bundle, device=learner.state.device)
+    version = load_model(bundle if bundle.exists() else bundle.parent, device=learner.state.device)
     if not same_labels(version.target, learner.target):
         raise DataError(
             f"{bundle} predicts {version.target.summary}, and the labels of the data are now another: "
@@ -123,16 +122,6 @@ def learned_from(learned: Learned, source: Any) -> dict[str, Any]:
     return {"source": kind, "first": learned.first, "last": learned.last, **learned.trained}
 
 
-def _check_data(run: Path) -> None:
-    data, _ = RunFolder(run).read_options()
-    if not is_remote(data) and not data.exists():
-        raise DataError(
-            f"The data of the run in {run} is gone: {data}.",
-            "the items that the model was trained on: without them it would forget what it knows.",
-            "bring the data back to where it was.",
-        )
-
-
 def _source(run: Path, corrections: Path | None, journal: Path | None) -> Any:
     from onecycle.data.corrections import Corrections
     from onecycle.review.decisions import CORRECTIONS
@@ -141,6 +130,11 @@ def _source(run: Path, corrections: Path | None, journal: Path | None) -> Any:
     if corrections is not None:
         return Corrections.read(corrections)
     folder = journal or journal_beside(run / FIRST)
+    if journal is not None and not (journal / DATABASE).is_file():
+        raise DataError(
+            f"There is no journal at {journal}.", "the folder that onecycle serve keeps what people say in.",
+            "check --journal, or leave it out to take the one beside the model.",
+        )  # fmt: skip
     if not (folder / DATABASE).is_file():
         if journal is None and (run / CORRECTIONS).is_file():
             typer.echo(f"# Learning from {run / CORRECTIONS}, since there is no journal.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import count, takewhile
@@ -47,7 +48,8 @@ class RunFolder:
             DataError: It cannot, or it has a run or other files.
         """
         check_writable(self.path)
-        if resume or overwrite or not _is_taken(self.path):
+        is_begun = bool(self._read()) or self.checkpoint.exists()
+        if overwrite or (resume and is_begun) or not _is_taken(self.path):
             return
         if self.unfinished:
             raise DataError(
@@ -73,9 +75,7 @@ class RunFolder:
         stored = self._read()
         if not stored and self.checkpoint.exists():
             raise DataError(
-                f"{self.path} has checkpoints, but its {OPTIONS}, which says how the run was started, is missing or "
-                "damaged.",
-                f"{OPTIONS} as onecycle train wrote it.",
+                *self._without_options(),
                 "restore it, add --overwrite instead of --resume to begin anew, or pass another --out.",
             )
         if not stored:
@@ -89,6 +89,12 @@ class RunFolder:
             )
         was = {"DATA": stored["data"], **stored["options"]}
         now = {"DATA": _place(data), **{name: _plain(value) for name, value in passed.items()}}
+        if was["DATA"] != now["DATA"]:
+            raise DataError(
+                f"The run in {self.path} was started on other data: DATA is {now['DATA']}, and was {was['DATA']}.",
+                "the same data.",
+                f"pass {shlex.quote(was['DATA'])} as the data, or start a new run with another --out.",
+            )
         if other := [
             f"{name} is {value}, and was {was.get(name)}" for name, value in now.items() if value != was.get(name)
         ]:
@@ -156,16 +162,43 @@ class RunFolder:
         """Return the data folder and the options of the run.
 
         Raises:
-            DataError: There is no run.
+            DataError: There is no run, it has no checkpoint, or its data is gone.
         """
         stored = self._read()
-        if not stored or not self.checkpoint.exists():
+        if not stored and self.checkpoint.exists():
+            raise DataError(*self._without_options(), "restore it, or train again with onecycle train.")
+        if not stored:
             raise DataError(
-                f"{self.path} has no checkpoint of a run.",
+                f"{self.path} has no run.",
                 f"a folder that onecycle train wrote, with {OPTIONS} and {CHECKPOINT} in it.",
                 "pass the --out of a run, such as runs/photos.",
             )
-        return Path(stored["data"]), stored["options"]
+        data = Path(stored["data"])
+        place = address_of(data) if is_remote(data) else str(data)
+        if not self.checkpoint.exists():
+            out = shlex.quote(str(self.path))
+            fix = f"go on with it: onecycle train {shlex.quote(place)} --out {out} --resume"
+            if stored.get("finished"):
+                fix = f"restore it, or train again with the options in {OPTIONS}, --out {out} and --overwrite."
+            raise DataError(
+                f"The run in {self.path} has no checkpoint.", f"{CHECKPOINT} in it, as onecycle train writes it.",
+                fix,
+            )  # fmt: skip
+        if not is_remote(data) and not data.exists():
+            raise DataError(
+                f"The data of the run in {self.path} is gone: {place}.", "the items that the model was trained on.",
+                f"bring the data back to where it was, or write where it is now as \"data\" into "
+                f"{self.path / OPTIONS}.",
+            )  # fmt: skip
+        return data, stored["options"]
+
+    def _without_options(self) -> tuple[str, str]:
+        """Return what is wrong where only the checkpoints are left of a run, and what is expected."""
+        return (
+            f"{self.path} has checkpoints, but its {OPTIONS}, which says how the run was started, is missing or "
+            "damaged.",
+            f"{OPTIONS} as onecycle train wrote it.",
+        )
 
     def _read(self) -> dict[str, Any]:
         try:

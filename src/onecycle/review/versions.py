@@ -39,6 +39,11 @@ def undo_version(folder: str | Path) -> tuple[Path, Path]:
         DataError: There is none to take back.
     """
     newest = current_version(folder)
+    if not newest.exists():
+        raise DataError(
+            f"{folder} has no model to take back.", "the folder of a run whose model learned.",
+            "pass the --out of such a run, such as runs/photos.",
+        )  # fmt: skip
     if newest.name == FIRST:
         raise DataError(
             f"{folder} has no version to take back: {FIRST} is what was trained.", "a version that learned.",

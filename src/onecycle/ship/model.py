@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import torch
 from torch import nn
 
 from onecycle.allocator import keep_freed_memory
+from onecycle.bundle.layout import holds_weights
 from onecycle.calls import explained, explains_calls
 from onecycle.data.batch import Batch, Sample
 from onecycle.data.categories import tag_target
@@ -157,7 +160,14 @@ def find_bundle(path: str | Path) -> Path:
     if (folder / RUN_NAME).is_file():
         raise BundleError(
             f"The run in {folder} has no {MODEL_NAME} yet.", "a run that came to its end.",
-            f"wait for it, or write the model of its best epoch: onecycle report {folder}.",
+            "wait for it, or write the model of its best epoch: "
+            f"onecycle report {shlex.quote(str(folder))} --out {shlex.quote(str(folder))}",
+        )  # fmt: skip
+    if folder.is_dir() and os.access(folder, os.R_OK | os.X_OK) and not any(map(holds_weights, os.listdir(folder))):
+        inside = [path.parent for path in sorted(folder.glob(f"*/{RUN_NAME}"))] + sorted(folder.glob("*.onecycle"))
+        raise BundleError(
+            f"{folder} is neither a model nor the folder of a run.", "what export() or onecycle train wrote.",
+            f"pass {' or '.join(map(str, inside[:4]))}." if inside else "pass the --out of a run, or a model.",
         )  # fmt: skip
     return folder
 
