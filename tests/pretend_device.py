@@ -80,7 +80,7 @@ def _note(kind: str) -> None:
 def _has(tensor: Tensor, tag: str) -> bool:
     try:
         return bool(getattr(tensor.untyped_storage(), tag, False))
-    except (NotImplementedError, RuntimeError):  # sparse, or of a subclass without memory
+    except (NotImplementedError, RuntimeError, ValueError):  # sparse, or of a subclass without memory as yet
         return False
 
 
@@ -271,7 +271,9 @@ class _Answers(TorchFunctionMode):
             if "device" in kwargs:
                 kwargs["device"] = CPU
         pinned = kwargs.pop("pin_memory", False)
-        outside, _Answers.inside = _Answers.inside, any(map(_on_gpu, _tensors((args, kwargs))))
+        # What is copied deeply comes with all that was copied before, wherever that is.
+        own = args[:1] if getattr(function, "__name__", "") == "__deepcopy__" else (args, kwargs)
+        outside, _Answers.inside = _Answers.inside, any(map(_on_gpu, _tensors(own)))
         try:
             out = function(*args, **kwargs)
         finally:

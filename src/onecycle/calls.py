@@ -221,6 +221,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return callable(value)
     if hint in (int, float):
         return isinstance(value, Integral if hint is int else Real)
+    if getattr(hint, "_is_protocol", False):  # most cannot be checked at run time
+        return True
     if hint is os.PathLike or getattr(hint, "__name__", "") in ("Path", "PurePath"):
         return isinstance(value, os.PathLike)
     return isinstance(value, origin or hint) if isinstance(origin or hint, type) else True

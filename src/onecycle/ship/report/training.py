@@ -44,7 +44,7 @@ def what_was_trained(state: TrainState) -> Section:
 
 
 def _device(state: TrainState) -> str:
-    if state.device.type == "cuda":
+    if state.device.type == "cuda" and torch.cuda.is_available():
         return torch.cuda.get_device_name(state.device)
     return f"{state.device}, {torch.get_num_threads()} threads, {platform.machine()}"
 
@@ -98,7 +98,7 @@ def time_and_memory(state: TrainState, seconds: Mapping[str, float]) -> Section:
         rows.append(("Slowest epoch", f"{slowest.epoch}, {duration(slowest.seconds)}"))
     if memory := _most_memory():
         rows.append(("Most memory of the process", f"{memory / 2**20:,.0f} MiB"))
-    if state.device.type == "cuda":
+    if state.device.type == "cuda" and torch.cuda.is_available():
         rows.append(("Most memory of the GPU", f"{torch.cuda.max_memory_allocated(state.device) / 2**20:,.0f} MiB"))
     return Section("Time and memory", [Facts(rows)])
 
