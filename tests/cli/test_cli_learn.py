@@ -97,7 +97,7 @@ def test_what_is_missing_is_told(shell: Shell, tmp_path: Path) -> None:
     refused = shell("learn", run)
     assert refused.code == 2
     assert f"The data of the run in {run} is gone: {data}." in refused.err
-    assert "Fix: bring the data back to where it was." in refused.err
+    assert "Fix: bring the data back to where it was, or write" in refused.err
     data.mkdir()  # as the fix says
     refused = shell("learn", run)
     assert refused.code == 2

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -196,3 +197,22 @@ class TestHowSure:
         assert (done.code, "above 0 and below 1" in done.err) == (2, True)
         done = shell("predict", sure, tagged / "images", "--sets", "0.9", "--engine", "ray", "--out", "x.csv")
         assert (done.code, "--sets with --engine ray" in done.err) == (2, True)
+
+
+@pytest.mark.parametrize("column", ["who", "flie"])
+def test_a_column_that_names_no_images_is_told_with_options_that_predict_has(
+    shell: Any, bundle: Path, tagged: Path, tmp_path: Path, column: str
+) -> None:
+    image = (tagged / "images" / "tile_1.png").read_bytes()
+    (tmp_path / "tile_1.png").write_bytes(image)
+    (tmp_path / "items.csv").write_text("who,file\nme,tile_1.png\n")
+    refused = shell("predict", bundle, "items.csv", "--column", column)
+    assert refused.code == 2
+    fix = refused.err.splitlines()[2]
+    assert fix == "Fix: name the column as --column, or put the table into the folder of the images."
+    assert shell("predict", bundle, "items.csv", "--column", "file").out.startswith("tile_1.png\t")  # as the fix says
+    (tmp_path / "tile_1.png").unlink()
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "tile_1.png").write_bytes(image)
+    shutil.move(tmp_path / "items.csv", tmp_path / "images")  # as it says too
+    assert shell("predict", bundle, "images/items.csv").out.startswith("tile_1.png\t")
