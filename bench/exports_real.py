@@ -93,6 +93,7 @@ def compare(folder: Path, kind: str) -> dict[str, Any]:
     reference, exported = bundle.predict_many(files), onnx.predict_many(files)
     target = learner.data.target.kind
     found: dict[str, Any] = {"files": len(files), "proved": onnx.proof["largest_difference"]}
+    found["unit"] = " pixels" if target in ("numbers", "points") else ""
     if target in ("numbers", "points"):
         return found | {"difference": apart([values(one.label) for one in reference],
                                             [values(one.label) for one in exported])}  # fmt: skip

@@ -346,6 +346,18 @@ def shard_rows(about: Found) -> list[str]:
     return lines
 
 
+def exports_real(found: Found) -> list[str]:
+    """Exported models against their bundles on real files."""
+    lines = ["| model | files | same label | largest difference | in the proof |", "|---|---|---|---|---|"]
+    for kind, one in found["exports_real"]["rows"].items():
+        same = str(one.get("labels_equal", "no labels"))
+        if "pixels" in one:
+            same += f" ({one['pixels_other']:,} of {one['pixels']:,} pixels differ)"
+        difference = f"{one['difference']:.1g}{one['unit']}"
+        lines.append(f"| {kind} | {one['files']} | {same} | {difference} | {one['proved']:.1g} |")
+    return lines
+
+
 TABLES = {
     "processes": processes,
     "core": core,
@@ -368,6 +380,7 @@ TABLES = {
     "steps": steps,
     "shards": shards,
     "parquet": parquet,
+    "exports_real": exports_real,
 }
 
 if __name__ == "__main__":
