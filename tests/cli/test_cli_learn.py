@@ -13,6 +13,8 @@ import onecycle as oc
 from cli.conftest import Shell
 from noisy_photos import COLOURS, draw
 from onecycle.bundle import read_bundle
+from onecycle.cli.opened_run import open_run
+from onecycle.cli.run_items import read_items, splits_of
 from onecycle.ship.serve.served import digest_of, load_served
 
 TRAIN = ("--epochs", 1, "--sizes", 32, "--lr", "0.01", "--seed", 1, "--augment", "none", "--batch-size", 8)
@@ -108,3 +110,36 @@ def test_what_is_missing_is_told(shell: Shell, tmp_path: Path) -> None:
     oc.Journal(run / "model.journal").close()  # as serving does
     assert "since there is no journal" not in shell("learn", run).out
     assert "It has no images" in shell("learn", run).err  # of the folder, which is empty
+
+
+def test_items_that_are_gone_or_new_are_named_and_the_split_stays(run: Path, shell: Shell, tmp_path: Path) -> None:
+    before = read_items(run)
+    assert before is not None
+    assert set(before.values()) == {"train", "valid"}
+    gone = next(name for name, split in before.items() if split == "train")
+    new = gone.replace(Path(gone).name, "0.jpg")
+    (tmp_path / "data" / gone).unlink()
+    shutil.copy(tmp_path / "data" / next(reversed(before)), tmp_path / "data" / new)
+    (run / "model.journal").rename(tmp_path / "elsewhere")
+    done = shell("report", run)
+    assert done.code == 0, done.err
+    assert (
+        f"Note: 1 item is not there any more: {gone}. 1 item is new, and left out until you train again: {new}. "
+        in (done.err)
+    )
+    learner = open_run(run)
+    assert splits_of(learner.data.labelled) == {name: split for name, split in before.items() if name != gone}
+    assert "as_before" not in learner.state.code
+    # only gone
+    (tmp_path / "data" / new).unlink()
+    assert shell("report", run, "--out", "again").code == 0
+    # a run of an earlier version has no names
+    (run / "items.parquet").unlink()
+    refused = shell("report", run)
+    assert refused.code == 2
+    assert "was trained with another split" in refused.err
+    assert "Fix: bring the items back as they were, with their labels, or train again: onecycle train DATA." in (
+        refused.err
+    )
+    shutil.copy(tmp_path / "data" / next(reversed(before)), tmp_path / "data" / gone)  # as the fix says
+    assert shell("report", run, "--out", "third").code == 0

@@ -12,7 +12,7 @@ from learners import tiny
 
 PROMISED = {
     "model.onecycle", "history.csv", "history_picture.png", "training_batch.png", "example_predictions.png",
-    "worst_mistakes.png", "run.json", "last.ckpt", "report.html",
+    "worst_mistakes.png", "run.json", "items.parquet", "last.ckpt", "report.html",
 }  # fmt: skip
 QUICK = ("--sizes", "24", "--epochs", "1", "--lr", "0.002", "--batch-size", "8")
 
@@ -120,7 +120,7 @@ class TestTrain:
         done = shell("train", photos, *QUICK, "--out", "here")
         assert done.code == 130
         assert f"Stopped by Ctrl-C. To go on: onecycle train {photos} --out here --resume" in done.err
-        assert {path.name for path in (tmp_path / "here").iterdir()} == {"run.json", "last.ckpt"}
+        assert {path.name for path in (tmp_path / "here").iterdir()} == {"run.json", "items.parquet", "last.ckpt"}
 
     @pytest.mark.filterwarnings("default:Skipped")  # printed as a line, as outside of the tests
     @pytest.mark.usefixtures("_tiny_models")

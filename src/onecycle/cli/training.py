@@ -13,6 +13,7 @@ import typer
 
 from onecycle.cli.launched import rank
 from onecycle.cli.run_folder import RunFolder
+from onecycle.cli.run_items import write_items
 from onecycle.errors import BundleError
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def train_and_report(
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     finished = False
     try:
+        if checkpoint is None:
+            learner.state.processes.decide(lambda: write_items(learner.data.labelled, run.path))
         train(learner, pipeline, checkpoint)
         finished = run.trained = True
         scores = write_results(learner, run.path, previous=previous)

@@ -187,13 +187,18 @@ def train(learner: Learner, pipeline: Pipeline, checkpoint: Path | None = None) 
             pipeline.run_finish(learner)
 
 
-def best_of(learner: Learner, pipeline: Pipeline, checkpoint: Path) -> None:
+def best_of(learner: Learner, pipeline: Pipeline, checkpoint: Path, *, allow_other_split: bool = False) -> None:
     """Load a checkpoint, with the weights of the best epoch until then.
 
+    Args:
+        learner: As `prepare` returns it.
+        pipeline: What the learner was made by.
+        checkpoint: The checkpoint.
+        allow_other_split: See `Learner.load`.
     Raises:
         ModelError: No epoch had ended yet.
     """
-    learner.load(checkpoint)
+    learner.load(checkpoint, allow_other_split=allow_other_split)
     if not len(learner.history):
         raise ModelError(
             f"{checkpoint} was saved before the first epoch was complete.",

@@ -210,6 +210,7 @@ def _check_split(state: TrainState, config: dict[str, Any], path: str | Path) ->
             f"{path} was trained with another split: the {other} items differ.",
             "the same items in the same split; metrics of items that were trained on say nothing.",
             "split as it was split then, with the same seed, or pass allow_other_split=True to load().",
+            shell_fix="bring the items back as they were, with their labels, or train again: onecycle train DATA.",
         )
 
 

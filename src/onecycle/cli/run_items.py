@@ -1,0 +1,106 @@
+"""The items that a run was trained on, by name, so that later commands split them as they were split then."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from onecycle.data.rows import Rows
+from onecycle.errors import some
+
+if TYPE_CHECKING:
+    from onecycle.data.labelled import LabelledItems
+    from onecycle.recipes.pipeline import Pipeline
+
+ITEMS = "items.parquet"
+
+
+@dataclass(frozen=True)
+class Changes:
+    """How the items differ from those that were trained on.
+
+    Attributes:
+        gone: Names of those that are not there any more.
+        new: Names of those that were not there.
+        moved: Names of those that are in another split.
+    """
+
+    gone: tuple[str, ...]
+    new: tuple[str, ...]
+    moved: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.gone or self.new or self.moved)
+
+    def __str__(self) -> str:
+        said = []
+        if self.gone:
+            said.append(f"{_counted(self.gone)} not there any more: {some(self.gone, 3)}.")
+        if self.new:
+            said.append(f"{_counted(self.new)} new, and left out until you train again: {some(self.new, 3)}.")
+        return " ".join([*said, "The others are split as they were when the model was trained."])
+
+
+def write_items(labelled: LabelledItems | None, folder: Path) -> None:
+    """Write the names and splits of a run's items, where items have names of their own, as files have."""
+    if labelled is None or (splits := splits_of(labelled)) is None:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    table = pa.table({"item": list(splits), "split": list(splits.values())})
+    parquet.write_table(table, folder / ITEMS, compression="zstd")
+
+
+def read_items(folder: Path) -> dict[str, str] | None:
+    """Return the split of each of a run's items by name; None for a run that kept none, as of an earlier version."""
+    try:
+        table = parquet.read_table(folder / ITEMS, partitioning=None)
+        return dict(zip(table["item"].to_pylist(), table["split"].to_pylist(), strict=True))
+    except (OSError, KeyError, pa.ArrowException):
+        return None
+
+
+def splits_of(labelled: LabelledItems) -> dict[str, str] | None:
+    """Return the split of each item by name; None where items are rows of a table without names."""
+    splits: dict[str, Rows | None] = {"train": labelled.train, "valid": labelled.valid, "test": labelled.test}
+    if labelled.train.root is None and labelled.train.shards is None:
+        return None
+    return {name: split for split, rows in splits.items() if rows is not None for name in rows.names()}
+
+
+def changes(before: Mapping[str, str], now: Mapping[str, str]) -> Changes:
+    """Return how the items differ from those before.
+
+    Example:
+        >>> changes({"a": "train", "b": "valid"}, {"b": "train", "c": "train"})
+        Changes(gone=('a',), new=('c',), moved=('b',))
+    """
+    return Changes(
+        tuple(name for name in before if name not in now),
+        tuple(name for name in now if name not in before),
+        tuple(name for name in now if before.get(name, now[name]) != now[name]),
+    )
+
+
+def split_as_before(pipeline: Pipeline, before: Mapping[str, str], rows: Rows) -> Pipeline:
+    """Return the pipeline with the split of a run, which leaves out items that the run did not have.
+
+    A pipeline whose training and validation items are two lists stays as it is.
+    """
+    from onecycle.recipes.pipeline import Call, Given
+
+    split_of = {Path(rows.locate(name)): split for name, split in before.items()}
+    split = Call("split_by", (Given("as_before", split_of.get),))
+    calls = [
+        split if call.name.startswith("split_") and call.name != "split_with" else call for call in pipeline.labelled
+    ]
+    return dataclasses.replace(pipeline, labelled=tuple(calls))
+
+
+def _counted(names: tuple[str, ...]) -> str:
+    return f"{len(names):,} {'item is' if len(names) == 1 else 'items are'}"
