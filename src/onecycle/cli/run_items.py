@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-from pyarrow import parquet
-
-from onecycle.data.rows import Rows
 from onecycle.errors import some
 
 if TYPE_CHECKING:
     from onecycle.data.labelled import LabelledItems
+    from onecycle.data.rows import Rows
     from onecycle.recipes.pipeline import Pipeline
 
 ITEMS = "items.parquet"
@@ -51,6 +48,9 @@ def write_items(labelled: LabelledItems | None, folder: Path) -> None:
     """Write the names and splits of a run's items, where items have names of their own, as files have."""
     if labelled is None or (splits := splits_of(labelled)) is None:
         return
+    import pyarrow as pa  # not needed to parse a command
+    from pyarrow import parquet
+
     folder.mkdir(parents=True, exist_ok=True)
     table = pa.table({"item": list(splits), "split": list(splits.values())})
     parquet.write_table(table, folder / ITEMS, compression="zstd")
@@ -58,6 +58,9 @@ def write_items(labelled: LabelledItems | None, folder: Path) -> None:
 
 def read_items(folder: Path) -> dict[str, str] | None:
     """Return the split of each of a run's items by name; None for a run that kept none, as of an earlier version."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
     try:
         table = parquet.read_table(folder / ITEMS, partitioning=None)
         return dict(zip(table["item"].to_pylist(), table["split"].to_pylist(), strict=True))
@@ -92,7 +95,8 @@ def split_as_before(pipeline: Pipeline, before: Mapping[str, str], rows: Rows) -
 
     A pipeline whose training and validation items are two lists stays as it is.
     """
-    from onecycle.recipes.pipeline import Call, Given
+    from onecycle.recipes.code import Given
+    from onecycle.recipes.pipeline import Call
 
     split_of = {Path(rows.locate(name)): split for name, split in before.items()}
     split = Call("split_by", (Given("as_before", split_of.get),))
