@@ -18,6 +18,7 @@ html_theme = "furo"
 html_static_path = ["_static"]
 html_copy_source = False
 html_show_sphinx = False
+html_show_copyright = False
 templates_path = ["_templates"]
 
 # Pages with code cells are executed as they are built; saved notebooks, which `make test-notebooks` executes, are not.
