@@ -18,7 +18,7 @@ from onecycle.data.preview import html_of_table
 from onecycle.data.table_format import SEPARATORS, find_format
 from onecycle.data.tables import as_table
 from onecycle.disk import replacing, sync_folder
-from onecycle.errors import DataError, some, suggest
+from onecycle.errors import DataError, counted, some, suggest
 from onecycle.notebook import html_lines
 
 Decision = Literal["keep", "relabel", "remove", "undo"]
@@ -160,8 +160,8 @@ class Corrections:
 
     def counts(self) -> dict[str, int]:
         """Return how many items are kept, relabelled and removed."""
-        counted = Counter(self.standing()["decision"].to_pylist())
-        return {said: counted[name] for name, said in SAID.items()}
+        made = Counter(self.standing()["decision"].to_pylist())
+        return {said: made[name] for name, said in SAID.items()}
 
     def __len__(self) -> int:
         return len(self.standing())
@@ -174,10 +174,8 @@ class Corrections:
         return self.table
 
     def __repr__(self) -> str:
-        counted = [f"{count:,} {said}" for said, count in self.counts().items() if count]
-        return f"Corrections: {len(self):,} {'item' if len(self) == 1 else 'items'}" + (
-            f": {', '.join(counted)}" if counted else ""
-        )
+        said = [f"{count:,} {name}" for name, count in self.counts().items() if count]
+        return f"Corrections: {counted(len(self), 'item')}" + (f": {', '.join(said)}" if said else "")
 
     def _repr_html_(self) -> str:
         return html_lines(repr(self)) + html_of_table(self.standing(), "item")
