@@ -105,6 +105,16 @@ def some(values: Iterable[object], most: int = 5) -> str:
     return ", ".join(listed[:most]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
+def counted(count: int, what: str) -> str:
+    """Return a count and what is counted.
+
+    Example:
+        >>> counted(1, "item"), counted(1200, "item")
+        ('1 item', '1,200 items')
+    """
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def with_article(name: str) -> str:
     """Return the name of a class with its article.
 

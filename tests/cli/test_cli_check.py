@@ -40,7 +40,7 @@ def test_broken_files_are_listed(shell: Any, photos: Path, tmp_path: Path) -> No
     assert done.code == 2
     assert "31 items read, 1 broken." in done.out
     assert "red/red_3.jpg" in done.out
-    assert "1 groups of exact duplicates" in done.out
+    assert "1 group of exact duplicates" in done.out
 
 
 @pytest.mark.filterwarnings("default")

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from onecycle.cli.info import describe_config, describe_target
+from onecycle.cli.info import describe_card, describe_config, describe_target
 
 
 def test_info_shows_what_a_model_is(shell: Any, bundle: Path) -> None:
@@ -16,6 +17,26 @@ def test_info_shows_what_a_model_is(shell: Any, bundle: Path) -> None:
     assert lines[1:3] == ["predicts multi_category: blue, green, red", "threshold 0.5"]
     assert lines[3].startswith("reads images, size 32x32, method ")
     assert "training_items: 20" in lines or "training_items: 19" in lines
+
+
+def test_info_of_a_run_is_of_its_newest_version(shell: Any, bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text("{}")
+    refused = shell("info", tmp_path / "run")
+    assert refused.code == 2
+    assert "has no model.onecycle yet" in refused.err
+    for name in ("model.onecycle", "model-2.onecycle"):
+        shutil.copy(bundle, tmp_path / "run" / name)
+    assert shell("info", tmp_path / "run").out.startswith(f"{tmp_path / 'run' / 'model-2.onecycle'}: test_efficientnet")
+
+
+def test_what_a_version_learned_is_a_line_each() -> None:
+    learned = {
+        "accepted": True, "trained": {"new": 3}, "unused": {}, "measured": [{"items": 2}], "metrics": {}, "notes": [],
+    }  # fmt: skip
+    assert describe_card("learned", learned) == ["learned, accepted: yes", "learned, trained, new: 3"]
+    assert describe_card("parent", "model.onecycle") == ["parent: model.onecycle"]
+    assert describe_card("notes", ["one", "two"]) == ["notes: one, two"]
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,9 @@ def test_items_that_are_gone_or_new_are_named_and_the_split_stays(run: Path, she
     learner = open_run(run)
     assert splits_of(learner.data.labelled) == {name: split for name, split in before.items() if name != gone}
     assert "as_before" not in learner.state.code
+    checked = shell("check", run, "--duplicates")
+    assert checked.code == 0, checked.err
+    assert f"Note: 1 item is not there any more: {gone}. " in checked.err
     # only gone
     (tmp_path / "data" / new).unlink()
     assert shell("report", run, "--out", "again").code == 0

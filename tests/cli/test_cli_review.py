@@ -64,6 +64,6 @@ def test_it_ends_cleanly_and_returns_what_was_decided(photos: Path, tmp_path: Pa
                 assert b'"blue"' in response.read()
             running.send_signal(signal.SIGTERM)
             assert running.wait(60) == 0
-            assert running.stdout.read() == "Corrections: 1 items: 1 kept\n"
+            assert running.stdout.read() == "Corrections: 1 item: 1 kept\n"
         finally:
             running.kill()

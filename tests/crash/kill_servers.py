@@ -54,7 +54,8 @@ def ask(port: int, seed: int, acknowledged: list[tuple[str, bytes]]) -> None:
             content = picture(rng.getrandbits(32))
             connection.request("POST", "/predict?keep=true", content, {"content-type": "image/png"})
             answered = json.loads(connection.getresponse().read())["predictions"][0]
-            told = json.dumps({"id": answered["id"], "verdict": "wrong", "label": "green"}).encode()
+            other = "red" if answered["prediction"] == "green" else "green"
+            told = json.dumps({"id": answered["id"], "verdict": "wrong", "label": other}).encode()
             connection.request("POST", "/feedback", told, {"content-type": "application/json"})
             acknowledged.append((json.loads(connection.getresponse().read())["id"], content))
     except (OSError, http.client.HTTPException, ValueError):  # also half of a response

@@ -10,6 +10,7 @@ import pandas
 import pytest
 
 import onecycle as oc
+from onecycle.data.corrected import apply_corrections
 from onecycle.data.rows import LABEL, Rows
 
 pytestmark = pytest.mark.filterwarnings("ignore:Classes with a single item")
@@ -62,7 +63,7 @@ def test_tags_of_a_column(tagged: Path) -> None:
     images = oc.ImageList.from_csv(tagged / "labels.csv", folder=tagged / "images", suffix=".png")
     corrected = images.corrected(
         decided(
-            ("tile_0.png", "relabel", "red  new"), ("tile_1.png", "relabel", ["green"]), ("tile_2.png", "relabel", ""),
+            ("tile_0.png", "relabel", "red  new"), ("tile_1.png", "relabel", ["green"]), ("tile_2.png", "relabel", []),
         )
     )  # fmt: skip
     split = corrected.split_by_index([3, 4])
@@ -128,8 +129,9 @@ def test_numbers_cannot_be_relabelled() -> None:
 
 def test_a_class_without_a_name_is_refused(photos: Path) -> None:
     images = oc.ImageList.from_folder(photos)
+    table = pandas.DataFrame({"item": ["red/red_0.jpg"], "decision": ["relabel"]})
     with pytest.raises(oc.DataError, match=r"relabel red/red_0.jpg without a label") as error:
-        images.corrected(decided(("red/red_0.jpg", "relabel", ""))).split_random().label_from_folder()
+        images.corrected(oc.Corrections(table)).split_random().label_from_folder()
     assert 'decide "remove"' in error.value.fix
     assert len(images.corrected(decided(("red/red_0.jpg", "remove")))) == 29
 
@@ -150,3 +152,18 @@ def test_json_lists_of_other_programs_are_tags(tagged: Path) -> None:
     corrected = images.corrected(decided(("tile_0.png", "relabel", json.dumps(["blue", "red"]))))
     labelled = corrected.split_by_index([3, 4]).label_from_column("tags", delimiter=" ")
     assert labels_of(labelled.train)["tile_0.png"] == ["blue", "red"]
+
+
+def test_names_as_a_shell_or_windows_writes_them_are_understood(photos: Path) -> None:
+    said = decided(("./red/red_0.jpg", "remove"), ("red\\red_1.jpg", "remove"), ("red//red_2.jpg", "keep"))
+    applied = apply_corrections(oc.ImageList.from_folder(photos).items, said)
+    assert (applied.removed, applied.kept, applied.unknown) == (("red/red_0.jpg", "red/red_1.jpg"), 1, ())
+
+
+def test_where_most_names_are_of_no_item_one_of_each_side_is_told(photos: Path) -> None:
+    said = decided(("photos/red/red_0.jpg", "remove"), ("photos/red/red_1.jpg", "keep"), ("red/red_2.jpg", "keep"))
+    applied = apply_corrections(oc.ImageList.from_folder(photos).items, said)
+    assert str(applied).endswith(
+        "Not among the items: 2 of the corrections: photos/red/red_0.jpg, photos/red/red_1.jpg. "
+        "Items have names such as blue/blue_0.jpg."
+    )

@@ -9,6 +9,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -155,3 +156,66 @@ def test_an_unknown_decision_is_told_with_a_suggestion() -> None:
 def test_a_label_needs_a_decision_that_takes_one() -> None:
     with pytest.raises(oc.DataError, match="A label, 'x', with the decision 'remove'"):
         oc.Corrections().append("a", "remove", "x")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what", "fix", "fixed"),
+    [
+        (("a", "relabel"), 'The decision "relabel" without a label.', "pass label=", ("a", "relabel", [])),
+        (("", "keep"), "A decision about the item ''.", "pass its path relative", ("cats/1.jpg", "keep")),
+        ((["a", " "], "keep"), r"A decision about the item \['a', ' '\].", "pass its path", (["a", "b"], "keep")),
+        ((3, "keep"), "A decision about the item 3.", "pass its path relative", ("3", "keep")),
+        (("a", "relabel", 3), "The label 3.", "pass '3'", ("a", "relabel", "3")),
+        (("a", "keep", "x"), "A label, 'x', with the decision \"keep\"", "leave out the label, or", ("a", "keep")),
+    ],
+)
+def test_a_decision_that_says_too_little_or_too_much_is_refused(
+    arguments: Any, what: str, fix: str, fixed: Any
+) -> None:
+    corrections = oc.Corrections()
+    with pytest.raises(oc.DataError, match=what) as error:
+        corrections.append(*arguments)
+    assert fix in error.value.fix
+    assert not len(corrections)
+    corrections.append(*fixed)
+    assert len(corrections)
+
+
+@pytest.mark.parametrize("separator", [";", "\t", ","])
+def test_what_separates_the_fields_is_found(tmp_path: Path, separator: str) -> None:
+    rows = [("decision", "label", "item"), ("keep", "", "a, b.jpg"), ("relabel", "x", "c")]
+    text = "\n".join(separator.join(f'"{value}"' for value in row) for row in rows)
+    (tmp_path / "c.csv").write_text(text, encoding="utf-8-sig")
+    assert oc.Corrections.read(tmp_path / "c.csv").table["item"].to_pylist() == ["a, b.jpg", "c"]
+    oc.Corrections.read(tmp_path / "c.csv").append("d", "keep")
+    assert len(oc.Corrections.read(tmp_path / "c.csv")) == 3
+
+
+@pytest.mark.parametrize(("text", "what"), [("", "is empty"), ("item,decision\na,keep,more\n", "cannot be read")])
+def test_advice_on_a_csv_file_names_no_option_that_corrections_lack(tmp_path: Path, text: str, what: str) -> None:
+    (tmp_path / "c.csv").write_text(text)
+    with pytest.raises(oc.DataError, match=what) as error:
+        oc.Corrections.read(tmp_path / "c.csv")
+    assert "separator" not in str(error.value)
+    assert "write" in error.value.fix
+    oc.Corrections().write(tmp_path / "c.csv")
+    assert not len(oc.Corrections.read(tmp_path / "c.csv"))
+
+
+def test_a_file_of_another_program_is_saved_as_csv_and_a_folder_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "good.xlsx").write_bytes(b"PK")
+    with pytest.raises(oc.DataError, match="Corrections in") as error:
+        oc.Corrections.read(tmp_path / "good.xlsx")
+    assert error.value.fix == "save it as good.csv with the program that wrote it."
+    with pytest.raises(oc.DataError, match="is a folder") as error:
+        oc.Corrections.read(tmp_path)
+    assert error.value.fix == f"pass the file of corrections, such as {tmp_path / 'corrections.parquet'}."
+    oc.Journal(tmp_path / "all.journal").close()
+    with pytest.raises(oc.DataError, match="is the folder of a journal") as error:
+        oc.Corrections.read(tmp_path / "all.journal")
+    assert error.value.fix == f"pass oc.Journal({str(tmp_path / 'all.journal')!r})."
+    assert error.value.shell_fix == f"pass --journal {tmp_path / 'all.journal'}."
+
+
+def test_one_item_is_one() -> None:
+    assert repr(oc.Corrections(pa.table({"item": ["a"], "decision": ["keep"]}))) == "Corrections: 1 item: 1 kept"

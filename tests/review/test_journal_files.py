@@ -111,8 +111,23 @@ def test_an_export_that_fails_leaves_nothing_behind(journal: Journal, tmp_path: 
 def test_what_is_no_export_is_refused(journal: Journal, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.parquet").write_text("no parquet")
-    for name in ("empty", "text.parquet", "missing"):
-        with pytest.raises(
-            DataError, match=rf"{name} cannot be merged into the journal: .*\nExpected what Journal.exp"
-        ):
+    pq.write_table(pa.table({"input": ["a"]}), tmp_path / "other.parquet")
+    for name, why in (
+        ("empty", "it has no journal.csv"), ("text.parquet", "it is no Parquet file"),
+        ("other.parquet", "it has no column prediction, content"),
+    ):  # fmt: skip
+        with pytest.raises(DataError) as error:
             journal.merge(tmp_path / name)
+        assert error.value.what == f"{tmp_path / name} cannot be merged into the journal: {why}."
+        assert error.value.expected == "what Journal.export() wrote."
+    with pytest.raises(DataError, match=r"No such file or folder: .*missing\.\nExpected what .*\nFix: check the path"):
+        journal.merge(tmp_path / "missing")
+
+
+def test_a_folder_is_not_called_as_a_file_is(journal: Journal, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"exported to .*judged\.txt: it would be a folder of that name") as error:
+        journal.export(tmp_path / "judged.txt")
+    assert error.value.fix == "pass 'judged.parquet', or 'judged' for a folder with a CSV file and the inputs."
+    assert list(tmp_path.glob("judged*")) == []
+    assert journal.export(tmp_path / "judged.parquet").is_file()
+    assert journal.export(tmp_path / "judged").is_dir()

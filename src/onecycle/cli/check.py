@@ -11,6 +11,7 @@ import typer
 
 from onecycle.cli.command_options import read_options, takes_shell_options
 from onecycle.cli.run_folder import RunFolder, run_folder_of, unused_folder
+from onecycle.cli.run_items import is_safe, pipeline_of_run
 from onecycle.cli.train import Data, look_at
 from onecycle.cli.training import readable_checkpoint
 from onecycle.data.remote import as_local
@@ -49,13 +50,15 @@ def check(
     items = pipeline.find_items()
     typer.echo(repr(items))
     labelled = pipeline.label(items)
+    if run is not None and (as_before := pipeline_of_run(pipeline, run.path, labelled)) is not pipeline:
+        labelled = as_before.label(items)
     typer.echo(repr(labelled))
     report = labelled.databunch(on_bad_item="skip", workers=0, cache=None).check()
     typer.echo(repr(report))
     if doubtful or duplicates:
         learner = pipeline.make_learner(labelled)
         if run is not None and (checkpoint := readable_checkpoint(run)) is not None:
-            best_of(learner, pipeline, checkpoint)
+            best_of(learner, pipeline, checkpoint, allow_other_split=is_safe(run.path, labelled))
         _show_rankings(learner, run.path if run else None, data, doubtful=doubtful, duplicates=duplicates)
     if report.broken:
         raise typer.Exit(2)

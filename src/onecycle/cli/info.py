@@ -39,7 +39,7 @@ def _lines(bundle: Path, tensors: dict[str, Any], config: dict[str, Any]) -> lis
         f"{bundle}: {name}, {megabytes:.1f} MB, written by onecycle {config['onecycle']}",
         *describe_target(config["target"]),
         f"reads {describe_config(config['modality'])}",
-        *(f"{key}: {value}" for key, value in config["card"].items()),
+        *(line for key, value in config["card"].items() for line in describe_card(key, value)),
     ]
 
 
@@ -64,6 +64,22 @@ def describe_config(config: dict[str, Any]) -> str:
         if name != "kind" and (text := _plain(value)):
             items.append(f"{name.replace('_', ' ')} {text}")
     return ", ".join(items)
+
+
+def describe_card(name: str, value: Any) -> list[str]:
+    """Return a line for each plain value that a card has under a name; what is nested has the names before it.
+
+    Example:
+        >>> describe_card("learned", {"accepted": True, "metrics": {"accuracy": {"before": 0.5}}, "measured": [{}]})
+        ['learned, accepted: yes', 'learned, metrics, accuracy, before: 0.5']
+    """
+    if isinstance(value, dict):
+        return [line for key, one in value.items() for line in describe_card(f"{name}, {key}", one)]
+    if isinstance(value, list) and any(isinstance(one, dict | list) for one in value):
+        return []
+    if isinstance(value, list):
+        return [f"{name}: {some(value, 50)}"] if value else []
+    return [f"{name}: {'yes' if value is True else 'no' if value is False else value}"]
 
 
 def _plain(value: Any) -> str:

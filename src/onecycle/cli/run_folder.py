@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from onecycle.ship.report.page import PreviousRun
 
 CHECKPOINT, PREVIOUS, OPTIONS, LOCK = "last.ckpt", "last.1.ckpt", "run.json", ".lock"
+ITEMS = "items.parquet"
 
 
 class RunFolder:
@@ -130,7 +131,8 @@ class RunFolder:
                 yield
             except Exception:  # not Ctrl-C and SIGTERM: --resume needs the options, also before the first checkpoint
                 if not self.checkpoint.exists() and not self.trained:
-                    (self.path / OPTIONS).unlink(missing_ok=True)
+                    for name in (OPTIONS, ITEMS):
+                        (self.path / name).unlink(missing_ok=True)
                 raise
             finally:
                 (self.path / LOCK).unlink(missing_ok=True)

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from onecycle.errors import some
+import typer
+
+from onecycle.cli.run_folder import ITEMS
+from onecycle.errors import counted, some
 
 if TYPE_CHECKING:
     from onecycle.data.labelled import LabelledItems
     from onecycle.data.rows import Rows
     from onecycle.recipes.pipeline import Pipeline
-
-ITEMS = "items.parquet"
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Changes:
 
 def write_items(labelled: LabelledItems | None, folder: Path) -> None:
     """Write the names and splits of a run's items, where items have names of their own, as files have."""
+    (folder / ITEMS).unlink(missing_ok=True)  # of a run that is overwritten
     if labelled is None or (splits := splits_of(labelled)) is None:
         return
     import pyarrow as pa  # not needed to parse a command
@@ -90,6 +92,34 @@ def changes(before: Mapping[str, str], now: Mapping[str, str]) -> Changes:
     )
 
 
+def changes_since(run: Path, labelled: LabelledItems) -> Changes:
+    """Return how the items differ from those that a run was trained on, as far as it kept their names."""
+    before, now = read_items(run), splits_of(labelled)
+    return changes(before, now) if before is not None and now is not None else Changes((), (), ())
+
+
+def pipeline_of_run(pipeline: Pipeline, run: Path, labelled: LabelledItems) -> Pipeline:
+    """Return the pipeline with the split of a run where the data has another now; print what is gone and new.
+
+    Args:
+        pipeline: What splits the data as it is now.
+        run: The folder of the run.
+        labelled: The items as the pipeline splits them.
+    """
+    found = changes_since(run, labelled)
+    if found:
+        typer.echo(f"Note: {found}", err=True)
+    if not found.new and not found.moved:
+        return pipeline
+    return split_as_before(pipeline, read_items(run) or {}, labelled.train)
+
+
+def is_safe(run: Path, labelled: LabelledItems) -> bool:
+    """Return whether items are gone, and no item that was trained on is validated."""
+    found = changes_since(run, labelled)
+    return bool(found) and not found.moved
+
+
 def split_as_before(pipeline: Pipeline, before: Mapping[str, str], rows: Rows) -> Pipeline:
     """Return the pipeline with the split of a run, which leaves out items that the run did not have.
 
@@ -107,4 +137,4 @@ def split_as_before(pipeline: Pipeline, before: Mapping[str, str], rows: Rows) -
 
 
 def _counted(names: tuple[str, ...]) -> str:
-    return f"{len(names):,} {'item is' if len(names) == 1 else 'items are'}"
+    return f"{counted(len(names), 'item')} {'is' if len(names) == 1 else 'are'}"

@@ -13,7 +13,7 @@ from onecycle.data.batch import BadItem
 from onecycle.data.contents import Contents
 from onecycle.data.dataset import Dataset
 from onecycle.data.progress import progress
-from onecycle.errors import some
+from onecycle.errors import counted, some
 
 FEW = 3
 
@@ -38,7 +38,7 @@ class CheckReport:
         return tuple(group for group in self.duplicates if len({split for split, _ in group}) > 1)
 
     def __repr__(self) -> str:
-        lines = [f"{self.count:,} items read, {len(self.broken):,} broken."]
+        lines = [f"{counted(self.count, 'item')} read, {len(self.broken):,} broken."]
         # Where all are, it is how they are read, and not each file.
         shown = self.broken[:FEW] if len(self.broken) == self.count else self.broken
         lines += [f"  broken, {split}: {name}: {reason}" for split, name, reason in shown]
@@ -46,7 +46,8 @@ class CheckReport:
             lines.append(f"  and {rest:,} more, which are all that there are")
         if self.duplicates:
             lines.append(
-                f"{len(self.duplicates):,} groups of exact duplicates, {len(self.leaks):,} of them in both splits: "
+                f"{counted(len(self.duplicates), 'group')} of exact duplicates, "
+                f"{len(self.leaks):,} of them in both splits: "
                 + some((" = ".join(f"{split}:{name}" for split, name in group) for group in self.duplicates), 3)
             )
         return "\n".join(lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ class Applied:
         kept: How many keep their label.
         relabelled: How many get another.
         unknown: Names in the corrections that no item has.
+        example: The name of an item.
     """
 
     rows: Rows
@@ -37,11 +38,14 @@ class Applied:
     kept: int
     relabelled: int
     unknown: tuple[str, ...]
+    example: str = ""
 
     def __str__(self) -> str:
         text = f"Corrections: {self.relabelled:,} relabelled, {len(self.removed):,} removed, {self.kept:,} kept."
         if self.unknown:
             text += f" Not among the items: {len(self.unknown):,} of the corrections: {some(self.unknown, 3)}."
+            if self.example and len(self.unknown) > self.kept + self.relabelled + len(self.removed):
+                text += f" Items have names such as {self.example}."
         return text
 
 
@@ -52,7 +56,11 @@ def apply_corrections(rows: Rows, corrections: Corrections) -> Applied:
         DataError: Two corrections are of one item, which they call by different names.
     """
     standing = corrections.standing()
-    names = [name_of(item, rows.root) for item in standing["item"].to_pylist()]
+    as_written = pc.is_in(standing["item"], rows.table[ITEM].combine_chunks()).to_pylist()
+    names = [
+        item if known else name_of(item, rows.root)
+        for item, known in zip(standing["item"].to_pylist(), as_written, strict=True)
+    ]
     _check_named_once(names)
     found = pc.index_in(rows.table[ITEM], pa.array(names, pa.string()))
     decision, label = (standing[name].combine_chunks().take(found.combine_chunks()) for name in ("decision", "label"))
@@ -69,18 +77,22 @@ def apply_corrections(rows: Rows, corrections: Corrections) -> Applied:
         pc.sum(kept).as_py() or 0,
         pc.sum(relabelled).as_py() or 0,
         tuple(name for place, name in enumerate(names) if place not in known),
+        str(rows.table[ITEM][0]) if len(rows) else "",
     )
 
 
 def name_of(item: str, root: Path | None) -> str:
-    """Return what the items of a folder call an item that may be given by its whole path.
+    """Return what the items of a folder call an item that may be given by its whole path, or as Windows writes it.
 
     Example:
-        >>> name_of("/photos/cats/1.jpg", Path("/photos")), name_of("cats/1.jpg", Path("/photos"))
+        >>> name_of("/photos/cats/1.jpg", Path("/photos")), name_of("./cats/1.jpg", Path("/photos"))
         ('cats/1.jpg', 'cats/1.jpg')
     """
-    if root is None or not os.path.isabs(item):
+    if root is None:
         return item
+    if not os.path.isabs(item):
+        backslashes = "\\" in item and not os.path.exists(os.path.join(root, item))
+        return PurePosixPath(item.replace("\\", "/") if backslashes else item).as_posix()
     path, folder = Path(item), root.absolute()
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else item
 

@@ -15,10 +15,10 @@ from typing import Any, Literal, Protocol, get_args
 import pyarrow as pa
 
 from onecycle.data.preview import html_of_table
-from onecycle.data.table_format import find_format
+from onecycle.data.table_format import SEPARATORS, find_format
 from onecycle.data.tables import as_table
 from onecycle.disk import replacing, sync_folder
-from onecycle.errors import DataError, some, suggest
+from onecycle.errors import DataError, counted, some, suggest
 from onecycle.notebook import html_lines
 
 Decision = Literal["keep", "relabel", "remove", "undo"]
@@ -26,6 +26,7 @@ DECISIONS: tuple[Decision, ...] = get_args(Decision)
 COLUMNS = ("item", "decision", "label", "time", "source")
 SCHEMA = pa.schema([(name, pa.string()) for name in COLUMNS])
 PARQUET, CSV = ".parquet", ".csv"
+_JOURNAL = "journal.sqlite"
 
 
 class Judged(Protocol):
@@ -115,19 +116,14 @@ class Corrections:
         Args:
             item: The item, or several for the same decision.
             decision: "keep", "relabel", "remove" or "undo".
-            label: For "relabel": the class, or a list of tags.
+            label: For "relabel": the class, or a list of tags, `[]` for none.
             source: Who decided.
             time: When; None is now.
         Raises:
-            DataError: There is no such decision, or a label with a decision that takes none.
+            DataError: There is no such item or decision, a label with another decision than "relabel", or that without.
         """
-        items = [item] if isinstance(item, str) else list(item)
-        text = label_text(label)
-        if text and decision in ("remove", "undo"):
-            raise DataError(
-                f"A label, {text!r}, with the decision {decision!r}.", 'a label where the decision is "relabel".',
-                "leave out the label.",
-            )  # fmt: skip
+        items, text = _checked_items(item), _checked_text(label)
+        _check_takes(decision, text)
         moment = (time or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="microseconds")
         rows = [dict(zip(COLUMNS, (name, decision, text, moment, source), strict=True)) for name in items]
         added = _checked(pa.Table.from_pylist(rows, SCHEMA), "What is to be added")
@@ -164,8 +160,8 @@ class Corrections:
 
     def counts(self) -> dict[str, int]:
         """Return how many items are kept, relabelled and removed."""
-        counted = Counter(self.standing()["decision"].to_pylist())
-        return {said: counted[name] for name, said in SAID.items()}
+        made = Counter(self.standing()["decision"].to_pylist())
+        return {said: made[name] for name, said in SAID.items()}
 
     def __len__(self) -> int:
         return len(self.standing())
@@ -178,8 +174,8 @@ class Corrections:
         return self.table
 
     def __repr__(self) -> str:
-        counted = [f"{count:,} {said}" for said, count in self.counts().items() if count]
-        return f"Corrections: {len(self):,} items" + (f": {', '.join(counted)}" if counted else "")
+        said = [f"{count:,} {name}" for name, count in self.counts().items() if count]
+        return f"Corrections: {counted(len(self), 'item')}" + (f": {', '.join(said)}" if said else "")
 
     def _repr_html_(self) -> str:
         return html_lines(repr(self)) + html_of_table(self.standing(), "item")
@@ -198,12 +194,58 @@ def label_text(label: Any) -> str:
     return label if isinstance(label, str) else json.dumps(list(label), ensure_ascii=False)
 
 
-def _known_kind(path: Path) -> Path:
-    if path.suffix.lower() not in (PARQUET, CSV):
+def _checked_items(item: Any) -> list[str]:
+    items = [item] if isinstance(item, str) else item
+    if not isinstance(items, Sequence) or any(not isinstance(name, str) or not name.strip() for name in items):
         raise DataError(
-            f"Corrections in {path}.", "a file whose name ends in .parquet or .csv.",
-            f"call it {path.with_suffix(PARQUET).name}.",
+            f"A decision about the item {item!r}.", "the name of an item, or a list of names.",
+            'pass its path relative to the folder of the data, such as "cats/1.jpg".',
         )  # fmt: skip
+    return list(items)
+
+
+def _checked_text(label: Any) -> str:
+    tags = [label] if isinstance(label, str) else label
+    if not isinstance(tags, Sequence) or not all(isinstance(tag, str) for tag in tags):
+        raise DataError(f"The label {label!r}.", "a class, or a list of tags, as texts.", f"pass {str(label)!r}.")
+    return label_text(label)
+
+
+def _check_takes(decision: str, text: str) -> None:
+    """Refuse a label with a decision that takes none, and "relabel" without one."""
+    if decision == "relabel" and not text.strip():
+        raise DataError(
+            'The decision "relabel" without a label.', "the class that is right, or a list of tags.",
+            'pass label=..., [] where no tag applies, or decide "remove".',
+        )  # fmt: skip
+    if text and decision == "keep":
+        raise DataError(
+            f'A label, {text!r}, with the decision "keep", which says that the present one is right.',
+            'a label where the decision is "relabel".', 'leave out the label, or decide "relabel".',
+        )  # fmt: skip
+    if text and decision in ("remove", "undo"):
+        raise DataError(
+            f"A label, {text!r}, with the decision {decision!r}.", 'a label where the decision is "relabel".',
+            "leave out the label.",
+        )  # fmt: skip
+
+
+def _known_kind(path: Path) -> Path:
+    expected = "a file whose name ends in .parquet or .csv."
+    if path.is_dir() and (path / _JOURNAL).exists():
+        raise DataError(
+            f"{path} is the folder of a journal.", expected, f"pass oc.Journal({str(path)!r}).",
+            shell_fix=f"pass --journal {path}.",
+        )  # fmt: skip
+    if path.is_dir():
+        raise DataError(
+            f"{path} is a folder.", expected, f"pass the file of corrections, such as {path / 'corrections.parquet'}."
+        )
+    if path.suffix.lower() not in (PARQUET, CSV):
+        other = f"call it {path.with_suffix(PARQUET).name}."
+        if path.exists():  # another name makes no other file of it
+            other = f"save it as {path.with_suffix(CSV).name} with the program that wrote it."
+        raise DataError(f"Corrections in {path}.", expected, other)
     return path
 
 
@@ -214,7 +256,7 @@ def _read(path: Path) -> pa.Table:
             "check the path.",
         )  # fmt: skip
     if path.suffix.lower() == CSV:
-        return _checked(find_format(path, ",").read(path), str(path))
+        return _checked(_read_csv(path), str(path))
     from pyarrow import parquet  # takes a while to import
 
     try:
@@ -222,6 +264,26 @@ def _read(path: Path) -> pa.Table:
     except (pa.ArrowException, OSError) as error:
         raise DataError(
             f"{path} cannot be read: {error}.", "a table of corrections in Parquet.", "write it again, or pass a copy."
+        ) from error
+
+
+def _read_csv(path: Path) -> pa.Table:
+    """Read a CSV file whose header says what separates its fields: between the names of the columns."""
+    try:
+        with path.open("rb") as file:
+            header = file.readline().decode(errors="replace").lstrip("\ufeff")
+        if not header.strip() and not path.read_bytes().strip():
+            raise DataError(
+                f"{path} is empty.", "a table with a header line: item,decision,label.",
+                "write the corrections again, or delete the file.",
+            )  # fmt: skip
+        known = {one: len(set(COLUMNS) & {name.strip('" \r\n') for name in header.split(one)}) for one in SEPARATORS}
+        return find_format(path, max(known, key=known.__getitem__)).read(path)
+    except DataError as error:
+        if "separator" not in error.fix:
+            raise
+        raise DataError(
+            error.what, "a table with a header line: item,decision,label.", "open it in an editor, and write it again."
         ) from error
 
 

@@ -122,7 +122,7 @@ class Decisions:
             elif choice == "relabel":
                 self.corrections.append(item.name, "relabel", label, source=TOGETHER)
             elif said is not None and said["decision"] == "relabel":  # the last row counts, so it says it again
-                self.corrections.append(item.name, "relabel", said["label"], source=TOGETHER)
+                self.corrections.append(item.name, "relabel", said["label"] or [], source=TOGETHER)
             else:
                 self.corrections.append(item.name, "keep", source=TOGETHER)
         return Made(card, tab, tuple(item.name for item in left))

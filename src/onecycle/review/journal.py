@@ -148,7 +148,8 @@ class Journal:
             verdict: "right"; "wrong"; "unknown" for one who cannot tell; "undo" takes the last one back.
             label: What would have been right, where it is wrong and the person knows: a class, tags, numbers.
         Raises:
-            DataError: There is no such prediction, no such verdict, or nothing to take back.
+            DataError: There is no such prediction, no such verdict, or nothing to take back; or the label is what was
+                predicted.
             JournalError: The disk is full, or its folder cannot be written to.
         """
         if verdict not in VERDICTS:
@@ -167,6 +168,12 @@ class Journal:
             raise DataError(
                 f"Nothing was said about the prediction {prediction}.", "a judgement to take back.", "judge it first."
             )
+        if label is not None and _same(label, json.loads(events[0]["predicted"])):
+            raise DataError(
+                f"The label {json.dumps(label)[:80]} with the verdict 'wrong' is what was predicted.",
+                "another label, or none where it is not known.",
+                'pass the verdict "right", or the label that is right.',
+            )  # fmt: skip
         row = (secrets.token_hex(16), prediction, _now(), verdict, None if label is None else _json("label", label))
         self._insert([], [row])
         return row[0]
@@ -311,6 +318,13 @@ def _open(path: Path) -> sqlite3.Connection:
             database.execute(statement)
         database.execute("COMMIT")
     return database
+
+
+def _same(label: Any, predicted: Any) -> bool:
+    """Return whether two labels are the same one; of tags, in any order."""
+    if isinstance(label, list) and isinstance(predicted, list):
+        return len(label) == len(predicted) and all(tag in predicted for tag in label)
+    return bool(label == predicted)
 
 
 def _json(what: str, value: Any) -> str:

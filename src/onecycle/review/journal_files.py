@@ -14,9 +14,11 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import parquet
 
-from onecycle.errors import DataError
+from onecycle.errors import DataError, some
 
-TABLE, INPUTS, CONTENT = "journal.csv", "inputs", "content"
+TABLE, INPUTS, CONTENT, PARQUET = "journal.csv", "inputs", "content", ".parquet"
+# The suffix of a name that whoever reads it takes for a file's.
+_FILE = re.compile(r"\.[A-Za-z]{2,5}")
 # The name of a kept input. What an export names is a path on this machine only if it is one of these.
 _INPUT = re.compile(r"([0-9a-f]{2})/\1[0-9a-f]{62}(\.[a-z0-9]{1,10})?")
 _ROWS_AT_ONCE = 256
@@ -26,14 +28,21 @@ def write_events(events: pa.Table, inputs: Path, path: Path) -> Path:
     """Write a journal's events and its inputs to a new Parquet file, or to a new folder.
 
     Raises:
-        DataError: There is something at `path`, or no space left; or an input is missing.
+        DataError: The name is of another kind of file; there is something at `path`, or no space left; or an
+            input is missing.
     """
+    if path.suffix != PARQUET and _FILE.fullmatch(path.suffix):
+        raise DataError(
+            f"The journal cannot be exported to {path}: it would be a folder of that name.",
+            "a file whose name ends in .parquet, or the name of a folder.",
+            f"pass {path.with_suffix(PARQUET).name!r}, or {path.stem!r} for a folder with a CSV file and the inputs.",
+        )  # fmt: skip
     if path.exists():
         raise DataError(f"{path} exists.", "a file or folder that is new.", "pass another name, or delete it first.")
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        (_write_parquet if path.suffix == ".parquet" else _write_folder)(events, inputs, part)
+        (_write_parquet if path.suffix == PARQUET else _write_folder)(events, inputs, part)
         os.replace(part, path)
     except OSError as error:
         raise DataError(
@@ -71,6 +80,13 @@ def read_events(path: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
     Raises:
         DataError: It is no export of a journal.
     """
+    if not path.exists():
+        raise DataError(
+            f"No such file or folder: {path}.", "what Journal.export() wrote, or the folder of a journal.",
+            "check the path.",
+        )  # fmt: skip
+    if path.is_dir() and not (path / TABLE).is_file():
+        raise not_an_export(path, f"it has no {TABLE}")
     try:
         for event, content in _from_folder(path) if path.is_dir() else _from_parquet(path):
             if not _INPUT.fullmatch(event["input"]):
@@ -90,7 +106,13 @@ def _from_folder(folder: Path) -> Iterator[tuple[dict[str, Any], Any]]:
 
 
 def _from_parquet(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
-    with parquet.ParquetFile(path) as file:
+    try:
+        opened = parquet.ParquetFile(path)
+    except pa.ArrowInvalid as error:
+        raise not_an_export(path, "it is no Parquet file") from error
+    with opened as file:
+        if lacking := [name for name in ("prediction", "input", CONTENT) if name not in file.schema_arrow.names]:
+            raise not_an_export(path, f"it has no column {some(lacking)}")
         for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE):
             for row in batch.to_pylist():
                 yield row, row.pop(CONTENT)

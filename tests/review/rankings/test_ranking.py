@@ -52,7 +52,7 @@ def test_it_prints_its_first_items_with_their_reasons(bunch: oc.DataBunch) -> No
         f"  train: {first}: it looks green",
         f"  train: {second}: its neighbours are blue",
     ]
-    assert repr(found.head(1)).splitlines()[0] == "Doubtful labels: 1 items. Look at each."
+    assert repr(found.head(1)).splitlines()[0] == "Doubtful labels: 1 item. Look at each."
     assert (len(found.of_split("train")), len(found.of_split("valid"))) == (2, 0)
 
 

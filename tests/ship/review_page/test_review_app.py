@@ -184,6 +184,15 @@ def test_a_picture_is_made_anew_and_only_of_what_is_on_a_card(ask: Ask) -> None:
         assert client.get("/picture", params={"item": key}).status_code == 404
 
 
+def test_an_address_that_is_none_is_told_without_a_description_that_is_none(ask: Ask) -> None:
+    refused = ask("photos").get("/openapi.json")
+    assert refused.status_code == 404
+    assert error_of(refused) == (
+        "GET /openapi.json: Not Found.\nExpected a request as the page at / sends it.\n"
+        "Fix: check address, method and body."
+    )
+
+
 def test_the_guard_is_the_one_before_a_model(ask: Ask) -> None:
     client = ask("photos", token="secret")
     assert client.get("/card?tab=one").status_code == 401

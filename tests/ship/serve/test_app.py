@@ -174,6 +174,33 @@ def test_a_label_that_the_model_cannot_learn_is_refused(ask: Ask, kind: str, lab
     assert client.post("/feedback", json={"id": one, "verdict": "wrong"}).status_code == 200
 
 
+@pytest.mark.parametrize("kind", ["photos", "tags", "ages"])
+def test_the_prediction_itself_is_no_correction(ask: Ask, kind: str) -> None:
+    client = ask(kind)
+    one = upload(client, picture(), query="?keep=true").json()["predictions"][0]
+    body = {"id": one["id"], "verdict": "wrong", "label": one["prediction"]}
+    refused = client.post("/feedback", json=body)
+    assert refused.status_code == 422
+    error = refused.json()["error"]
+    assert error["what"].endswith("with the verdict 'wrong' is what was predicted.")
+    assert error["expected"] == "another label, or none where it is not known."
+    assert error["fix"].startswith('pass the verdict "right"')
+    assert client.post("/feedback", json={"id": one["id"], "verdict": "right"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "lacking"), [({"id": "x"}, "verdict"), ({"verdict": "right"}, "id"), ({}, "id, verdict")]
+)
+def test_what_a_judgement_lacks_is_named(ask: Ask, body: dict[str, str], lacking: str) -> None:
+    refused = ask("photos").post("/feedback", json=body)
+    assert refused.status_code == 422
+    assert refused.json()["error"] == {
+        "what": f"The body has no {lacking}.",
+        "expected": "the id of a prediction, and a verdict: right, wrong, unknown, undo.",
+        "fix": 'send {"id": ..., "verdict": "right"}.',
+    }  # fmt: skip
+
+
 def test_labels_in_the_form_of_a_prediction_are_taken(ask: Ask) -> None:
     for kind, label in (("tags", []), ("tags", ["road"]), ("ages", {"age": 41.5})):
         client = ask(kind)
@@ -299,6 +326,29 @@ def test_a_model_that_is_put_in_the_bundles_place_answers_from_then_on(
     (tmp_path / "next").replace(path)
     until(lambda: client.get("/model").json()["model"] != first)
     assert upload(client, picture()).json()["predictions"][0]["probabilities"].keys() == {"haze", "road"}
+
+
+def test_a_model_that_is_taken_is_told_and_a_look_amid_its_replacement_is_not(
+    ask: Ask, bundles: Bundles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "model.onecycle"
+    shutil.copy(bundles("photos"), path)
+    client = ask(path, limits=Limits(seconds_between_looks=0.01))
+    first = client.get("/model").json()["model"]
+
+    def amid_a_replacement(_: Path) -> ServedModel:
+        monkeypatch.setattr(app_module, "load_served", load_served)
+        shutil.copy(bundles("tags"), tmp_path / "next")
+        (tmp_path / "next").replace(path)
+        raise FileNotFoundError(2, "No such file")  # which warns, and a warning is an error here, where it is told
+
+    monkeypatch.setattr(app_module, "load_served", amid_a_replacement)
+    shutil.copy(bundles("photos"), tmp_path / "same")
+    (tmp_path / "same").replace(path)
+    until(lambda: client.get("/model").json()["model"] != first)
+    assert 'result="refused"' not in client.get("/metrics").text
+    until(lambda: "loaded" in client.get("/metrics").text)
+    assert f"Now answering with {path}\n" in capsys.readouterr().out
 
 
 def until(happened: Callable[[], bool]) -> None:

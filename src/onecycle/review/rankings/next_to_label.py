@@ -175,7 +175,7 @@ class _Choice:
                 max(own, 1 - own),
             )
         other = float(probabilities[low])
-        reason = f"It is between {classes[high]} ({own:.0%}) and {classes[low]} ({other:.0%})."
+        reason = f"It may be {classes[high]} ({own:.0%}) or {classes[low]} ({other:.0%})."
         return _Chosen(place, 1 - margin, reason, classes[high], own)
 
 

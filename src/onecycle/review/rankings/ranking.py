@@ -16,6 +16,7 @@ from onecycle.data.arrow_results import ArrowResult
 from onecycle.data.dataset import Dataset
 from onecycle.data.preview import html_of_table
 from onecycle.data.target import Target
+from onecycle.errors import counted
 from onecycle.notebook import html_lines
 
 if TYPE_CHECKING:
@@ -58,12 +59,14 @@ class Ranking(ArrowResult):
     def __repr__(self) -> str:
         rows = self.table.slice(0, PRINTED).to_pylist()
         more = [f"  and {len(self) - PRINTED:,} more"] if len(self) > PRINTED else []
-        return "\n".join([f"{self.title}: {len(self):,} items. {self.note}", *map(_line, rows), *more])
+        return "\n".join([f"{self.title}: {counted(len(self), 'item')}. {self.note}", *map(_line, rows), *more])
 
     def _repr_html_(self) -> str:
         picture = self.show(min(len(self), 8)).to_html() if len(self) else ""
         return (
-            html_lines(f"{self.title}: {len(self):,} items. {self.note}") + html_of_table(self.table, "item") + picture
+            html_lines(f"{self.title}: {counted(len(self), 'item')}. {self.note}")
+            + html_of_table(self.table, "item")
+            + picture
         )
 
     def head(self, count: int) -> Self:

@@ -22,8 +22,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from onecycle.calls import explains_calls
-from onecycle.errors import DataError, OnecycleError
-from onecycle.review.journal import Journal
+from onecycle.errors import DataError, OnecycleError, some
+from onecycle.review.journal import VERDICTS, Journal
 from onecycle.ship.serve.counters import Counters
 from onecycle.ship.serve.description import describe_model, kept_suffix
 from onecycle.ship.serve.engine import Engine
@@ -132,8 +132,11 @@ class App:
             try:
                 assert engine.served.source is not None  # or its state would be None
                 engine.served = await asyncio.to_thread(load_served, engine.served.source)
+                print(f"Now answering with {engine.served.path}", flush=True)
                 self.counters.add("onecycle_reloads_total", result="loaded")
             except Exception as error:
+                if await asyncio.to_thread(engine.served.state_now) != state:
+                    continue  # it was replaced meanwhile: the next look finds what is there then
                 failed = state or ()
                 self.counters.add("onecycle_reloads_total", result="refused")
                 warnings.warn(f"The model was replaced, and the old one goes on: {error}", stacklevel=1)
@@ -182,7 +185,12 @@ class App:
     async def feedback(self, request: Request) -> Response:
         """Write down what a person says about a prediction; the response comes when it is on the disk."""
         body, journal = await read_json(request), self._needed_journal()
-        verdict: Any = body.get("verdict")
+        if lacking := [name for name in ("id", "verdict") if body.get(name) is None]:
+            raise DataError(
+                f"The body has no {some(lacking)}.", f"the id of a prediction, and a verdict: {', '.join(VERDICTS)}.",
+                'send {"id": ..., "verdict": "right"}.',
+            )  # fmt: skip
+        verdict: Any = body["verdict"]
         label = body.get("label")
         if label is not None:
             _check_label(self._running.served, label)

@@ -51,7 +51,7 @@ class Connection(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         self._refuse(RequestError(
             400, "The request cannot be read.", "HTTP/1.1, with headers of at most 64 kB.",
-            "see /openapi.json, or send it with a program such as curl.",
+            "send it with a program such as curl.",
         ))  # fmt: skip
 
     def timeout_keep_alive_handler(self) -> None:

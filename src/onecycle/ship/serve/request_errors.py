@@ -50,7 +50,8 @@ async def answer_error(request: Request, error: Exception) -> JSONResponse:
         lines = ("The client has closed the connection.", "the whole body.", "send it again.")
         return refused(RequestError(400, *lines))
     if isinstance(error, HTTPException):
-        expected = "a request as /openapi.json describes it."
+        described = any(getattr(route, "path", "") == "/openapi.json" for route in request.app.routes)
+        expected = "a request as /openapi.json describes it." if described else "a request as the page at / sends it."
         lines = (
             f"{request.method} {request.url.path}: {error.detail.rstrip('.')}.",
             expected,

@@ -57,9 +57,9 @@ async def read_json(request: Request) -> dict[str, Any]:
     try:
         value = json.loads(await request.body(), parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"The body is no JSON: {error}.", "a JSON object.", "see /openapi.json.") from None
+        raise DataError(f"The body is no JSON: {error}.", "a JSON object.", "send one.") from None
     if not isinstance(value, dict):
-        raise DataError(f"The body is a JSON {type(value).__name__}.", "a JSON object.", "see /openapi.json.")
+        raise DataError(f"The body is a JSON {type(value).__name__}.", "a JSON object.", "send one.")
     return value
 
 

@@ -38,6 +38,7 @@ async function predictFiles(files) {
     const body = new FormData();
     body.append("file", file);
     const image = element("img", { src: URL.createObjectURL(file), alt: `The image ${file.name}` });
+    image.addEventListener("error", () => (image.style.display = "none")); // no image, or none that browsers show
     await predict(file.name, model.reads === "images" ? image : file.name, { body });
   }
 }
