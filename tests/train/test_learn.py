@@ -162,6 +162,14 @@ class TestLearn:
         learned = learner.learn(journal, tolerance=100)
         assert learned.accepted
         assert learned.trained["confirmed"] > 0
+        # of a validation item no tag may be right, and one that the model does not have
+        names, none, unknown = learner.data.valid.dataset.rows.names(), oc.Corrections(), oc.Corrections()
+        none.append(names[0], "relabel")
+        assert read_judgements([journal, none], learner.data).valid == {0: []}
+        unknown.append(names[0], "relabel", "violet")
+        found = read_judgements([journal, unknown], learner.data)
+        assert (found.valid, found.left_out) == ({0: None}, {})
+        assert found.unused == {"with the label 'violet', which the model does not have": 1}
 
 
 def record(journal: oc.Journal, path: Path, *said: Any) -> None:

@@ -36,7 +36,7 @@ class Word:
     Attributes:
         item: The file, or the name that the data has for it.
         decision: "keep", "relabel" or "remove".
-        label: What is right; "" where nothing was said of it.
+        label: What is right, of tags also none; None where nothing was said of it.
         time: When it was said, ISO 8601.
         key: Identifies the item's content, or where it is among the data.
     """
@@ -128,7 +128,8 @@ def _of_journal(journal: JudgedAnswers) -> Said:
 def _of_corrections(corrections: Corrections) -> Said:
     found, standing = Said("corrections"), corrections.standing().to_pylist()
     for row in standing:
-        found.words.append(Word(row["item"], row["decision"], row["label"], row["time"], row["item"]))
+        label = row["label"] if row["label"] or row["decision"] == "relabel" else None
+        found.words.append(Word(row["item"], row["decision"], label, row["time"], row["item"]))
     pairs = zip(corrections.table["item"].to_pylist(), corrections.table["decision"].to_pylist(), strict=True)
     undone = {item for item, decision in pairs if decision == "undo"}
     return _with_undone(found, len(undone - {row["item"] for row in standing}))

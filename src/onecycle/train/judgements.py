@@ -99,16 +99,14 @@ def read_judgements(source: Source | Sequence[Source], bunch: DataBunch) -> Judg
     """
     said = [read_said(one) for one in (source if isinstance(source, Sequence) else [source])]
     found = Judgements()
+    assert isinstance(bunch.target, ClassTarget)
     for one in said:
         found.unused.update(one.unused)
     words = _last_words(said, bunch)
     for kind, word, places in words:
-        if (sorted_word := _sorted(word, places, bunch, found)) is not None:
-            found.items.append(replace(sorted_word, source=kind))
+        if (judgement := _sorted(word, places, bunch, found)) is not None:
+            found.items.append(replace(judgement, source=kind))
     found.items = sorted(_known(found.items, bunch.target, found.unused), key=lambda one: one.key)
-    assert isinstance(bunch.target, ClassTarget)
-    for row, label in found.valid.items():
-        found.valid[row] = _known_label(label, bunch.target, found.unused)
     if times := [word.time for _, word, _ in words if word.time]:
         found.first, found.last = min(times), max(times)
     if not found.to_learn():
@@ -144,12 +142,15 @@ def _by_name(word: Word, rows_of: dict[str, tuple[dict[str, int], Path | None]])
 
 def _sorted(word: Word, places: Places, bunch: DataBunch, found: Judgements) -> Judgement | None:
     """Note what was said of an item; return it where it is one to learn from."""
+    assert isinstance(bunch.target, ClassTarget)
     item, decision = word.item, word.decision
     if "valid" in places:
-        found.left_out[REMOVED_VALID if decision == "remove" else MEASURED_ON] += 1
-        for row in places["valid"]:
-            if decision == "remove" or word.label:
-                found.valid[row] = None if decision == "remove" else word.label
+        label = _known_label(word.label, bunch.target, found.unused)
+        is_unknown = label is None and word.label is not None
+        if not is_unknown:
+            found.left_out[REMOVED_VALID if decision == "remove" else MEASURED_ON] += 1
+        if decision == "remove" or word.label is not None:
+            found.valid |= dict.fromkeys(places["valid"], label)
         found.removed += places.get("train", [])  # a copy of it
         return None
     if "test" in places:
@@ -161,12 +162,12 @@ def _sorted(word: Word, places: Places, bunch: DataBunch, found: Judgements) -> 
             found.removed += places["train"]
             found.left_out["removed from the training items"] += 1
             return None
-        if not word.label:
+        if word.label is None:
             return None  # kept as it is
         found.removed += copies
         name = bunch.train.dataset.rows.names_at(np.array([row]))[0]
         return Judgement(name, name, word.label, decision == "relabel", row)
-    if decision == "remove" or not word.label:
+    if word.label is None or word.label == "":
         found.unused["of other items, without a label"] += 1
     elif not Path(item).is_file():
         found.unused["of items that are not found"] += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -31,7 +32,8 @@ def find_same(files: Iterable[str], bunch: DataBunch) -> dict[str, list[Place]]:
             continue
         rows = bunch.loader(split).dataset.rows
         for row in _of_sizes(rows, wanted):
-            alike.setdefault(_digest_of_row(rows, row), []).append((split, row))
+            with suppress(OSError):  # an item that cannot be read is left out of the training too
+                alike.setdefault(_digest_of_row(rows, row), []).append((split, row))
     digests = {file: _digest(Path(file).read_bytes()) for file in sizes} if alike else {}
     return {file: alike[digest] for file, digest in digests.items() if digest in alike}
 
