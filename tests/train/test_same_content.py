@@ -23,10 +23,13 @@ def test_photos_are_found_by_their_bytes(photos: Path, tmp_path: Path) -> None:
     assert found == {files[0]: [("train", 3)], files[1]: [("valid", 1)]}
 
 
-def test_texts_are_found_by_their_bytes(tmp_path: Path) -> None:
-    texts = [f"a film número {number}" for number in range(20)]
+def test_texts_are_found_by_their_tokens(tmp_path: Path) -> None:
+    texts = [f"a film número n{number}" for number in range(20)]
     items = oc.TextList.from_texts(texts, ["good", "bad"] * 10)
-    bunch = items.split_random(0.2, seed=1).label_from_items().tokenize("words").databunch(4)
+    bunch = items.split_random(0.2, seed=1).label_from_column("label").tokenize("words", min_frequency=1).databunch(4)
     (tmp_path / "a.txt").write_bytes(texts[7].encode())
-    [(split, row)] = find_same([str(tmp_path / "a.txt")], bunch)[str(tmp_path / "a.txt")]
-    assert bunch.loader(split).dataset.rows.input(row) == texts[7]
+    (tmp_path / "b.txt").write_text("a film of another kind")
+    found = find_same([str(tmp_path / name) for name in ("a.txt", "b.txt", "missing.txt")], bunch)
+    assert list(found) == [str(tmp_path / "a.txt")]
+    [(split, row)] = found[str(tmp_path / "a.txt")]
+    assert bunch.loader(split).dataset.name(row) == "row 7"
