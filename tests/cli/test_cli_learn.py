@@ -42,7 +42,12 @@ def weights(bundle: Path) -> dict[str, Any]:
     return {name: tensor.tolist() for name, tensor in read_bundle(bundle, "model")[0].items()}
 
 
-def test_learn_undo_and_learn_again(run: Path, shell: Shell) -> None:
+def names_of(run: Path) -> list[str]:
+    data = Path(json.loads((run / "run.json").read_text())["data"])
+    return sorted(path.relative_to(data).as_posix() for path in data.rglob("*.*") if path.is_file())
+
+
+def test_learn_undo_and_learn_again(run: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     served = load_served(run)
     first = (run / "model.onecycle").read_bytes()
     done = shell("learn", run, "--tolerance", 100)
@@ -57,6 +62,7 @@ def test_learn_undo_and_learn_again(run: Path, shell: Shell) -> None:
     assert card["parent"] == "model.onecycle"
     assert card["parent_sha256"] == digest_of(run / "model.onecycle")
     assert card["learned_from"]["source"] == "journal"
+    assert [(one["source"], one["items"]) for one in card["learned_from"]["sources"]] == [("journal", 24)]
     assert card["learned_from"]["first"] <= card["learned_from"]["last"]
     kept = json.loads((run / "learned-1.json").read_text())
     assert kept["accepted"] is True
@@ -78,10 +84,26 @@ def test_learn_undo_and_learn_again(run: Path, shell: Shell) -> None:
     assert done.code == 0, done.err
     assert weights(run / "model-3.onecycle") == learned
     assert oc.load_model(run).card["parent"] == "model.onecycle"
-    # nothing new was judged
-    done = shell("learn", run, "--tolerance", 100)
+    # nothing new was judged, which is seen before the data and the model are loaded
+    with monkeypatch.context() as patch:
+        patch.setattr("onecycle.cli.learn.open_run", lambda run: pytest.fail("the data was loaded"))
+        done = shell("learn", run, "--tolerance", 100)
     assert f"Nothing was judged since {run / 'model-3.onecycle'} learned, so there is no new version." in done.out
     assert not (run / "model-4.onecycle").exists()
+    # what is decided in review is learned from beside the journal
+    corrections = oc.Corrections.open(run / "corrections.parquet")
+    corrections.append(names_of(run)[:10], "relabel", "green")
+    done = shell("learn", run, "--tolerance", 100, "--journal", run / "model.journal")
+    assert f"Warning: {run / 'corrections.parquet'} is there too, and is NOT used." in done.err
+    assert "Nothing was judged since" in done.out
+    done = shell("learn", run, "--tolerance", 100)
+    assert done.code == 0, done.err
+    assert "model.journal: 24 judged answers: " in done.out
+    assert f"# Learning from {run / 'corrections.parquet'}: 10 decided items: 10 corrected." in done.out
+    assert "used from the journal: " in done.out
+    assert "used from the corrections: " in done.out
+    assert oc.load_model(run).card["learned_from"]["source"] == "journal, corrections"
+    assert "NOT used" not in done.err
     # only the corrected items, as lesson 3 has it; the first versions stay
     done = shell("learn", run, "--tolerance", 100, "--only-corrections")
     assert "corrected items to train on alone" in done.err if done.code else "on the corrected items alone" in done.out
@@ -105,11 +127,18 @@ def test_what_is_missing_is_told(shell: Shell, tmp_path: Path) -> None:
     assert refused.code == 2
     assert "There is no journal at" in refused.err
     assert f"Fix: run onecycle serve {run}, and say there which answers are right" in refused.err
-    oc.Corrections.open(run / "corrections.parquet").append("a.jpg", "keep")  # as reviewing does
-    assert f"# Learning from {run / 'corrections.parquet'}, since there is no journal." in shell("learn", run).out
-    oc.Journal(run / "model.journal").close()  # as serving does
-    assert "since there is no journal" not in shell("learn", run).out
-    assert "It has no images" in shell("learn", run).err  # of the folder, which is empty
+    with oc.Journal(run / "model.journal"):  # as serving does
+        pass
+    refused = shell("learn", run)
+    assert refused.code == 2
+    assert "There is nothing to learn from, since nothing was judged." in refused.err  # before the data is read
+    oc.Corrections.open(run / "corrections.parquet").append("a.jpg", "relabel", "b")  # as reviewing does
+    learned = shell("learn", run)
+    assert f"# Learning from {run / 'model.journal'}: 0 judged answers." in learned.out
+    assert f"# Learning from {run / 'corrections.parquet'}: 1 decided items: 1 corrected." in learned.out
+    assert "It has no images" in learned.err  # of the folder, which is empty
+    learned = shell("learn", run, "--corrections", run / "corrections.parquet")
+    assert f"Warning: {run / 'model.journal'} is there too, and is NOT used." in learned.err
 
 
 def test_items_that_are_gone_or_new_are_named_and_the_split_stays(run: Path, shell: Shell, tmp_path: Path) -> None:

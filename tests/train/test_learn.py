@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import torch
 import onecycle as oc
 from learners import photo_bunch, tag_bunch, tiny
 from noisy_photos import COLOURS, draw
+from onecycle.data.judged import read_said
 from onecycle.train import learn
 from onecycle.train.judgements import Judgement, as_label, read_judgements
 from onecycle.train.layer_groups import GroupedModel
-from onecycle.train.learned import Change
+from onecycle.train.learned import Change, Learned, reason_of
 from onecycle.train.learner import Learner
 
 
@@ -160,6 +162,104 @@ class TestLearn:
         learned = learner.learn(journal, tolerance=100)
         assert learned.accepted
         assert learned.trained["confirmed"] > 0
+        # of a validation item no tag may be right, and one that the model does not have
+        names, none, unknown = learner.data.valid.dataset.rows.names(), oc.Corrections(), oc.Corrections()
+        none.append(names[0], "relabel")
+        assert read_judgements([journal, none], learner.data).valid == {0: []}
+        unknown.append(names[0], "relabel", "violet")
+        found = read_judgements([journal, unknown], learner.data)
+        assert (found.valid, found.left_out) == ({0: None}, {})
+        assert found.unused == {"with the label 'violet', which the model does not have": 1}
+
+
+def record(journal: oc.Journal, path: Path, *said: Any) -> None:
+    key = journal.record(path.read_bytes(), name=path.name, suffix=".jpg", model="m", predicted=said[-1])
+    journal.judge(key, *said)
+
+
+class TestBothSources:
+    def test_corrections_and_a_journal_are_learned_from_together(
+        self, learner: Learner, new_photos: Path, tmp_path: Path
+    ) -> None:
+        journal = judge(oc.Journal(tmp_path / "a.journal"), new_photos, right_or_wrong)
+        names = learner.data.train.dataset.rows.names()
+        corrections = oc.Corrections(path=tmp_path / "c.parquet")
+        corrections.append(names[:10], "relabel", "green")
+        learned = learner.learn([journal, tmp_path / "c.parquet"], tolerance=100)
+        used = learned.used
+        assert sum(used["journal"].values()) == 30
+        assert sum(used["corrections"].values()) == 10
+        assert sum(learned.trained.values()) == used["journal"]["trained on"] + used["corrections"]["trained on"]
+        assert f"used from the corrections: {used['corrections']['trained on']} trained on" in repr(learned)
+
+    def test_the_last_word_counts_wherever_it_was_said(self, learner: Learner, tmp_path: Path) -> None:
+        rows = learner.data.train.dataset.rows
+        corrections = oc.Corrections()
+        corrections.append(rows.names()[:8], "relabel", "green")
+        journal = oc.Journal(tmp_path / "a.journal")
+        for path in rows.paths[:4]:
+            record(journal, path, "wrong", "blue")
+        found = read_judgements([journal, corrections], learner.data)
+        assert sorted((one.row, one.label, one.source) for one in found.items) == [
+            *((row, "blue", "journal") for row in range(4)), *((row, "green", "corrections") for row in range(4, 8)),
+        ]  # fmt: skip
+
+
+class TestItemsOfTheData:
+    def test_validation_photos_of_a_journal_are_measured_on_and_not_trained_on(
+        self, learner: Learner, new_photos: Path, tmp_path: Path
+    ) -> None:
+        valid = learner.data.valid.dataset.rows
+        journal = judge(oc.Journal(tmp_path / "a.journal"), new_photos, right_or_wrong)
+        for path in valid.paths[:3]:
+            record(journal, path, "wrong", "green")
+        found = read_judgements(journal, learner.data)
+        assert len(found.items) == 30
+        assert found.valid == dict.fromkeys(range(3), "green")
+        assert found.left_out == {"validation items: measured on, not trained on": 3}
+        learned = learner.learn(journal, tolerance=100)
+        assert "left out of training: 3 validation items: measured on, not trained on" in repr(learned)
+
+    def test_the_label_of_a_training_photo_is_replaced(self, learner: Learner, tmp_path: Path) -> None:
+        journal = oc.Journal(tmp_path / "a.journal")
+        train = learner.data.train.dataset.rows
+        for path in train.paths:
+            record(journal, path, "wrong", "green")
+        found = read_judgements(journal, learner.data)
+        assert sorted((one.row, one.item) for one in found.items) == list(enumerate(train.names()))
+        held = len(found.held_back())
+        assert 0 < held < 24
+        learned = learner.learn(journal, tolerance=100)
+        assert learned.held_back_own == held
+        assert "new to both" not in repr(learned)
+        assert f"training items held back, which only the model before had learned: {held} items" in repr(learned)
+
+    def test_removed_items_are_counted(self, learner: Learner) -> None:
+        train, valid = learner.data.train.dataset.rows.names(), learner.data.valid.dataset.rows.names()
+        corrections = oc.Corrections()
+        corrections.append(train[:2], "remove")
+        with pytest.raises(oc.DataError, match="2 removed from the training items") as error:
+            learner.learn(corrections)
+        assert "onecycle train DATA --corrections FILE" in error.value.fix
+        corrections.append(train[2:10], "relabel", "green")
+        corrections.append(valid[:3], "remove")
+        learned = learner.learn(corrections, tolerance=100)
+        assert learned.left_out == {"removed from the training items": 2, "removed from the validation set": 3}
+        assert "left out of training: 2 removed from the training items, 3 removed from" in repr(learned)
+        assert learned.to_dict()["left_out"] == learned.left_out
+
+
+def test_metrics_before_are_of_this_model_and_these_labels(learner: Learner) -> None:
+    """Every validation item is relabelled, and the record is of other weights."""
+    train, valid = learner.data.train.dataset.rows.names(), learner.data.valid.dataset.rows.names()
+    learner.state.weights_record = replace(learner.state.weights_record, metrics={"accuracy": 0.123})  # type: ignore[type-var]
+    corrections = oc.Corrections()
+    corrections.append(valid, "relabel", "green")
+    corrections.append(train[:10], "relabel", "green")
+    learned = learner.learn(corrections, tolerance=100)
+    assert learned.metrics["accuracy"] == pytest.approx(
+        (learned.old.before / len(valid), learned.old.after / len(valid))
+    )
 
 
 class TestErrors:
@@ -174,6 +274,8 @@ class TestErrors:
         for said in ("10 of which nobody could tell", "10 wrong, without a word on what is right", "1 taken back",
                      "10 with the label 'violet', which the model does not have"):  # fmt: skip
             assert said in error.value.what
+        assert "a new class needs a new training: " in error.value.fix
+        assert "onecycle train DATA --corrections FILE" in error.value.fix
         judge(journal, new_photos, right_or_wrong)  # as the fix says
         assert learner.learn(journal, tolerance=100).unused == {"taken back": 1}
 
@@ -197,6 +299,40 @@ class TestErrors:
             learner.learn(corrections, only_corrections=True)
         assert isinstance(learner.model, GroupedModel)
         assert learner.learn(corrections, tolerance=100).accepted  # as the fix says
+
+    def test_what_was_judged_again_is_not_taken_back(self, tmp_path: Path) -> None:
+        journal = oc.Journal(tmp_path / "a.journal")
+        key = journal.record(b"x", name="x", suffix=".jpg", model="m", predicted="red")
+        for verdict in ("right", "undo", "right"):
+            journal.judge(key, verdict)  # type: ignore[arg-type]
+        assert not read_said(journal).unused
+        corrections = oc.Corrections()
+        for decision in ("keep", "undo", "keep"):
+            corrections.append("a.jpg", decision)  # type: ignore[arg-type]
+        assert not read_said(corrections).unused
+
+
+class TestReport:
+    def learned(self, old: Change, new: Change) -> Learned:
+        return Learned(True, "head refitted", reason_of(old, new, 1.0), Change(0, 0, 0), new, old)
+
+    def test_a_fall_that_only_chance_explains_is_told(self) -> None:
+        said = repr(self.learned(Change(40, 36, 35, won=1, lost=2), Change(50, 40, 41, won=1)))
+        assert "the validation set fell by 2.5 points, no more than chance explains on 40 items" in said
+        assert "what was held back rose by 2.0 points" in said
+        assert "gain" not in said
+        assert "prove nothing" not in said
+
+    def test_few_that_were_held_back_prove_nothing(self) -> None:
+        said = repr(self.learned(Change(40, 36, 37, won=1), Change(29, 4, 4)))
+        assert "Only 29 answers were held back: fewer than 30 prove nothing about new items." in said
+        assert "No answers were held back" in repr(self.learned(Change(40, 36, 37, won=1), Change(0, 0, 0)))
+
+    def test_better_on_neither_is_no_gain(self) -> None:
+        learned = self.learned(Change(40, 36, 36, won=1, lost=1), Change(30, 4, 4))
+        assert "No measurable gain" in repr(learned)
+        assert "No measurable gain" in learned._repr_html_()
+        assert learned.to_dict()["measurable_gain"] is False
 
 
 class TestGuard:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +15,7 @@ from onecycle.errors import DataError
 from onecycle.review.versions import FIRST, current_version, next_version, undo_version
 
 if TYPE_CHECKING:
+    from onecycle.data.judged import Source
     from onecycle.train.learned import Learned
     from onecycle.train.learner import Learner
 
@@ -25,12 +27,16 @@ def learn(
     corrections: Annotated[
         Path | None,
         typer.Option(
-            help="Learn from this Parquet or CSV file of corrections. Default: the journal; without one, what was "
-            "decided in onecycle review."
+            help="Learn from this Parquet or CSV file of corrections alone. Default: what was decided in onecycle "
+            "review RUN, together with the journal."
         ),
     ] = None,
     journal: Annotated[
-        Path | None, typer.Option(help="Folder of what people said. Default: the one of onecycle serve RUN.")
+        Path | None,
+        typer.Option(
+            help="Learn from this folder of what people said alone. Default: the one of onecycle serve RUN, together "
+            "with what was decided in onecycle review RUN."
+        ),
     ] = None,
     only_corrections: Annotated[
         bool,
@@ -50,39 +56,40 @@ def learn(
         typer.echo(f"{current} is in use again. What was taken back is kept as {kept.name}.")
         return
     RunFolder(run).read_options()
-    source = _source(run, corrections, journal)
-    learner = open_run(run)
+    sources, records = find_sources(run, corrections, journal)
     parent = current_version(run)
-    known = take_version(learner, parent)
-    learned = _learn(learner, run, source, only_corrections=only_corrections, tolerance=tolerance)
-    if known.get("learned_from") == learned_from(learned, source):
+    asked = {"sources": records, "only_corrections": only_corrections}
+    if has_learned(parent, asked):
         typer.echo(f"Nothing was judged since {parent} learned, so there is no new version.")
         return
+    learner = open_run(run)
+    take_version(learner, parent)
+    learned = _learn(learner, run, sources, only_corrections=only_corrections, tolerance=tolerance)
     typer.echo(repr(learned))
     typer.echo(f"Took {learned.seconds:.1f} s.")
     typer.echo(f"Written to {run}/: {', '.join(path.name for path in learned.write(_numbered(run)))}")
     if learned.accepted:
-        made = write_version(learner, run, parent, learned, source)
+        made = write_version(learner, run, parent, learned, asked)
         typer.echo(f"The model in use is {made}. To take it back: onecycle learn {run} --undo")
     else:
         typer.echo(f"The model in use is still {parent}.")
 
 
-def _learn(learner: Learner, run: Path, source: Any, **options: Any) -> Learned:
+def _learn(learner: Learner, run: Path, sources: list[Source], **options: Any) -> Learned:
     """Learn on features that the round before has kept, where they still are of this model and its data."""
     from onecycle.train.features_file import read_features, write_features
 
     known = read_features(learner.state, run / FEATURES)
     features = learner.state.cached_features
     try:
-        return learner.learn(source, **options)
+        return learner.learn(sources, **options)
     finally:
         if not known and learner.state.cached_features is not features:
             write_features(learner.state, run / FEATURES)
 
 
-def take_version(learner: Learner, bundle: Path) -> dict[str, Any]:
-    """Give a learner the weights of a version of its model, and its threshold; return the version's card.
+def take_version(learner: Learner, bundle: Path) -> None:
+    """Give a learner the weights of a version of its model, and its threshold.
 
     Raises:
         BundleError: It cannot be read, or is of another model.
@@ -101,50 +108,69 @@ def take_version(learner: Learner, bundle: Path) -> dict[str, Any]:
     learner.state.load_weights(version.model.state_dict())
     if isinstance(version.target, MultiCategory):
         learner.threshold = version.target.threshold
-    return version.card
 
 
-def write_version(learner: Learner, run: Path, parent: Path, learned: Learned, source: Any) -> Path:
+def write_version(learner: Learner, run: Path, parent: Path, learned: Learned, asked: dict[str, Any]) -> Path:
     """Write the next version of a run's model; its card names its parent, and what it learned from."""
     from onecycle.ship.serve.served import digest_of
     from onecycle.train.export import export_model
 
+    kinds = ", ".join(one["source"] for one in asked["sources"])
     card = {
-        "parent": parent.name, "parent_sha256": digest_of(parent), "learned_from": learned_from(learned, source),
-        "learned": learned.to_dict(),
+        "parent": parent.name, "parent_sha256": digest_of(parent), "learned": learned.to_dict(),
+        "learned_from": {"source": kinds, "first": learned.first, "last": learned.last, **learned.trained, **asked},
     }  # fmt: skip
     return export_model(learner.state, next_version(run), card=card)
 
 
-def learned_from(learned: Learned, source: Any) -> dict[str, Any]:
-    """Return what a version's card says of the judgements that it learned from."""
-    kind = type(source).__name__.lower()
-    return {"source": kind, "first": learned.first, "last": learned.last, **learned.trained}
+def has_learned(version: Path, asked: dict[str, Any]) -> bool:
+    """Return whether a version learned from just what is asked for now, as its card says."""
+    if version.name == FIRST:
+        return False
+    from onecycle.bundle import read_bundle
+
+    known = read_bundle(version, "model")[1].get("card", {}).get("learned_from", {})
+    return all(known.get(name) == value for name, value in asked.items())
 
 
-def _source(run: Path, corrections: Path | None, journal: Path | None) -> Any:
+def find_sources(run: Path, corrections: Path | None, journal: Path | None) -> tuple[list[Source], list[Any]]:
+    """Return what is learned from, and its records for the card; print what each says, and what is not used.
+
+    Raises:
+        DataError: There is nothing, or nothing was judged.
+    """
     from onecycle.data.corrections import Corrections
+    from onecycle.data.judged import nothing_to_learn, read_said
     from onecycle.review.decisions import CORRECTIONS
     from onecycle.review.journal import DATABASE, Journal, journal_beside
 
-    if corrections is not None:
-        return Corrections.read(corrections)
-    folder = journal or journal_beside(run / FIRST)
+    table, folder = run / CORRECTIONS, journal_beside(run / FIRST)
+    there = [path for path, file in ((folder, folder / DATABASE), (table, table)) if file.is_file()]
+    named = [path for path in (journal, corrections) if path is not None]
     if journal is not None and not (journal / DATABASE).is_file():
         raise DataError(
             f"There is no journal at {journal}.", "the folder that onecycle serve keeps what people say in.",
             "check --journal, or leave it out to take the one beside the model.",
         )  # fmt: skip
-    if not (folder / DATABASE).is_file():
-        if journal is None and (run / CORRECTIONS).is_file():
-            typer.echo(f"# Learning from {run / CORRECTIONS}, since there is no journal.")
-            return Corrections.read(run / CORRECTIONS)
+    if not (named or there):
         raise DataError(
             f"There is no journal at {folder}: nobody has judged an answer of this model.",
             "what onecycle serve keeps beside the model, or a file of corrections.",
             f"run onecycle serve {run}, and say there which answers are right and which are wrong.",
         )
-    return Journal(folder)
+    chosen = named or there
+    sources: list[Source] = [
+        Corrections.read(path) if path in (corrections, table) else Journal(path) for path in chosen
+    ]
+    said = [read_said(source) for source in sources]
+    for path, one in zip(chosen, said, strict=True):
+        typer.echo(f"# Learning from {path}: {one}.")
+    for path in there:
+        if path.absolute() not in {one.absolute() for one in chosen}:
+            typer.echo(f"Warning: {path} is there too, and is NOT used. To learn from both, name neither.", err=True)
+    if not any(word.label is not None or word.decision == "remove" for one in said for word in one.words):
+        raise nothing_to_learn(sum((one.unused for one in said), Counter()))
+    return sources, [one.record for one in said]
 
 
 def _numbered(run: Path) -> Path:

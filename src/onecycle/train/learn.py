@@ -21,17 +21,19 @@ from onecycle.data.bunch import DataBunch
 from onecycle.data.categories import ClassTarget
 from onecycle.data.corrections import Corrections
 from onecycle.data.dataset import Dataset
+from onecycle.data.judged import Source
 from onecycle.data.labels import Labels
 from onecycle.data.loader import DataLoader
 from onecycle.data.rows import ITEM, LABEL, Rows
 from onecycle.errors import DataError, ModelError
+from onecycle.inference.evaluation import evaluate
 from onecycle.inference.predictor import run_model
 from onecycle.train.cached_features import CachedFeatures, Features, compute_features, features_of
 from onecycle.train.fine_tuning import unfrozen_lrs
 from onecycle.train.fit import fit
-from onecycle.train.judgements import JudgedAnswers, Judgement, Judgements, read_judgements
+from onecycle.train.judgements import Judgement, Judgements, read_judgements
 from onecycle.train.layer_groups import GroupedModel, fine_tuning_of, freeze_to
-from onecycle.train.learned import Change, Learned
+from onecycle.train.learned import Change, Learned, reason_of
 from onecycle.train.randomness import seeded_generators
 from onecycle.train.schedule import OneCycle
 from onecycle.train.state import TrainState
@@ -44,22 +46,23 @@ SHARES = (1.0, 0.5, 0.25, 0.125, 0.0625)
 """How much of the way from the old weights to the new ones is gone, until the validation set is as right as before."""
 
 
-def learn(
-    state: TrainState, source: Corrections | JudgedAnswers | str | Path, *, only_corrections: bool, tolerance: float
-) -> Learned:
+Given = Source | str | Path
+
+
+def learn(state: TrainState, source: Given | Sequence[Given], *, only_corrections: bool, tolerance: float) -> Learned:
     """Learn from what people said; without a gain that can be trusted, the model stays as it is.
 
     Raises:
         ModelError: The model predicts neither classes nor tags, or its body gives no vectors of features.
         DataError: There is nothing to learn from.
     """
-    if isinstance(source, str | Path):
-        source = Corrections.read(source)
+    given = [source] if isinstance(source, str) or not isinstance(source, Sequence) else source
+    sources = [Corrections.read(one) if isinstance(one, str | Path) else one for one in given]
     if not 0 <= tolerance <= 100:
         raise ModelError(f"tolerance={tolerance!r}.", "percentage points, 0 to 100.", "pass tolerance=1.0.")
     started = time.perf_counter()
     _check_kind(state)
-    judged = read_judgements(source, state.data)
+    judged = read_judgements(sources, state.data)
     learning = Learning(state, judged, tolerance)
     learned = learning.only_corrections() if only_corrections else learning.refit_head()
     if learned.accepted:
@@ -108,6 +111,7 @@ class Learning:
         corrected = torch.tensor([one.corrected for one in judgements.items], dtype=torch.bool)
         self.sets = {"new": held, "corrected": corrected & ~held, "confirmed": ~corrected & ~held}
         self.before = self._right(self.model.head, self.valid, self.known.judged)
+        self.scores = _scores(state, self.model.head, self.valid)
 
     def refit_head(self) -> Learned:
         """Fit a new head to the features of old and judged items, with less weight where too much gets worse."""
@@ -117,15 +121,14 @@ class Learning:
             head = scratch.model.head
             assert isinstance(head, nn.Module)
             changes = self._changes(self._right(head, self.valid, self.known.judged))
+            scores = _scores(self.state, head, self.valid)
             if self._passes(changes):
                 self.model.head.load_state_dict(head.state_dict())
                 record, new = self.state.weights_record, scratch.history[-1]
-                metrics: dict[str, tuple[float, float]] = {}
                 if record is not None:
-                    metrics = {n: (value, new.metrics[n]) for n, value in record.metrics.items() if n in new.metrics}
                     self.state.weights_record = replace(record, valid_loss=new.valid_loss, metrics=new.metrics)
-                return self._learned(True, f"head refitted, corrected items with weight {weight}", changes, metrics)
-        return self._learned(False, f"head refitted, with weights {', '.join(map(str, weights))}", changes)
+                return self._learned(True, f"head refitted, corrected items with weight {weight}", changes, scores)
+        return self._learned(False, f"head refitted, with weights {', '.join(map(str, weights))}", changes, scores)
 
     def only_corrections(self) -> Learned:
         """Train on the corrected items alone, then go back towards the old weights until the old set is right."""
@@ -150,11 +153,11 @@ class Learning:
             if changes["old"].lost - changes["old"].won <= self.tolerance / 100 * changes["old"].items:
                 break
         method = f"on the corrected items alone, {share:.1%} of the way from the old weights"
-        accepted = self._passes(changes)
+        accepted, scores = self._passes(changes), _scores(self.state, model.head, valid)
         if accepted:
             self.state.load_weights(model.state_dict())
             self.state.weights_record = None  # its metrics are of the old weights
-        return self._learned(accepted, method, changes, confirmed=False)
+        return self._learned(accepted, method, changes, scores, confirmed=False)
 
     def _fit_head(self, weight: int) -> TrainState:
         """Return the state in which a new head was fitted."""
@@ -190,24 +193,19 @@ class Learning:
         accepted: bool,
         method: str,
         changes: dict[str, Change],
-        metrics: dict[str, tuple[float, float]] | None = None,
+        scores: dict[str, float],
         *,
         confirmed: bool = True,
     ) -> Learned:
-        said = {"old": "the validation set", "new": "the answers that were held back"}
-        fell = [text for name, text in said.items() if not changes[name].passes(self.tolerance)]
-        measured = [text for name, text in said.items() if changes[name].items]
-        reason = (
-            f"{' and '.join(measured) or 'nothing that could be measured'} fell by no more than allowed"
-            if accepted
-            else f"{' and '.join(fell)} fell by more than {self.tolerance:g} points and more than chance explains"
-        )
         names = ("corrected", "confirmed") if confirmed else ("corrected",)
         trained = {name: int(self.sets[name].sum()) for name in names}
-        unused, first, last = dict(self.judgements.unused), self.judgements.first, self.judgements.last
+        metrics = {name: (self.scores[name], scores[name]) for name in self.scores if name != "valid_loss"}
+        judged = self.judgements
         return Learned(
-            accepted, method, reason, changes["corrected"], changes["new"], changes["old"], metrics or {}, trained,
-            unused, first, last,
+            accepted, method, reason_of(changes["old"], changes["new"], self.tolerance), changes["corrected"],
+            changes["new"], changes["old"], metrics, trained, dict(judged.unused), judged.first, judged.last,
+            left_out=dict(judged.left_out), used=judged.used(confirmed=confirmed),
+            held_back_own=sum(one.row is not None for one in judged.held_back()),
         )  # fmt: skip
 
 
@@ -332,6 +330,16 @@ def _which_are_right(state: TrainState, head: nn.Module, features: Features) -> 
             pairs = zip(output.predictions, perfect, strict=True)
             right += [target.decode(predicted) == target.decode(one) for predicted, one in pairs]
     return torch.tensor(right, dtype=torch.bool)
+
+
+def _scores(state: TrainState, head: nn.Module, valid: Features) -> dict[str, float]:
+    """Return the loss and the metrics of a head on the validation items as they are labelled now; {} without any."""
+    if not valid.known.any():
+        return {}
+    plan = torch.split(torch.arange(len(valid.known)), 1024)
+    with torch.inference_mode():
+        outputs = run_model(head, _placed(valid, plan, state), state.target, state.precision)
+        return evaluate(outputs, state.target, state.loss, state.metrics)
 
 
 def _placed(features: Features, plan: Sequence[Tensor], state: TrainState) -> Iterator[Any]:

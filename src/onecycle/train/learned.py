@@ -15,6 +15,8 @@ from onecycle.notebook import html_lines, html_table
 
 DOUBT = 1.64
 """Standard deviations of a difference that chance explains, at one in twenty (one-sided)."""
+FEW = 30
+"""Fewer answers that were held back prove nothing."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,38 @@ class Change:
         fell = self.lost - self.won
         return fell <= tolerance / 100 * self.items or fell <= DOUBT * math.sqrt(self.lost + self.won)
 
+    def said(self, tolerance: float) -> str:
+        """Return how these items changed, and why that is allowed, or not.
+
+        Example:
+            >>> Change(40, 36, 35, won=1, lost=2).said(tolerance=1.0)
+            'fell by 2.5 points, no more than chance explains on 40 items'
+        """
+        if self.lost <= self.won:
+            return f"rose by {self.points:.1f} points" if self.won > self.lost else "is as right as before"
+        fell = f"fell by {-self.points:.1f} points"
+        if self.lost - self.won <= tolerance / 100 * self.items:
+            return f"{fell}, within the {tolerance:g} that are allowed"
+        if self.passes(tolerance):
+            return f"{fell}, no more than chance explains on {self.items:,} items"
+        return f"{fell}, more than the {tolerance:g} that are allowed and more than chance explains"
+
     @property
     def points(self) -> float:
         """By how many percentage points more are right."""
         return 100 * (self.after - self.before) / max(self.items, 1)
+
+
+def reason_of(old: Change, new: Change, tolerance: float) -> str:
+    """Return why new weights are accepted, or not.
+
+    Example:
+        >>> reason_of(Change(90, 80, 81, won=1), Change(0, 0, 0), 1.0)
+        'the validation set rose by 1.1 points'
+    """
+    measured = {"the validation set": old, "what was held back": new}
+    parts = [f"{name} {one.said(tolerance)}" for name, one in measured.items() if one.items]
+    return "; ".join(parts) or "there was nothing to measure it on"
 
 
 @dataclass(frozen=True)
@@ -69,18 +99,22 @@ class Learned:
         method: How it learned.
         reason: Why it was accepted, or not.
         corrected: The corrected items that were trained on. That they are right now is no measure of what was learned.
-        new: Judged answers that were held back: new items of the same kind.
+        new: Judged answers that were held back: new items of the same kind, and `held_back_own`.
         old: The validation set.
-        metrics: The learner's metrics on the validation set, before and after.
+        metrics: The learner's metrics before and after, both on the validation set as it is labelled now.
         trained: How many corrected and confirmed items were trained on.
         unused: What was judged and cannot be learned from, and how much of it.
         first: When the first of the answers was judged, ISO 8601.
         last: When the last was.
         seconds: How long it took.
+        left_out: Removed items and validation items, that were not trained on, and how many.
+        used: How many items of each source, the journal and the corrections, were trained on and held back.
+        held_back_own: How many that were held back are training items: the model before had learned them.
 
     Example:
-        >>> Learned(True, "head refitted", "nothing fell", Change(4, 0, 4), Change(5, 3, 4), Change(90, 80, 81))
+        >>> Learned(True, "head refitted", "nothing fell", Change(4, 0, 4), Change(5, 3, 4, 1), Change(90, 80, 81, 1))
         Accepted: nothing fell.
+        Only 5 answers were held back: fewer than 30 prove nothing about new items.
         Method: head refitted.
         answers held back, new to both: 5 items, right before 60.0%, after 80.0%
         validation set: 90 items, right before 88.9%, after 90.0%
@@ -99,12 +133,29 @@ class Learned:
     first: str = ""
     last: str = ""
     seconds: float = 0.0
+    left_out: dict[str, int] = field(default_factory=dict)
+    used: dict[str, dict[str, int]] = field(default_factory=dict)
+    held_back_own: int = 0
+
+    @property
+    def has_gain(self) -> bool:
+        """Whether more are right on either set that measures."""
+        return self.old.won > self.old.lost or self.new.won > self.new.lost
+
+    @property
+    def held_back_are(self) -> str:
+        """What the answers are that were held back."""
+        if not self.held_back_own:
+            return "answers held back, new to both"
+        if self.held_back_own == self.new.items:
+            return "training items held back, which only the model before had learned"
+        return f"answers held back, {self.held_back_own:,} of them training items that the model before had learned"
 
     @property
     def changes(self) -> dict[str, Change]:
         """What was measured, by what it was measured on."""
         return {
-            "answers held back, new to both": self.new, "validation set": self.old,
+            self.held_back_are: self.new, "validation set": self.old,
             "corrected items, trained on": self.corrected,
         }  # fmt: skip
 
@@ -124,7 +175,8 @@ class Learned:
             "accepted": self.accepted, "method": self.method, "reason": self.reason, "trained": self.trained,
             "unused": self.unused, "first": self.first, "last": self.last, "seconds": round(self.seconds, 2),
             "metrics": {name: {"before": pair[0], "after": pair[1]} for name, pair in self.metrics.items()},
-            "measured": self.table.to_pylist(),
+            "measured": self.table.to_pylist(), "measurable_gain": self.has_gain, "used": self.used,
+            "left_out": self.left_out, "held_back_own": self.held_back_own,
         }  # fmt: skip
 
     def write(self, path: str | Path) -> tuple[Path, Path]:
@@ -146,13 +198,24 @@ class Learned:
         lines += [f"{name}: {before:.4f} before, {after:.4f} after" for name, (before, after) in self.metrics.items()]
         return lines
 
+    def _verdict(self) -> list[str]:
+        lines = [f"{'Accepted' if self.accepted else 'Not accepted, the model is as it was'}: {self.reason}."]
+        if self.accepted and not self.has_gain:
+            lines.append("No measurable gain: no more are right than before, on either set.")
+        if self.new.items < FEW:
+            what = f"Only {self.new.items:,}" if self.new.items else "No"
+            lines.append(f"{what} answers were held back: fewer than {FEW} prove nothing about new items.")
+        return lines
+
     def __repr__(self) -> str:
-        said = f"{'Accepted' if self.accepted else 'Not accepted, the model is as it was'}: {self.reason}."
-        lines = [said, f"Method: {self.method}.", *self._lines()]
+        lines = [*self._verdict(), f"Method: {self.method}.", *self._lines()]
         if self.trained:
-            lines.append(f"trained on: {', '.join(f'{count:,} {what}' for what, count in self.trained.items())}")
+            lines.append(f"trained on: {_counted(self.trained)}")
+        lines += [f"used from the {source}: {_counted(counts)}" for source, counts in sorted(self.used.items())]
+        if self.left_out:
+            lines.append(f"left out of training: {_counted(self.left_out)}")
         if self.unused:
-            lines.append(f"not learned from: {', '.join(f'{count:,} {why}' for why, count in self.unused.items())}")
+            lines.append(f"not learned from: {_counted(self.unused)}")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -160,5 +223,8 @@ class Learned:
             {"measured on": name, "items": one.items, "right before": one.before, "right after": one.after}
             for name, one in self.changes.items()
         ]
-        said = f"{'Accepted' if self.accepted else 'Not accepted, the model is as it was'}: {self.reason}."
-        return html_lines(said) + html_table(rows)
+        return html_lines("\n".join(self._verdict())) + html_table(rows)
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {what}" for what, count in counts.items())

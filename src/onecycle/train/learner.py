@@ -10,7 +10,6 @@ from torch import nn
 
 from onecycle.calls import explains_calls
 from onecycle.data.bunch import DataBunch, check_bunch
-from onecycle.data.corrections import Corrections
 from onecycle.data.plain import LoaderBunch
 from onecycle.data.target import Target
 from onecycle.deprecation import renamed_arguments
@@ -29,7 +28,6 @@ from onecycle.train import (
     precision,
 )
 from onecycle.train.deprecated_names import DeprecatedNames
-from onecycle.train.judgements import JudgedAnswers
 from onecycle.train.learned import Learned
 from onecycle.train.lr_curve import LRFinderResult, as_lr
 from onecycle.train.options import LearningRate, TrainOptions, takes_train_options
@@ -220,7 +218,7 @@ class Learner(Predicting, Reported, DeprecatedNames):
         return lr_find.lr_find(self.state, start=start, stop=stop, steps=steps, sweeps=sweeps)
 
     def learn(
-        self, corrections: Corrections | JudgedAnswers | str | Path, *, only_corrections: bool = False,
+        self, corrections: learn.Given | Sequence[learn.Given], *, only_corrections: bool = False,
         tolerance: float = 1.0,
     ) -> Learned:  # fmt: skip
         """Learn from what people corrected and confirmed; nothing changes where anything else would get worse.
@@ -229,7 +227,7 @@ class Learner(Predicting, Reported, DeprecatedNames):
         answer is held back, and with the validation set decides whether the new head stays.
 
         Args:
-            corrections: A journal, corrections, or their file.
+            corrections: A journal, corrections, or their file; or a list of several, to learn from together.
             only_corrections: Train on the corrected items alone, at three times the rate, as lesson 3 does.
             tolerance: By how many percentage points both sets may fall; more where chance explains it.
         """
