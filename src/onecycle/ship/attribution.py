@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 from onecycle.inference.predictor import Predictor
 from onecycle.text.attribution import Attribution
@@ -12,6 +12,10 @@ from onecycle.train.learner import Learner
 from onecycle.vision.attribution import HeatMap, attribute_image
 
 
+@overload
+def attribute(source: Learner | Predictor, item: str, *, label: str | None = None, batch_size: int = 32) -> Any: ...
+@overload
+def attribute(source: Learner | Predictor, item: Any, *, label: str | None = None, batch_size: int = 32) -> HeatMap: ...
 def attribute(
     source: Learner | Predictor, item: Any, *, label: str | None = None, batch_size: int = 32
 ) -> Attribution | HeatMap:
