@@ -50,7 +50,7 @@ def write_items(labelled: LabelledItems | None, folder: Path) -> None:
     (folder / ITEMS).unlink(missing_ok=True)  # of a run that is overwritten
     if labelled is None or (splits := splits_of(labelled)) is None:
         return
-    import pyarrow as pa  # not needed to parse a command
+    import pyarrow as pa
     from pyarrow import parquet
 
     folder.mkdir(parents=True, exist_ok=True)

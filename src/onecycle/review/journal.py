@@ -168,7 +168,7 @@ class Journal:
             raise DataError(
                 f"Nothing was said about the prediction {prediction}.", "a judgement to take back.", "judge it first."
             )
-        if label is not None and _same(label, json.loads(events[0]["predicted"])):
+        if label is not None and same_label(label, json.loads(events[0]["predicted"])):
             raise DataError(
                 f"The label {json.dumps(label)[:80]} with the verdict 'wrong' is what was predicted.",
                 "another label, or none where it is not known.",
@@ -320,7 +320,7 @@ def _open(path: Path) -> sqlite3.Connection:
     return database
 
 
-def _same(label: Any, predicted: Any) -> bool:
+def same_label(label: Any, predicted: Any) -> bool:
     """Return whether two labels are the same one; of tags, in any order."""
     if isinstance(label, list) and isinstance(predicted, list):
         return len(label) == len(predicted) and all(tag in predicted for tag in label)

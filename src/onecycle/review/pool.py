@@ -13,7 +13,7 @@ from onecycle.data.contents import Contents
 from onecycle.data.rows import CONTENT, Rows
 from onecycle.review.cards import Item
 from onecycle.review.decisions import Choice
-from onecycle.review.journal import Journal
+from onecycle.review.journal import Journal, same_label
 
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,10}")
 
@@ -40,7 +40,7 @@ class PoolJudgements:
         )  # fmt: skip
         if choice == "remove":
             self.journal.judge(prediction, "unknown")
-        elif choice == "keep" or _same(label, item.predicted):
+        elif choice == "keep" or same_label(label, item.predicted):
             self.journal.judge(prediction, "right")
         else:
             self.journal.judge(prediction, "wrong", label)
@@ -73,7 +73,3 @@ def content_of(rows: Rows, row: int) -> bytes:
     if CONTENT in rows.table.column_names or rows.root is None:
         return str(source).encode()
     return Path(source).read_bytes()
-
-
-def _same(label: Any, predicted: Any) -> bool:
-    return set(label) == set(predicted) if isinstance(label, list) else bool(label == predicted)
