@@ -164,7 +164,7 @@ class TestLearn:
         assert learned.trained["confirmed"] > 0
         # of a validation item no tag may be right, and one that the model does not have
         names, none, unknown = learner.data.valid.dataset.rows.names(), oc.Corrections(), oc.Corrections()
-        none.append(names[0], "relabel")
+        none.append(names[0], "relabel", [])
         assert read_judgements([journal, none], learner.data).valid == {0: []}
         unknown.append(names[0], "relabel", "violet")
         found = read_judgements([journal, unknown], learner.data)
