@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from onecycle.calls import explains_calls
 from onecycle.data.categories import tag_target
 from onecycle.data.new_items import NewItems
 from onecycle.deprecation import renamed_arguments
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from onecycle.figure import Picture
 
 
+@explains_calls
 class Predicting(StateAttributes):
     """The methods of a learner that use what it has learned."""
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from onecycle.calls import explains_calls
 from onecycle.inference import show_results as pictures
 from onecycle.inference.interpretation.evaluated import evaluate_items
 from onecycle.inference.interpretation.interpretation import Interpretation, Source
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from onecycle.figure import Picture
 
 
+@explains_calls
 class Reported:
     """`interpret` and `report` of a learner."""
 

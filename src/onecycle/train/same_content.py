@@ -21,7 +21,7 @@ Place = tuple[str, int]
 def find_same(files: Iterable[str], bunch: DataBunch) -> dict[str, list[Place]]:
     """Return where among the data each of the files is, without those that are nowhere.
 
-    Only what has the size of one of the files is read; texts are compared as the model reads them, by their tokens.
+    Only what has the size of one of the files is read; texts are compared as the model reads them.
     Items in shards, and arrays, are not compared.
     """
     if bunch.modality.reads_text_directly:
@@ -61,14 +61,14 @@ def _find_texts(files: Iterable[str], bunch: DataBunch) -> dict[str, list[Place]
     for split, rows in _splits(bunch):
         if rows.shards is None and CONTENT in rows.table.column_names:
             for row in range(len(rows)):
-                alike.setdefault(_tokens(rows.input(row), bunch), []).append((split, row))
+                alike.setdefault(_as_read(rows.input(row), bunch), []).append((split, row))
     read = bunch.modality.rows_from([Path(file) for file in there])
-    tokens = {file: _tokens(read.input(row), bunch) for row, file in enumerate(there)}
-    return {file: alike[found] for file, found in tokens.items() if found in alike}
+    read_as = {file: _as_read(read.input(row), bunch) for row, file in enumerate(there)}
+    return {file: alike[found] for file, found in read_as.items() if found in alike}
 
 
-def _tokens(text: Any, bunch: DataBunch) -> bytes:
-    """Return the tokens of a text, or those that it was replaced by already."""
+def _as_read(text: Any, bunch: DataBunch) -> bytes:
+    """Return what the model reads of a text; the data may hold that already instead of the text."""
     ids = bunch.modality.read(text, training=False).input if isinstance(text, str) else text
     return np.asarray(ids, np.int64).tobytes()
 
