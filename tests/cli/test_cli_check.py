@@ -68,6 +68,7 @@ def test_texts(shell: Any, reviews: Path) -> None:
     assert "32 items read, 0 broken." in done.out
 
 
+@pytest.mark.slow
 def test_doubtful_labels_and_near_duplicates_are_listed_written_and_drawn(
     shell: Any, photos: Path, tmp_path: Path
 ) -> None:

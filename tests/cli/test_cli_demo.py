@@ -25,6 +25,7 @@ def _small_data(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_tiny_models")
+@pytest.mark.slow
 def test_tags_and_classes(shell: Any, tmp_path: Path) -> None:
     done = shell("demo", "--out", "show")
     assert done.code == 0, done.err
@@ -36,6 +37,7 @@ def test_tags_and_classes(shell: Any, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("_tiny_unfrozen_models")
 @pytest.mark.parametrize(("task", "name"), [("segment", "camvid"), ("points", "biwi")])
+@pytest.mark.slow
 def test_the_demo_of_a_task(task: str, name: str, shell: Any, tmp_path: Path) -> None:
     assert shell("demo", "--task", task, "--out", "show").code == 0
     assert (tmp_path / "show" / name / "model.onecycle").is_file()

@@ -141,6 +141,7 @@ def test_what_is_missing_is_told(shell: Shell, tmp_path: Path) -> None:
     assert f"Warning: {run / 'model.journal'} is there too, and is NOT used." in learned.err
 
 
+@pytest.mark.slow
 def test_items_that_are_gone_or_new_are_named_and_the_split_stays(run: Path, shell: Shell, tmp_path: Path) -> None:
     before = read_items(run)
     assert before is not None

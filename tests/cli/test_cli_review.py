@@ -50,6 +50,7 @@ print(repr(oc.serve_review(tiny(photo_bunch(Path({photos!r}))), {folder!r}, port
 """
 
 
+@pytest.mark.slow
 def test_it_ends_cleanly_and_returns_what_was_decided(photos: Path, tmp_path: Path) -> None:
     oc.Corrections(path=tmp_path / "corrections.parquet").append("red/red_0.jpg", "keep")
     script = SCRIPT.format(tests=str(Path(__file__).parents[1]), photos=str(photos), folder=str(tmp_path))

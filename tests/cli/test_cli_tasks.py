@@ -64,6 +64,7 @@ def test_numbers(dots: Path, shell: Any, tmp_path: Path) -> None:
     assert (tmp_path / "numbers.csv").read_text().startswith("image_name,left_x,right_y\na_0,")
 
 
+@pytest.mark.slow
 def test_texts(reviews: Path, shell: Any, tmp_path: Path) -> None:
     arguments = ["train", reviews, "--task", "sentiment", "--epochs", "1", "--sizes", "48", "--precision", "fp32"]
     done = shell(*arguments, "--out", "run")

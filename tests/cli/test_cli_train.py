@@ -38,6 +38,7 @@ def interrupt_at(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestTrain:
+    @pytest.mark.slow
     def test_end_to_end_with_the_weights_that_come_as_a_package(self, shell: Any, photos: Path, tmp_path: Path) -> None:
         done = shell("train", photos, "--sizes", "32", "--epochs", "1", "--out", "runs/one")
         assert done.code == 0, done.err

@@ -183,7 +183,7 @@ def test_what_fix_says_of_a_run_works(
     name: str, shell: Shell, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(oc, "vision_learner", tiny, raising=False)
-    monkeypatch.setattr("onecycle.ship.report._write_numbers_and_pictures", lambda *given: {})  # drawing takes long
+    monkeypatch.setattr("onecycle.ship.report.results._write_numbers_and_pictures", lambda *given: {})  # drawing takes long
     for page in ("serve", "review_page"):
         monkeypatch.setattr(f"onecycle.ship.{page}.server.run_app", lambda *given, **options: None)
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)

@@ -89,6 +89,7 @@ def test_its_card_tells_of_its_training(path: Path, tags: Learner) -> None:
     assert {"date", "machine", "epochs", "seconds", "seed", "metrics", "notes"} <= card.keys()
 
 
+@pytest.mark.slow
 def test_it_loads_elsewhere_without_data_and_without_pickle(
     tags: Learner, path: Path, tmp_path: Path, tagged: Path
 ) -> None:

@@ -41,6 +41,7 @@ def photo_model(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
     return learner, path
 
 
+@pytest.mark.slow
 def test_a_learner_s_file_predicts_as_it_does(photo_model: Any, photos: Path) -> None:
     learner, path = photo_model
     model, files = load_model(path), sorted(photos.rglob("*.jpg"))

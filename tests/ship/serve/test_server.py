@@ -44,6 +44,7 @@ def read(connection: http.client.HTTPConnection) -> int:
         return response.status
 
 
+@pytest.mark.slow
 def test_nothing_that_was_accepted_is_lost_when_it_is_stopped(bundles: Bundles, tmp_path: Path) -> None:
     path = shutil.copy(bundles("photos"), tmp_path / "model.onecycle")
     with process(path, "--host", "0.0.0.0") as (running, port, printed):
