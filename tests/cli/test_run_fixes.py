@@ -77,7 +77,8 @@ def notes() -> None:
 
 
 def corrections() -> None:
-    oc.Corrections(path=Path("c.parquet")).append("red/red_0.jpg", "keep")
+    names = [str(path.relative_to("data")) for path in sorted(Path("data").rglob("*.jpg"))[:12]]
+    oc.Corrections(path=Path("c.parquet")).append(names, "keep")  # every fifth is held back
     away("run/model.onecycle")()
 
 
@@ -183,7 +184,9 @@ def test_what_fix_says_of_a_run_works(
     name: str, shell: Shell, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(oc, "vision_learner", tiny, raising=False)
-    monkeypatch.setattr("onecycle.ship.report.results._write_numbers_and_pictures", lambda *given: {})  # drawing takes long
+    monkeypatch.setattr(
+        "onecycle.ship.report.results._write_numbers_and_pictures", lambda *given: {}
+    )  # drawing takes long
     for page in ("serve", "review_page"):
         monkeypatch.setattr(f"onecycle.ship.{page}.server.run_app", lambda *given, **options: None)
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)

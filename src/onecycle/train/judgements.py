@@ -110,7 +110,8 @@ def read_judgements(source: Source | Sequence[Source], bunch: DataBunch) -> Judg
     if times := [word.time for _, word, _ in words if word.time]:
         found.first, found.last = min(times), max(times)
     if not found.to_learn():
-        raise nothing_to_learn(found.unused + found.left_out)
+        held = Counter({"held back to measure on": len(found.items)} if found.items else {})
+        raise nothing_to_learn(found.unused + found.left_out + held)
     return found
 
 
