@@ -168,7 +168,7 @@ def find_sources(run: Path, corrections: Path | None, journal: Path | None) -> t
     for path in there:
         if path.absolute() not in {one.absolute() for one in chosen}:
             typer.echo(f"Warning: {path} is there too, and is NOT used. To learn from both, name neither.", err=True)
-    if not any(word.label is not None or word.decision == "remove" for one in said for word in one.words):
+    if not any(one.words for one in said):
         raise nothing_to_learn(sum((one.unused for one in said), Counter()))
     return sources, [one.record for one in said]
 
