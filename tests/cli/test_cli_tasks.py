@@ -15,6 +15,7 @@ import onecycle as oc
 
 @pytest.mark.usefixtures("_tiny_unfrozen_models")
 @pytest.mark.parametrize("layout", ["camvid", "segnet"])
+@pytest.mark.slow
 def test_masks(layout: str, request: pytest.FixtureRequest, shell: Any, tmp_path: Path) -> None:
     data = request.getfixturevalue(layout)
     arguments = ["--task", "segment", "--epochs", "1,1", "--sizes", "24x32,32x40", "--lr", "0.003"]

@@ -52,6 +52,7 @@ class TestPipeline:
             "learner.calibrate()",
         ]
 
+    @pytest.mark.slow
     def test_texts(self, reviews: Path) -> None:
         assert code_of(pipeline_for(reviews, task="text", epochs=1)).splitlines()[4:] == [
             "    .tokenize(max_length=128)",

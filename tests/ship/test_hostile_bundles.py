@@ -54,6 +54,7 @@ ACTS: dict[str, str] = {
 }
 
 
+@pytest.mark.slow
 def test_the_trap_sees_what_a_bundle_must_not_do(tmp_path: Path) -> None:
     """The loader is replaced by one that does what the lines say."""
     code = (
