@@ -61,17 +61,33 @@ def reliability(probabilities: Tensor, truth: Tensor) -> Reliability:
     else:
         confidence, right = probabilities.flatten(), truth.flatten() > 0.5
         brier = (probabilities - truth).square().mean()
-    bins = (confidence * BINS).long().clamp(max=BINS - 1)
+    error, table = calibration_error(confidence, right)
+    return Reliability(error, float(brier), table)
+
+
+def calibration_error(confidence: Tensor, right: Tensor) -> tuple[float, pa.Table]:
+    """Return the expected calibration error, and the table of `Reliability`.
+
+    Args:
+        confidence: Of each prediction, 0 to 1, (predictions,).
+        right: Whether it came true, bool, (predictions,).
+    Example:
+        >>> error, table = calibration_error(torch.tensor([0.5, 0.5]), torch.tensor([True, True]))
+        >>> error, table["accuracy"].to_pylist()
+        (0.5, [1.0])
+    """
+    confidence = confidence.double()
+    bins = (confidence * BINS).long().clamp(0, BINS - 1)
     counts = torch.bincount(bins, minlength=BINS)
     sums = [torch.bincount(bins, weights=values.double(), minlength=BINS) for values in (confidence, right)]
     error = (sums[0] - sums[1]).abs().sum() / max(len(confidence), 1)
     rows = counts.nonzero()[:, 0]
     means = [(each[rows] / counts[rows]).tolist() for each in sums]
     table = pa.table({
-        "low": (rows / BINS).tolist(), "high": ((rows + 1) / BINS).tolist(), "confidence": means[0],
+        "low": (rows.double() / BINS).tolist(), "high": ((rows + 1).double() / BINS).tolist(), "confidence": means[0],
         "accuracy": means[1], "count": counts[rows].tolist(),
     })  # fmt: skip
-    return Reliability(float(error), float(brier), table)
+    return float(error), table
 
 
 @dataclass(frozen=True, repr=False)

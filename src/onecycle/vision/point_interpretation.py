@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from torch import Tensor
 
-from onecycle.data.target import Target
-from onecycle.inference.interpretation.interpretation import Interpretation, pairs_of_batch
+from onecycle.inference.interpretation.interpretation import PairInterpretation
 from onecycle.inference.interpretation.intervals import interval_of_items
 from onecycle.inference.interpretation.result import Result
-from onecycle.inference.predictor import Output
 from onecycle.registry import register
 
 if TYPE_CHECKING:
@@ -22,14 +19,10 @@ if TYPE_CHECKING:
 
 
 @register("interpretation", "points")
-class PointInterpretation(Interpretation):
+class PointInterpretation(PairInterpretation):
     """How far predicted points are from the labels."""
 
     available: ClassVar[tuple[str, ...]] = ("per_class", "errors", "top_losses")
-
-    @classmethod
-    def per_item(cls, output: Output, target: Target) -> dict[str, Tensor]:
-        return pairs_of_batch(output, target)
 
     @cached_property
     def distances(self) -> NDArray[np.float64]:

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import torch
 from torch import Tensor
 
 from onecycle.calls import explains_calls
 from onecycle.inference.interpretation.result import Result
+from onecycle.metrics.reliability import calibration_error
 
 if TYPE_CHECKING:
     from onecycle.figure import Picture
 
-BINS = 15
 ENOUGH = 200
+# The columns of the table, and what they are called in that of `Reliability`.
+COLUMNS = {"from": "low", "to": "high", "predictions": "count", "confidence": "confidence", "right": "accuracy"}
 
 
 @explains_calls
@@ -48,22 +49,12 @@ def calibration_table(confidence: Tensor, right: Tensor, brier: float) -> Calibr
         brier: Their Brier score (Brier 1950, "Verification of Forecasts Expressed in Terms of Probability").
     Source: Guo et al. 2017, arXiv:1706.04599, with 15 bins as there.
     """
-    bins = (confidence.double() * BINS).long().clamp(0, BINS - 1)
-    counts = torch.bincount(bins, minlength=BINS).double()
-    sums = torch.bincount(bins, confidence.double(), minlength=BINS)
-    hits = torch.bincount(bins, right.double(), minlength=BINS)
-    ece = float((sums - hits).abs().sum() / counts.sum().clamp_min(1))
-    rows: list[dict[str, Any]] = [
-        {"from": place / BINS, "to": (place + 1) / BINS, "predictions": int(counts[place]),
-         "confidence": float(sums[place] / counts[place]), "right": float(hits[place] / counts[place])}
-        for place in range(BINS) if counts[place]
-    ]  # fmt: skip
+    ece, found = calibration_error(confidence, right)
+    table = pa.table({name: found[column] for name, column in COLUMNS.items()})
     note = f"ECE {ece:.3f}, Brier score {brier:.3f} on {len(confidence):,} predictions."
     if len(confidence) < ENOUGH:
         note += f" With fewer than {ENOUGH}, most of the ECE may be chance."
-    names = ("from", "to", "predictions", "confidence", "right")
-    table = pa.table({name: [row[name] for row in rows] for name in names})
-    return Calibration(table, "Calibration", note, lambda: _draw(rows, note), ece, brier)
+    return Calibration(table, "Calibration", note, lambda: _draw(table.to_pylist(), note), ece, brier)
 
 
 def _draw(rows: Sequence[dict[str, Any]], note: str) -> Picture:

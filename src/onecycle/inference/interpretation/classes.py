@@ -13,13 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from onecycle.data.categories import tag_target
-from onecycle.data.target import Target
 from onecycle.inference.interpretation.calibration import Calibration, calibration_table
 from onecycle.inference.interpretation.confusion import ConfusionMatrix, confused_pairs, confusion_result
-from onecycle.inference.interpretation.interpretation import Interpretation, pairs_of_batch
+from onecycle.inference.interpretation.interpretation import PairInterpretation
 from onecycle.inference.interpretation.intervals import Floats, interval_of_counts
 from onecycle.inference.interpretation.result import Result
-from onecycle.inference.predictor import Output
 from onecycle.registry import register
 
 if TYPE_CHECKING:
@@ -29,7 +27,7 @@ FEW_ITEMS = 10
 
 
 @register("interpretation", "category")
-class ClassInterpretation(Interpretation):
+class ClassInterpretation(PairInterpretation):
     """What a model of classes gets right and wrong."""
 
     available: ClassVar[tuple[str, ...]] = (
@@ -39,10 +37,6 @@ class ClassInterpretation(Interpretation):
         "calibration",
         "top_losses",
     )
-
-    @classmethod
-    def per_item(cls, output: Output, target: Target) -> dict[str, Tensor]:
-        return pairs_of_batch(output, target)
 
     @property
     def probabilities(self) -> Tensor:
@@ -109,14 +103,10 @@ class ClassInterpretation(Interpretation):
 
 
 @register("interpretation", "multi_category")
-class TagInterpretation(Interpretation):
+class TagInterpretation(PairInterpretation):
     """What a model of tags gets right and wrong, at the threshold of the target."""
 
     available: ClassVar[tuple[str, ...]] = ("per_class", "thresholds", "calibration", "top_losses")
-
-    @classmethod
-    def per_item(cls, output: Output, target: Target) -> dict[str, Tensor]:
-        return pairs_of_batch(output, target)
 
     @property
     def probabilities(self) -> Tensor:

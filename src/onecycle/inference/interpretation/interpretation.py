@@ -166,10 +166,13 @@ class Interpretation:
         )
 
 
-def pairs_of_batch(output: Output, target: Target) -> dict[str, Tensor]:
-    """Return predictions and encoded labels of a batch in the user's units, (batch, ...)."""
-    geometries = output.batch.geometries
-    if geometries is not None and isinstance(output.predictions, Tensor):
-        geometries = geometries.to(output.predictions.device)
-    predicted, true = target.metric_inputs(output.predictions, output.batch.targets, geometries)
-    return {"predicted": predicted.detach().to(torch.float32), "true": true}
+class PairInterpretation(Interpretation):
+    """Of each item the prediction and the encoded label are kept, in the user's units."""
+
+    @classmethod
+    def per_item(cls, output: Output, target: Target) -> dict[str, Tensor]:
+        geometries = output.batch.geometries
+        if geometries is not None and isinstance(output.predictions, Tensor):
+            geometries = geometries.to(output.predictions.device)
+        predicted, true = target.metric_inputs(output.predictions, output.batch.targets, geometries)
+        return {"predicted": predicted.detach().to(torch.float32), "true": true}

@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from torch import Tensor
 
-from onecycle.data.target import Target
-from onecycle.inference.interpretation.interpretation import Interpretation, pairs_of_batch
+from onecycle.inference.interpretation.interpretation import PairInterpretation
 from onecycle.inference.interpretation.intervals import interval_of_items
 from onecycle.inference.interpretation.result import Result
-from onecycle.inference.predictor import Output
 from onecycle.registry import register
 
 if TYPE_CHECKING:
@@ -21,14 +18,10 @@ if TYPE_CHECKING:
 
 
 @register("interpretation", "numbers")
-class NumberInterpretation(Interpretation):
+class NumberInterpretation(PairInterpretation):
     """How far a model of numbers is from the labels."""
 
     available: ClassVar[tuple[str, ...]] = ("per_class", "residuals", "top_losses")
-
-    @classmethod
-    def per_item(cls, output: Output, target: Target) -> dict[str, Tensor]:
-        return pairs_of_batch(output, target)
 
     @property
     def predicted(self) -> NDArray[np.float64]:
