@@ -10,12 +10,11 @@ from __future__ import annotations
 import json
 import os
 import random
-import select
-import signal
 import sys
 import tempfile
-import time
 from pathlib import Path
+
+from forked import kill_forked
 
 from onecycle.review.journal import Journal
 
@@ -36,22 +35,7 @@ def kill_one(folder: Path, seed: int, seconds: float) -> list[list[str]]:
     Every second one is killed some time after its first acknowledgement, however slow the machine is; the others also
     while they open the journal.
     """
-    reader, writer = os.pipe()
-    child = os.fork()
-    if not child:
-        try:
-            write_endlessly(folder, writer, seed)
-        finally:
-            os._exit(1)
-    os.close(writer)
-    if seed % 2:
-        select.select([reader], [], [])
-    time.sleep(seconds)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    with os.fdopen(reader, encoding="utf-8") as file:
-        lines = file.read().split("\n")
-    return [json.loads(line) for line in lines[:-1]]  # the last one is empty, or was being written
+    return kill_forked(lambda acknowledged: write_endlessly(folder, acknowledged, seed), seconds, after=seed % 2)
 
 
 def main(kills: int) -> int:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from forked import kill_forked
 
 import onecycle as oc
 from onecycle.review.cards import Card, Item
@@ -53,22 +53,8 @@ def decide_endlessly(folder: Path, acknowledged: int, seed: int) -> None:
 
 
 def kill_one(folder: Path, seed: int, seconds: float) -> list[list[str]]:
-    """Return what was begun and made, when the process was killed."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if not child:
-        try:
-            decide_endlessly(folder, writer, seed)
-        finally:
-            os._exit(1)
-    os.close(writer)
-    with os.fdopen(reader, encoding="utf-8") as file:
-        first = [file.readline(), file.readline()]  # one decision is made
-        time.sleep(seconds)
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        lines = [*first, *file.read().split("\n")]
-    return [json.loads(line) for line in lines[:-1]]
+    """Return what was begun and made, when the process was killed: one decision at least is made."""
+    return kill_forked(lambda acknowledged: decide_endlessly(folder, acknowledged, seed), seconds, after=2)
 
 
 def decided(folder: Path) -> dict[tuple[str, str], str]:

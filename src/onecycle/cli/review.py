@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from onecycle.cli.listening_options import Host, Port, Token
 from onecycle.cli.opened_run import open_run
 
 
@@ -15,14 +16,9 @@ def review(
     pool: Annotated[
         Path | None, typer.Option(help="Folder of new items without labels; those that teach most are asked for first.")
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on; the default is reached from this machine only.")] = (
-        "127.0.0.1"
-    ),
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8001,
-    token: Annotated[
-        str | None,
-        typer.Option(help="What whoever asks must know. Default: none on this machine, for other hosts one is made."),
-    ] = None,
+    host: Host = "127.0.0.1",
+    port: Port = 8001,
+    token: Token = None,
     most: Annotated[int, typer.Option(min=1, help="The most items of each kind that are shown.")] = 100,
 ) -> None:
     """Go through your own data on a page: doubtful labels, mistakes, near-duplicates. Ctrl-C or SIGTERM stops it."""

@@ -7,19 +7,16 @@ from typing import Annotated
 
 import typer
 
+from onecycle.cli.listening_options import Host, Port, Token
+
 
 def serve(
     bundle: Annotated[
         Path, typer.Argument(metavar="MODEL", help="Model that train or Learner.export wrote, or the folder of a run.")
     ],
-    host: Annotated[str, typer.Option(help="Address to listen on; the default is reached from this machine only.")] = (
-        "127.0.0.1"
-    ),
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8000,
-    token: Annotated[
-        str | None,
-        typer.Option(help="What whoever asks must know. Default: none on this machine, for other hosts one is made."),
-    ] = None,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    token: Token = None,
     journal: Annotated[
         Path | None, typer.Option(help="Folder for what people say. Default: beside the model, ending in .journal.")
     ] = None,

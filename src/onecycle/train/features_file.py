@@ -6,12 +6,11 @@ import hashlib
 import json
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from onecycle.bundle import read_bundle, write_bundle
 from onecycle.errors import BundleError
-from onecycle.train.cached_features import CachedFeatures, Features
+from onecycle.train.cached_features import CachedFeatures, Features, hash_weights
 from onecycle.train.layer_groups import GroupedModel
 from onecycle.train.state import TrainState
 
@@ -54,9 +53,7 @@ def _key(state: TrainState) -> str:
     """Return the checksum of what features depend on: the body, how items are read, and the items with their labels."""
     assert isinstance(state.model, GroupedModel)
     digest = hashlib.sha256()
-    for name, tensor in sorted(state.model.body.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    hash_weights(state.model.body, digest)
     about = [state.data.modality.to_config(), state.target.to_config(), state.precision.mode]
     digest.update(json.dumps(about, sort_keys=True).encode())
     for loader in (state.data.train, state.data.valid):

@@ -20,7 +20,7 @@ from onecycle.errors import ModelError
 from onecycle.inference.precision import Precision
 from onecycle.processes import ALONE
 from onecycle.review.rankings.perceptual_hash import BITS, perceptual_hash
-from onecycle.train.cached_features import FrozenBody
+from onecycle.train.cached_features import FrozenBody, hash_weights
 from onecycle.train.layer_groups import GroupedModel
 from onecycle.train.learner import Learner
 
@@ -152,6 +152,5 @@ def _width(run: FrozenBody) -> int:
 
 def _fingerprint(body: nn.Module) -> str:
     digest = hashlib.sha256()
-    for tensor in body.state_dict().values():
-        digest.update(tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().tobytes())
+    hash_weights(body, digest)
     return digest.hexdigest()

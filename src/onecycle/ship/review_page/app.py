@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -56,9 +56,9 @@ def create_review_app(
     """
     app = ReviewApp(review, learner, name, written)
     routes = [
-        *(Route(f"/{file}", _file(PAGE / file)) for file in ("review.js", "review.css")),
-        *(Route(f"/{file}", _file(serve_app.PAGE / file)) for file in ("common.js", "style.css")),
-        Route("/", _file(PAGE / "index.html")),
+        *(Route(f"/{file}", serve_app.file_route(PAGE / file)) for file in ("review.js", "review.css")),
+        *(Route(f"/{file}", serve_app.file_route(serve_app.PAGE / file)) for file in ("common.js", "style.css")),
+        Route("/", serve_app.file_route(PAGE / "index.html")),
         Route("/about", app.about),
         Route("/card", app.card),
         Route("/picture", app.picture),
@@ -184,10 +184,3 @@ class ReviewApp:
                 "keep, remove or skip the item.",
             )  # fmt: skip
         target.encode(label)
-
-
-def _file(path: Path) -> Callable[[Request], Awaitable[Response]]:
-    async def send(request: Request) -> Response:
-        return FileResponse(path)
-
-    return send

@@ -82,8 +82,8 @@ def create_app(
     limits = limits or Limits()
     app = App(served, journal, limits)
     routes = [
-        *(Route(f"/{name}", _file(name)) for name in ("page.js", "common.js", "style.css", "openapi.json")),
-        Route("/", _file("index.html")),
+        *(Route(f"/{name}", file_route(PAGE / name)) for name in ("page.js", "common.js", "style.css", "openapi.json")),
+        Route("/", file_route(PAGE / "index.html")),
         Route("/model", app.model),
         Route("/predict", app.predict, methods=["POST"]),
         Route("/feedback", app.feedback, methods=["POST"]),
@@ -247,9 +247,11 @@ class App:
             ) from None  # fmt: skip
 
 
-def _file(name: str) -> Callable[[Request], Awaitable[Response]]:
+def file_route(path: Path) -> Callable[[Request], Awaitable[Response]]:
+    """Return what answers with a file of a page."""
+
     async def send(request: Request) -> Response:
-        return FileResponse(PAGE / name)
+        return FileResponse(path)
 
     return send
 
