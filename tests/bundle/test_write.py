@@ -73,6 +73,7 @@ class TestFormat:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
 @pytest.mark.parametrize("name", ["large.onecycle", "large"])
+@pytest.mark.slow
 def test_one_copy_of_the_weights_is_in_memory(name: str, tmp_path: Path) -> None:
     write = (
         "base = torch.ones(10_000_000)\n"

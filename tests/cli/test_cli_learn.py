@@ -47,6 +47,7 @@ def names_of(run: Path) -> list[str]:
     return sorted(path.relative_to(data).as_posix() for path in data.rglob("*.*") if path.is_file())
 
 
+@pytest.mark.slow
 def test_learn_undo_and_learn_again(run: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     served = load_served(run)
     first = (run / "model.onecycle").read_bytes()

@@ -84,6 +84,7 @@ def test_each_process_reads_its_own_stretch_of_the_shards(images: oc.ImageList) 
     assert (first, second) == (whole[:12], whole[12:])
 
 
+@pytest.mark.slow
 def test_spawned_workers_read_the_same(parquets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared_file, "LEAST_SHARED", 1)  # as with many items
     images = oc.ImageList.from_shards(parquets, label="label", buffer=7)

@@ -126,6 +126,7 @@ def test_all_items_are_shuffled_and_read_by_workers(table: pa.Table, tmp_path: P
 
 
 @pytest.mark.parametrize("maker", ["arrow", "parquet"])
+@pytest.mark.slow
 def test_spawned_workers_map_the_images(
     maker: str, table: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

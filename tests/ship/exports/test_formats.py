@@ -57,6 +57,7 @@ def test_a_learner_s_file_predicts_as_it_does(photo_model: Any, photos: Path) ->
     assert model.proof["largest_difference"] < 1e-5
 
 
+@pytest.mark.slow
 def test_the_file_has_the_pinned_opset_and_any_batch(photo_model: Any) -> None:
     graph = onnx.load(photo_model[1])
     onnx.checker.check_model(graph)
