@@ -30,3 +30,18 @@ def test_another_suffix_is_refused(shell: Any, bundle: Path) -> None:
     done = shell("export", bundle, "tags.tflite")
     assert done.code == 2
     assert done.err.startswith("A loaded model is not exported as 'tags.tflite'.\nExpected a name that ends in .onnx")
+
+
+def test_nothing_is_replaced_unless_asked(shell: Any, bundle: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("onecycle.ship.model.Model.export", lambda model, path, items=None: path.write_text("new"))
+    held = tmp_path / "tags.onnx"
+    held.write_text("another model")
+    done = shell("export", bundle, "tags.onnx")
+    assert done.code == 2
+    assert done.err.splitlines() == [
+        "tags.onnx exists.", "Expected a new file or folder.", "Fix: pass another FILE, or add --overwrite.",
+    ]  # fmt: skip
+    assert held.read_text() == "another model"
+    assert shell("export", bundle, "other.onnx").code == 0
+    assert shell("export", bundle, "tags.onnx", "--overwrite").code == 0
+    assert held.read_text() == "new"

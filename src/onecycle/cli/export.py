@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from onecycle.cli.command_options import read_options
+from onecycle.cli.outputs import check_new
 from onecycle.cli.run_folder import OPTIONS, RunFolder
 from onecycle.recipes.options import FineTuneOptions
 
@@ -20,8 +21,10 @@ def export(
         typer.Option(help="Files on which both are compared. Default: those that the run was validated on; "
                      "of a single model, some that are drawn."),
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it exists.")] = False,
 ) -> None:  # fmt: skip
     """Write a model for another runtime, once it is proved that it predicts the same there."""
+    check_new(out, "pass another FILE", overwrite=overwrite)
     compared: Any = items
     if items is None and (model / OPTIONS).is_file():
         compared = _validation_items(model)

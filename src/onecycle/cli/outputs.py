@@ -36,8 +36,21 @@ def check_out(out: Path, kind: str, *, overwrite: bool) -> None:
         )
     if out.is_dir() if kind != "mask" else out.is_file():
         raise DataError(f"{out} is a {'file' if kind == 'mask' else 'folder'}.", "a new name.", "pass another --out.")
+    check_new(out, "pass another --out", overwrite=overwrite)
+
+
+def check_new(out: Path, otherwise: str, *, overwrite: bool) -> None:
+    """Check that nothing would be overwritten, unless that is asked for.
+
+    Args:
+        out: What will be written.
+        otherwise: What to do instead, for the error.
+        overwrite: Whether --overwrite is given.
+    Raises:
+        DataError: There is a file, or a folder that is not empty.
+    """
     if (out.is_file() or (out.is_dir() and any(out.iterdir()))) and not overwrite:
-        raise DataError(f"{out} exists.", "a new file or folder.", "pass another --out, or add --overwrite.")
+        raise DataError(f"{out} exists.", "a new file or folder.", f"{otherwise}, or add --overwrite.")
 
 
 def names_in_table(inputs: Sequence[Input]) -> list[str]:
