@@ -15,11 +15,9 @@ html_title = "onecycle"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.doctest", "sphinx_copybutton"]
 exclude_patterns = ["README.md"]
 html_theme = "furo"
-html_static_path = ["_static"]
 html_copy_source = False
 html_show_sphinx = False
 html_show_copyright = False
-templates_path = ["_templates"]
 
 # Pages with code cells are executed as they are built; saved notebooks, which `make test-notebooks` executes, are not.
 nb_execution_mode = "off"

@@ -88,5 +88,14 @@ def test_of_too_many_cards_the_lowest_are_left_out_but_none_that_was_touched() -
 def test_the_card_after_is_the_one_that_comes_next() -> None:
     first, second = card("a", score=2.0), card("b", score=1.0)
     queue, _ = queue_of(first, second)
-    assert queue.after(first) == second
-    assert queue.after(first, "unsure") is None
+    assert queue.after("tab", first) == second
+    assert queue.after("tab", first, "unsure") is None
+
+
+def test_a_card_that_comes_next_is_not_left_out_since_its_pictures_are_being_loaded() -> None:
+    first, second = card("a", score=2.0), card("b", score=1.0)
+    queue, _ = queue_of(first, second, most=2)
+    assert queue.next("tab") == first
+    assert queue.after("tab", first) == second
+    queue.add([card("c", score=3.0), card("d", score=4.0)])
+    assert sorted(queue.cards) == ["train/a.jpg", "train/b.jpg", "train/c.jpg", "train/d.jpg"]

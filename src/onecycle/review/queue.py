@@ -43,6 +43,7 @@ class Queue:
         self.cards: dict[str, Card] = {}
         self.skipped: set[str] = set()
         self._shown: dict[str, tuple[str, float]] = {}
+        self._announced: dict[str, str] = {}
 
     def add(self, cards: Iterable[Card]) -> None:
         """Add cards; of one that is there already the better place counts, and both reasons are told."""
@@ -53,8 +54,8 @@ class Queue:
             self._leave_out(kind)
 
     def _leave_out(self, kind: str) -> None:
-        """Leave out the cards of a kind that are too many, but none that was decided or is looked at."""
-        looked_at = {key for key, _ in self._shown.values()} | self.skipped
+        """Leave out the cards of a kind that are too many, but none that was decided, is looked at or comes next."""
+        looked_at = {key for key, _ in self._shown.values()} | {*self._announced.values()} | self.skipped
         left = [card for card in self.cards.values() if card.kind == kind and not self.is_settled(card)]
         for card in sorted(left, key=lambda card: -card.score)[self.most :]:
             if card.key not in looked_at:
@@ -79,9 +80,12 @@ class Queue:
         self._shown[tab] = ("" if card is None else card.key, now)
         return card
 
-    def after(self, card: Card, kind: str | None = None) -> Card | None:
-        """Return the card that is likely to be shown after another one."""
-        return next((each for each in self._in_order() if kind in (None, each.kind) and each.key != card.key), None)
+    def after(self, tab: str, card: Card, kind: str | None = None) -> Card | None:
+        """Return the card that a tab is likely to show after another one; it loads that card's pictures already."""
+        others = (each for each in self._in_order() if kind in (None, each.kind) and each.key != card.key)
+        announced = next(others, None)
+        self._announced[tab] = "" if announced is None else announced.key
+        return announced
 
     def show(self, tab: str, card: Card) -> None:
         """Have a tab show a card again, such as one whose decision was taken back."""

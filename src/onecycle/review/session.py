@@ -81,7 +81,7 @@ class Review:
         """Return what a tab shows, and what is likely to be shown next."""
         with self._lock:
             card = self.queue.next(tab, kind)
-            return card, None if card is None else self.queue.after(card, kind)
+            return card, None if card is None else self.queue.after(tab, card, kind)
 
     def decide(
         self, tab: str, key: str, choice: Choice, label: Any = None, removed: Collection[str] = (), *,
