@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,12 @@ from torch.distributed.tensor import DTensor
 
 import onecycle as oc
 from onecycle.train.checkpoint import save_checkpoint
+from onecycle.train.distributed import Together
+from onecycle.train.layer_groups import layer_groups, parameter_groups
 from onecycle.train.learner import Learner
+from onecycle.train.optimizer_step import optimizer_step
+from onecycle.train.step_losses import StepLosses
+from train.test_gradients import sgd
 
 LONG = 240
 
@@ -124,3 +130,73 @@ def test_the_first_version_is_refused(pair: Group, tmp_path: Path) -> None:
         "Fix: pass FullyShardedDataParallelPlugin(fsdp_version=2), or answer 2 in `accelerate config`."
     )
     assert pair.run(refused, tmp_path, seconds=LONG) == [told] * 2
+
+
+def uneven_steps(encoder: Path, accelerator: Accelerator | None) -> list[float]:
+    """Losses of three steps on two batches each, of which the processes have different shares."""
+    learner = made(encoder, 4, **({} if accelerator is None else {"accelerator": accelerator}))
+    state = learner.state
+    state.num_microbatches = 3
+    state.model.eval()  # dropout and the statistics of a batch would differ
+    dataset = state.data.train.dataset
+    drawn = [state.data.prepared(dataset, rows).to(state.device) for rows in ([0, 1, 2, 3], [4, 5, 6, 7])]
+    optimizer = sgd(parameter_groups(state.model, [1e-2] * len(layer_groups(state.model)), 0.0))
+    step, losses = optimizer_step(state, None, optimizer), StepLosses()
+    # Of the second process: two of four items and none, where the first has two and all four.
+    first = [slice(0, 2), slice(0, 4)] if state.processes.world > 1 else [slice(0, 4), slice(0, 4)]
+    mine = [first, [slice(2, 4), slice(0, 0)]][state.processes.rank]
+    groups = ([batch.take(rows) for batch, rows in zip(drawn, mine, strict=True)] for _ in range(4))
+    for batches, common in Together(state, step).steps(groups, losses):
+        share = step(batches, common=common)
+        if common is None:
+            losses.add(share)
+        else:
+            losses.share = share
+    losses.flush()
+    return losses.values
+
+
+def uneven_divided(encoder: Path) -> list[float]:
+    with fsdp() as accelerator:
+        return uneven_steps(encoder, accelerator)
+
+
+def test_processes_with_unequal_shares_take_the_steps_of_one(pair: Group, tmp_path: Path) -> None:
+    save_encoder(tmp_path)
+    alone = uneven_steps(tmp_path, None)
+    for losses in pair.run(uneven_divided, tmp_path, seconds=LONG):
+        assert losses == pytest.approx(alone, rel=1e-5)
+    assert alone[-1] < alone[0]
+
+
+class Broken(oc.Callback):
+    """Has the model of the second process fail in the third step."""
+
+    def on_batch_end(self, state: Any, event: Any) -> None:
+        if event.step == 1 and state.processes.rank == 1:
+            state.model.register_forward_pre_hook(self.fail)
+
+    def fail(self, *_: Any) -> None:
+        raise ValueError("a layer of one's own is broken")
+
+
+def fail_divided(folder: Path) -> str:
+    with fsdp() as accelerator:
+        learner = made(folder, 4, accelerator=accelerator, callbacks=[Broken()])
+        try:
+            learner.fit(2, 1e-3)
+        except ValueError as error:
+            (folder / "own error.txt").write_text(str(error))
+            os._exit(1)
+        except oc.TrainingError as error:
+            return str(error)
+    return "trained to the end"
+
+
+def test_one_that_fails_in_a_step_ends_with_its_own_error_and_the_others_learn_of_it(tmp_path: Path) -> None:
+    save_encoder(tmp_path)
+    with Group(2) as pair:
+        (_, told), (kind, died) = pair.outcomes(fail_divided, tmp_path, seconds=LONG)
+    assert told.startswith("Process 0 of 2 lost the others")
+    assert (kind, died) == ("raised", "process 1 died")
+    assert (tmp_path / "own error.txt").read_text() == "a layer of one's own is broken"

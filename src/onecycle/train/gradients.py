@@ -21,6 +21,7 @@ from onecycle.inference.carried_state import CarriedState
 from onecycle.losses import Loss
 from onecycle.train.compiling import compiled_forward
 from onecycle.train.memory import fits_in_all, out_of_memory, ran_out_later
+from onecycle.train.sharded import shards_weights
 from onecycle.train.single_items import allowing_single_values, keeping_statistics
 from onecycle.train.state import TrainState
 
@@ -70,6 +71,7 @@ class OptimizerStep:
     ) -> None:
         self.state, self.module, self.optimizer = state, module, optimizer
         self.forward: Callable[..., Any] = module
+        self._divided = shards_weights(state.accelerator)
         self._read_item, self._item = read_item or state.one_item, list[Batch]()
         self._taken, self._largest = 0, 0
         self._unused, self._unused_anywhere = list[nn.Parameter](), list[nn.Parameter]()
@@ -164,6 +166,8 @@ class OptimizerStep:
             with self.arithmetic():
                 return self._accumulate(batches, carried, common), None
         except Exception as error:
+            if self._divided:
+                raise  # the others wait for its weights, so that it cannot tell them
             if not out_of_memory(error):
                 if common is None:
                     raise
@@ -186,6 +190,8 @@ class OptimizerStep:
             whole = None if len(batches) * self.state.num_microbatches == 1 else self.weights(batches)
         total = torch.zeros((), device=self.state.device)
         readable = [batch for batch in batches if len(batch)]
+        if common is not None and self._divided:
+            self._keep_step(batches)
         for batch in readable:
             before = carried.batch(len(batch))
             parts = even_slices(len(batch), self.state.num_microbatches)
@@ -203,6 +209,12 @@ class OptimizerStep:
         if common is not None and common.careful and not readable:
             self._compute_item(batches, last=False)  # in their first passes forward, processes wait for one another
         return total
+
+    def _keep_step(self, batches: Sequence[Batch]) -> None:
+        """Make up for passes that other processes have more: each pass gathers weights that are divided over all."""
+        own = max(1, sum(min(self.state.num_microbatches, len(batch)) for batch in batches))
+        for _ in range(max(self.state.processes.gather(own)) - own):
+            self._compute_item(batches, last=False)
 
     def _backward(self, loss: Tensor, last: bool) -> None:
         if last and self._unused_anywhere:  # DistributedDataParallel waits for a gradient of every parameter
