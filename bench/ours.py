@@ -6,12 +6,14 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import onecycle as oc
 from common import peak_mb, since_start
-from onecycle.train.events import EpochEnd
-from onecycle.train.state import TrainState
+
+if TYPE_CHECKING:
+    from onecycle.train.events import EpochEnd
+    from onecycle.train.state import TrainState
 
 SIZE = int(os.environ.get("PHOTO_SIZE", 128))
 METRICS: dict[str, list[Any]] = {

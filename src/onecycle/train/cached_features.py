@@ -10,7 +10,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import psutil
@@ -31,6 +31,7 @@ from onecycle.inference.microbatches import in_microbatches, microbatch_size
 from onecycle.inference.precision import Precision
 from onecycle.processes import ALONE, Processes, processes_on_this_machine
 from onecycle.train.layer_groups import GroupedModel
+from onecycle.train.threads import two_at_a_time
 
 MOST_COPIES = 4
 
@@ -205,13 +206,17 @@ class FrozenBody:
 
     def outputs(self, loader: DataLoader, copy: int | None = None) -> Iterator[tuple[Batch, Any]]:
         """Yield this process's batches as the model gets them, each with the body's outputs for it."""
+        compute = partial(self._output, self.body)
+        return two_at_a_time(compute, self._prepared(loader, copy), self.precision.device)
+
+    def _prepared(self, loader: DataLoader, copy: int | None) -> Iterator[Batch]:
         for batch in loader.share(self.processes.rank, self.processes.world, self.precision.device):
             generator = None if copy is None else seeded(self.bunch.options.seed, copy, batch.number)
-            prepared = loader.dataset.modality.prepare(batch.to(self.precision.device), self.bunch.target, generator)
-            with torch.no_grad(), self.precision.autocast():
-                size = microbatch_size(self.model, prepared.inputs)
-                vectors = in_microbatches(self.body, prepared.inputs, size)
-            yield prepared, vectors
+            yield loader.dataset.modality.prepare(batch.to(self.precision.device), self.bunch.target, generator)
+
+    def _output(self, body: nn.Module, batch: Batch) -> Any:
+        with torch.no_grad(), self.precision.autocast():
+            return in_microbatches(body, batch.inputs, microbatch_size(self.model, batch.inputs))
 
     def _share(self, loader: DataLoader, copy: int | None) -> _Share | None:
         """Return what this process computes; nothing where it has no items, None where it is not plain vectors."""
