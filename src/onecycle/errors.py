@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class OnecycleError(Exception):
@@ -72,6 +73,32 @@ class StopTraining(Exception):  # noqa: N818  it is a signal, not an error
     def __init__(self, reason: str = "stopped by a callback") -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+@contextmanager
+def naming_item(number: int, count: int) -> Iterator[None]:
+    """Say in an error about one of several items which one it is.
+
+    Example:
+        >>> with naming_item(3, count=5):
+        ...     raise DataError("It is empty.", "a word.", "leave it out.")
+        Traceback (most recent call last):
+        onecycle.errors.DataError: items[3]: It is empty.
+        Expected a word.
+        Fix: leave it out.
+    """
+    try:
+        yield
+    except DataError as error:
+        if count == 1:
+            raise
+        raise naming(error, f"items[{number}]") from error
+
+
+def naming(error: DataError, name: str) -> DataError:
+    """Return an error with the name of what it is about in front."""
+    what = f"{name}: {error.what}"
+    return DataError(what, error.expected, error.fix, shell_fix=error.shell_fix, can_skip=error.can_skip)
 
 
 def users_level() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -109,9 +110,55 @@ class TestWithoutValidation:
         assert [math.isnan(record.valid_loss) for record in learner.history] == [True, True]
         assert learner.history[0].cached_steps, "features are cached all the same"
         assert len(learner.predict_all("train")) == 30
-        learner.show_results(2)
         model = oc.load_model(learner.export(tmp_path / "all.onecycle"))
         assert model.predict(images[0]).label in bunch.classes
+        assert (model.card["valid_loss"], model.card["metrics"]) == (None, {})
+        assert "there are no validation items: nothing measures what was learned" in model.card["notes"]
+
+    @pytest.fixture
+    def unwatched(self, photos: Path) -> Learner:
+        with pytest.warns(UserWarning, match="nothing measures what is learned"):
+            split = oc.ImageList.from_folder(photos).split_none()
+        return tiny(split.label_from_folder().transform(32).databunch(8), metrics=["accuracy"])
+
+    @pytest.mark.parametrize("method", ["validate", "predict_all", "tta", "tune_threshold", "interpret"])
+    def test_what_is_about_validation_items_is_refused_and_the_fixes_work(
+        self, unwatched: Learner, photos: Path, method: str
+    ) -> None:
+        arguments = {"interpret": ["valid"]}.get(method, [])
+        fix = r'Fix: hold some back, as split_random\(valid=0\.2\) does, or pass "train"'
+        with pytest.raises(DataError, match=rf"There are no validation items\.\nExpected a split with items.*\n{fix}"):
+            getattr(unwatched, method)(*arguments)
+        if method != "tune_threshold":
+            assert getattr(unwatched, method)("train")
+            assert getattr(tiny(photo_bunch(photos)), method)(*arguments)
+
+    def test_training_items_are_called_so(self, unwatched: Learner, tmp_path: Path, capsys: Any) -> None:
+        with pytest.warns(UserWarning, match="these are the 30 training items, which the model knows") as caught:
+            found = unwatched.interpret()
+        assert caught[0].filename == __file__
+        assert "30 training items, train_loss" in repr(found)
+        assert found.scores == unwatched.validate("train")
+        with pytest.warns(UserWarning, match="these are the 30 training items"):
+            unwatched.show_results(2, worst=True)
+        with pytest.warns(UserWarning, match="these are the 30 training items"):
+            page = unwatched.report(tmp_path / "report.html").read_text()
+        assert "Scores on the training items" in page
+        assert "validation items" not in page.replace("there are no validation items", "")
+        unwatched.export(tmp_path / "model.onnx")
+        assert "proved on 30 training items" in capsys.readouterr().out
+
+    def test_nothing_to_draw_is_refused_and_the_fix_works(self, unwatched: Learner) -> None:
+        with pytest.raises(DataError, match=r"There are no validation items[\s\S]*or pass \"train\""):
+            unwatched.data.show_batch(split="valid")
+        assert unwatched.data.show_batch(split="train")
+
+    def test_a_callback_that_watches_nothing_is_refused_and_the_fix_works(self, unwatched: Learner) -> None:
+        unwatched.callbacks.append(oc.EarlyStopping("accuracy"))
+        with pytest.raises(ModelError, match=r"EarlyStopping watches 'accuracy', and there are no validation items\."):
+            unwatched.fit(1, 1e-3)
+        unwatched.callbacks[-1] = oc.EarlyStopping("train_loss")
+        unwatched.fit(1, 1e-3)
 
 
 class TestThreshold:

@@ -258,7 +258,7 @@ def test_predictions_in_inference_mode_leave_a_cache_that_trains(photos: Path) -
         learner.validate()
         next(learner.data.train.epoch(0))
     learner.fit(12, lr=1e-2)  # each of a single step
-    assert learner.validate("train")["valid_loss"] < first["valid_loss"]
+    assert learner.validate("train")["train_loss"] < first["train_loss"]
     frozen = tiny(unbalanced(photos, cache="memory"))
     with torch.inference_mode():
         frozen.validate()

@@ -39,7 +39,7 @@ def test_a_report_says_both_and_draws_them(tmp_path: Path) -> None:
     before, after = reliability(torch.eye(2)[[0, 0]], truth), reliability(torch.full((2, 2), 0.5), truth)
     report = CalibrationReport(before, after, 2, "valid", ("temperature 2",))
     assert repr(report).splitlines() == [
-        "Calibration on 2 items of valid: ECE 0.500 before, 0.000 after, Brier score 1.000 before, 0.500 after",
+        "Calibration on 2 validation items: ECE 0.500 before, 0.000 after, Brier score 1.000 before, 0.500 after",
         "temperature 2",
     ]
     assert report.table["calibrated"].to_pylist() == ["before", "after"]

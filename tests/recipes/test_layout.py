@@ -215,3 +215,33 @@ class TestProportionalSize:
         message = r"^No images in .*\.\nExpected images in the folder or below it\.\nFix: check the path\.$"
         with pytest.raises(DataError, match=message):
             proportional_size(tmp_path)
+
+
+class TestEmptySplitFolders:
+    @pytest.fixture
+    def data(self, tmp_path: Path) -> Path:
+        for name in (f"train/{kind}/{number}.jpg" for kind in "ab" for number in range(4)):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+        (tmp_path / "valid" / "a").mkdir(parents=True)
+        (tmp_path / "test").mkdir()
+        (tmp_path / "test" / "notes.txt").write_text("none yet")
+        return tmp_path
+
+    def test_they_are_said_to_be_left_out(self, data: Path) -> None:
+        findings = pipeline_for(data).findings
+        assert "left out: valid/, a folder for validation that is empty" in findings
+        assert "left out: test/, a folder for testing without images" in findings
+
+    def test_one_that_is_named_is_refused_as_empty_and_both_fixes_work(self, data: Path) -> None:
+        with pytest.raises(DataError, match=r"valid='valid' is an empty folder\.\n.*\nFix: put items into it, or pass"):
+            pipeline_for(data, valid="valid")
+        assert pipeline_for(data, valid=0.2)
+        for kind in "ab":
+            (data / "valid" / kind).mkdir(exist_ok=True)
+            shutil.copy(data / "train" / kind / "0.jpg", data / "valid" / kind / "9.jpg")
+        pipeline = pipeline_for(data, valid="valid")
+        assert "split_by_folder(valid=" in repr(pipeline.code) or any(
+            c.name == "split_by_folder" for c in pipeline.labelled
+        )
+        assert not any("valid/, a folder" in finding for finding in pipeline.findings)

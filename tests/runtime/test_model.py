@@ -164,3 +164,17 @@ def test_a_package_that_is_missing_is_named(absent: str, message: str, tmp_path:
     monkeypatch.setitem(sys.modules, absent, None)
     with pytest.raises(BundleError, match=message):
         load_model(path)
+
+
+def test_paths_in_the_place_of_texts_and_empty_texts_are_told_as_by_a_bundle(tmp_path: Path, monkeypatch: Any) -> None:
+    texts = Texts(oc.Tokenizer("all-MiniLM-L6-v2"), max_length=6)
+    model = load_model(write_tokens(tmp_path / "x.onnx", texts.to_config()))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.txt").write_text("A good film")
+    with pytest.raises(DataError, match=r"'a\.txt' is the path of a file[\s\S]*Fix: pass Path\('a\.txt'\)"):
+        model.predict("a.txt")
+    assert model.predict(Path("a.txt")).label == model.predict("A good film").label
+    with pytest.raises(DataError, match=r"^items\[1\]: No such file: b\.txt\."):
+        model.predict_many(["a film", "b.txt"])
+    with pytest.raises(DataError, match=r"^items\[1\]: The text '' is empty\."):
+        model.probabilities(["a film", ""])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from test_labelled_texts import REVIEWS, TARGET, label_reviews
 from tiny_texts import device_of, language_bunch, save_encoder
 from torch import nn
@@ -54,20 +56,53 @@ class TestSamples:
 
     def test_long_texts_are_truncated(self, texts: Texts) -> None:
         assert len(texts.sample("a film " * 99, None, TARGET, 0, training=False).input) == 6
-        assert len(texts.sample(list(range(2, 20)), None, TARGET, 0, training=False).input) == 6
+        assert len(texts.sample(list(range(2, 16)), None, TARGET, 0, training=False).input) == 6
 
     @pytest.mark.parametrize(
         ("item", "what"),
         [
             ("", r"The text '' is empty.\nExpected at least one word"),
             (" \0<br />", "is empty"),
-            (7, "Cannot read a text from int.\nExpected a text, the Path"),
+            (7, "Cannot read a text from an int.\nExpected a text, the Path"),
+            (None, "Cannot read a text from a NoneType.\nExpected a text, the Path"),
+            (
+                ["a film", "a plot"],
+                r"Cannot read a text from a list of texts\.[\s\S]*Fix: pass one of them; predict_many",
+            ),
+            ([[2, 3], [4]], "Cannot read a text from a list.\nExpected"),
+            ([1.5, 2.0], "Cannot read a text from a list.\nExpected"),
+            ([], r"There are no token ids\.\nExpected some from 0 to"),
+            (
+                [3, 10**6],
+                r"Token ids reach from 3 to 1000000\.\nExpected some from 0 to \d+,.*\nFix: pass the text itself",
+            ),
             (Path("nowhere.txt"), "Cannot read nowhere.txt"),
         ],
     )
     def test_items_that_are_not_texts_are_errors(self, texts: Texts, item: Any, what: str) -> None:
         with pytest.raises(DataError, match=what):
             texts.sample(item, None, TARGET, 0, training=False)
+
+    @pytest.mark.parametrize("given", ["path", "bytes", "opened"])
+    def test_an_image_is_no_text_and_the_fix_reads_one(self, texts: Texts, tmp_path: Path, given: str) -> None:
+        Image.fromarray(np.random.default_rng(0).integers(0, 255, (20, 20, 3), np.uint8)).save(tmp_path / "a.jpg")
+        (tmp_path / "a.txt").write_text("a film")
+
+        def item(name: str) -> Any:
+            ways = {"path": Path, "bytes": Path.read_bytes, "opened": lambda path: io.BytesIO(path.read_bytes())}
+            return ways[given](tmp_path / name)
+
+        with pytest.raises(
+            DataError, match=r"is not a text: its bytes are those of an image.*\n.*\nFix: pass the text"
+        ):
+            texts.read(item("a.jpg"), training=False)
+        assert texts.read(item("a.txt"), training=False).input.tolist() == texts.tokenizer.encode("a film")
+
+    def test_a_list_with_the_path_of_a_text_is_refused_and_the_fix_works(self, texts: Texts, tmp_path: Path) -> None:
+        (tmp_path / "a.txt").write_text("a film")
+        with pytest.raises(DataError, match=r"items\[1\]: '.*a\.txt' is the path of a file"):
+            texts.rows_from(["a plot", str(tmp_path / "a.txt")])
+        assert texts.rows_from(["a plot", tmp_path / "a.txt"]).input(1) == "a film"
 
     def test_batches_are_padded_at_the_end(self, texts: Texts) -> None:
         padded = texts.collate([np.array([2, 3]), np.array([4]), np.array([5, 6, 7])])

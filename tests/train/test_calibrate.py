@@ -201,8 +201,19 @@ class TestOthers:
     @pytest.mark.filterwarnings("ignore:split_none")
     def test_no_items_are_refused(self, photos: Path) -> None:
         bunch = oc.ImageList.from_folder(photos).split_none().label_from_folder().transform(32).databunch(8)
-        with pytest.raises(ModelError, match=r"There are no valid items.*\n.*\nFix: split with split_random"):
-            Learner(bunch, plain_model(), progress=False).calibrate()
+        learner = Learner(bunch, plain_model(), progress=False)
+        fix = r"\nFix: hold some back, as split_random\(valid=0\.2\) does, or add_test\(\.\.\., labelled=True\)"
+        with pytest.raises(ModelError, match=rf"There are no validation items\.\nExpected labelled items.*{fix}"):
+            learner.calibrate()
+        with pytest.raises(ModelError, match=rf'calibrate\("train"\): of items that it was trained on.*\n.*{fix}'):
+            learner.calibrate("train")
+        labelled: Any = bunch.labelled.add_test(oc.ImageList.from_folder(photos), labelled=True)
+        assert Learner(labelled.databunch(8), plain_model(), progress=False).calibrate("test").split == "test"
+
+    def test_training_items_are_refused_and_the_fix_works(self, learner: Learner) -> None:
+        with pytest.raises(ModelError, match=r'calibrate\("train"\)[\s\S]*Fix: call calibrate\(\), which takes'):
+            learner.calibrate("train")
+        assert learner.calibrate().split == "valid"
 
 
 class TestKept:

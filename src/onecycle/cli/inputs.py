@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,8 +12,6 @@ from onecycle.data.remote import as_local, is_remote
 from onecycle.errors import DataError, some
 
 TABLES = (".csv", ".tsv", ".parquet")
-# What looks like the name of a file rather than like a text, where there are no blanks in it.
-_SUFFIXES = (".txt", ".text", ".md", ".html", ".json", ".jsonl", ".pdf", ".docx", *TABLES)
 
 
 @dataclass(frozen=True)
@@ -166,11 +163,9 @@ def _check_text(text: str) -> None:
     Raises:
         DataError: It has no blanks, and looks like a path.
     """
-    if not text or any(letter.isspace() for letter in text) or len(text) > 255:
-        return
-    first = text.replace("\\", "/").split("/")[0]
-    below = "/" in text.strip("/") and (first in ("", ".", "..", "~") or os.path.isdir(first))
-    if below or text.startswith(("/", "./", "../", "~")) or text.lower().endswith(_SUFFIXES):
+    from onecycle.text.reading import looks_like_path
+
+    if looks_like_path(text):
         raise DataError(
             f"No such file: {text}.", "a file, a folder, or a text.",
             f"check the path; a text that looks like one is predicted with a blank before it: ' {text}'.",

@@ -23,6 +23,7 @@ from onecycle.data.modality import Modality
 from onecycle.data.rows import Rows
 from onecycle.data.seeding import seeded
 from onecycle.data.shards.order import check_mixing
+from onecycle.data.split_names import items_of
 from onecycle.data.target import Target
 from onecycle.deprecation import renamed_arguments
 from onecycle.errors import DataError, ModelError, OnecycleError, with_article
@@ -194,10 +195,14 @@ class DataBunch:
         return html_lines(repr(self)) + picture
 
     @property
+    def validates(self) -> bool:
+        """Whether there are validation items: not after `split_none`."""
+        return len(self.valid.dataset) > 0
+
+    @property
     def watched(self) -> Dataset:
-        """The validation items; after `split_none`, which leaves none, the training items as at prediction."""
-        dataset: Dataset = self.valid.dataset
-        return dataset if len(dataset) else self.dataset_of(self.train.dataset.rows)
+        """The validation items; where there are none, the training items as at prediction."""
+        return self.valid.dataset if self.validates else self.dataset_of(self.train.dataset.rows)
 
     def loader(self, split: str) -> DataLoader:
         """Return the loader called "train", "valid" or "test".
@@ -212,6 +217,20 @@ class DataBunch:
                 '"train", "valid", or "test" after add_test().',
                 "add a test set with add_test() before databunch(), or name another split.",
             )
+        return found
+
+    def filled_loader(self, split: str) -> DataLoader:
+        """Return the loader called "train", "valid" or "test", where it has items.
+
+        Raises:
+            DataError: There is none of that name, or it has none, as after `split_none`.
+        """
+        found = self.loader(split)
+        if not len(found.dataset):
+            raise DataError(
+                f"There are no {items_of(split)}.", "a split with items in it.",
+                'hold some back, as split_random(valid=0.2) does, or pass "train", for items that the model knows.',
+            )  # fmt: skip
         return found
 
     def resize(self, size: int | tuple[int, int]) -> DataBunch:
@@ -265,7 +284,7 @@ class DataBunch:
         from onecycle.figure import check_count, grid
 
         check_count(count)
-        loader = self.loader(split)
+        loader = self.filled_loader(split)
         dataset = loader.dataset
         order = loader.order(epoch)
         rows = order.rows(torch.arange(min(count, len(order)))).tolist()

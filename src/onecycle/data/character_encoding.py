@@ -18,6 +18,9 @@ BYTE_ORDER_MARKS = (
 # charset-normalizer's guess is better than cp1252.
 MAX_WESTERN_SHARE, MAX_WESTERN_COUNT = 0.2, 16
 SAMPLE_BYTES = 4096
+# Control characters that no encoding of texts uses, and their share from which on bytes are no text.
+_CONTROLS = bytes(set(range(32)) - set(b"\b\t\n\v\f\r\x0e\x0f\x1b"))
+MAX_CONTROL_SHARE = 0.02
 
 
 def decode_bytes(data: bytes, encoding: str | None = None) -> tuple[str, str]:
@@ -54,6 +57,19 @@ def detect_encoding(data: bytes) -> str:
     except UnicodeDecodeError:
         return _detect_utf16(data) or _detect_single_byte(data)
     return _detect_utf16(data) or "utf-8"
+
+
+def looks_binary(data: bytes) -> bool:
+    """Return whether bytes are no text in any encoding, but an image, an archive or the like.
+
+    Example:
+        >>> looks_binary(b"\\x89PNG\\r\\n\\x1a\\n\\0\\0\\0\\rIHDR"), looks_binary("Zürich".encode("utf-16"))
+        (True, False)
+    """
+    head = data[:SAMPLE_BYTES]
+    if any(data.startswith(mark) for mark, _ in BYTE_ORDER_MARKS) or _detect_utf16(data):
+        return False
+    return len(head) - len(head.translate(None, _CONTROLS)) > MAX_CONTROL_SHARE * len(head)
 
 
 def check_encoding(name: str | None) -> None:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import PurePath
 from typing import Literal
 
 import numpy as np
@@ -22,7 +23,7 @@ from onecycle.data.plan import Chunks, Contiguous, LengthBucketed, Plan
 from onecycle.data.seeding import seeded
 from onecycle.data.shards.order import ShardShuffled, Stretch
 from onecycle.data.workers import ReadingProcesses
-from onecycle.errors import DataError, SkippedItemWarning, users_level
+from onecycle.errors import DataError, SkippedItemWarning, naming, users_level
 
 OnBadItem = Literal["raise", "skip"]
 Taken = Sequence[tuple[int, int]]
@@ -157,7 +158,7 @@ class DataLoader:
         """Yield the batches of a plan: `some` says that it is of some items only, `empty` asks for those without."""
         for place, batch in zip(plan.places, self._batches(plan, device, some), strict=True):
             if batch.bad and self.on_bad_item == "raise":
-                raise batch.bad[0].error
+                raise self._named(batch.bad[0])
             self._note(batch.bad)
             batch.number = place
             if len(batch) or empty:
@@ -196,6 +197,11 @@ class DataLoader:
         with ThreadPoolExecutor(default_num_workers()) as pool:
             for rows in batches:
                 yield self.dataset.collate(list(pool.map(self.dataset.fetch, rows.tolist())))
+
+    def _named(self, bad: BadItem) -> DataError:
+        """Return why an item cannot be read, with its name where that is not in it, as of an empty text."""
+        name = self.dataset.name(bad.index)
+        return bad.error if PurePath(name).name in bad.error.what else naming(bad.error, name)
 
     def _note(self, bad: Sequence[BadItem]) -> None:
         for item in bad:

@@ -72,6 +72,13 @@ class Modality(ABC):
             DataError: The item cannot be read.
         """
 
+    def check_given(self, item: Any) -> None:  # noqa: B027  most have nothing to refuse
+        """Refuse an item that somebody wrote in Python which cannot be meant, such as a path in the place of a text.
+
+        Raises:
+            DataError: It cannot.
+        """
+
     def encode(self, label: Any, target: Target, geometry: Tensor | None, *, training: bool) -> Any:
         """Return a label as what goes with an input whose geometry is `geometry`.
 

@@ -88,6 +88,10 @@ class LoaderBunch(DataBunch):
         return f"LoaderBunch: {len(self.train)} training batches, {len(self.valid)} validation batches"
 
     @property
+    def validates(self) -> bool:
+        return True
+
+    @property
     def watched(self) -> Any:
         return self.valid.dataset
 
@@ -99,6 +103,9 @@ class LoaderBunch(DataBunch):
 
     def with_batch_size(self, batch_size: int) -> DataBunch:
         raise DataError("Plain loaders have a batch size of their own.", "other loaders.", "make a new learner.")
+
+    def filled_loader(self, split: str) -> DataLoader:
+        return self.loader(split)
 
     def in_order_of(self, items: str | Rows) -> DataLoader:
         if not isinstance(items, str):

@@ -12,6 +12,18 @@ ROLES = {
     "test": ("test", "testing", "tst"),
 }
 
+_WORDS = {"train": "training", "valid": "validation"}
+
+
+def items_of(split: str) -> str:
+    """Return what the items of a split are called.
+
+    Example:
+        >>> items_of("valid"), items_of("test")
+        ('validation items', 'test items')
+    """
+    return f"{_WORDS.get(split, split)} items"
+
 
 def role_of(name: str) -> str | None:
     """Return the split that a folder of this name is for: "train", "valid", "test" or None.

@@ -17,7 +17,7 @@ from onecycle.data.modality import Modality, collate
 from onecycle.data.nested import join, move, to_float32
 from onecycle.data.prefetch import prefetched
 from onecycle.data.target import Target
-from onecycle.errors import DataError, users_level
+from onecycle.errors import DataError, naming_item, users_level
 from onecycle.inference.calibration import Calibration, check_coverage, few_for_sets, not_calibrated
 from onecycle.inference.carried_state import CarriedState
 from onecycle.inference.microbatches import in_microbatches, microbatch_size
@@ -160,10 +160,11 @@ class Predictor:
         return classes
 
     def predict(self, item: Any, *, sets: float | None = None) -> Prediction:
-        """Return the prediction for one input: for images a path, a PIL image, or an array of uint8 pixels.
+        """Return the prediction for one input.
 
         Args:
-            item: The input.
+            item: For images a path, the bytes of a file, a PIL image, or an array of uint8 pixels; for texts a text,
+                the `Path` of a text file, or its bytes.
             sets: Give the classes too that hold the right one in this share of all cases, see `Calibration.sets`.
         """
         return self.predict_many([item], sets=sets)[0]
@@ -293,7 +294,12 @@ class Predictor:
         if isinstance(items, str | Path):
             raise DataError(f"One path, {str(items)!r}.", "a list of inputs.", "call predict(path), or pass [path].")
         for start in range(0, len(items), batch_size):
-            yield self.collate([self.read(item) for item in items[start : start + batch_size]])
+            yield self.collate([self._read_given(items, row) for row in range(len(items))[start : start + batch_size]])
+
+    def _read_given(self, items: Sequence[Any], row: int) -> Sample:
+        with naming_item(row, len(items)):
+            self.modality.check_given(items[row])
+            return self.read(items[row])
 
 
 def geometries_of(batch: Batch) -> Sequence[Tensor | None]:

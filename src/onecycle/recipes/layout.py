@@ -33,7 +33,7 @@ from onecycle.recipes.options import FineTuneOptions
 from onecycle.recipes.outside import labels_outside
 from onecycle.recipes.pipeline import Call, Function
 from onecycle.recipes.split_calls import images_to_test, split_call, test_set_call
-from onecycle.recipes.split_folders import find_split_folders, held_folders
+from onecycle.recipes.split_folders import empty_split_folders, find_split_folders, held_folders
 from onecycle.recipes.split_tables import Learned, TableItems, find_split_tables
 from onecycle.text.text_columns import choose_text_column
 from onecycle.vision.decode import original_size
@@ -81,11 +81,12 @@ def find_layout(data: Path, options: FineTuneOptions, listing: Listing | None = 
         task = "segment"
     if options.labels is not None:
         options = replace(options, labels=existing_path(options.labels, data))
+    empty = empty_split_folders(listing) if options.include is None else []
     if (annotated := annotation_calls(data=listing, task=task, options=options, findings=findings)) is not None:
         test = test_set_call(listing, options, "ImageList")
         return Layout(
             annotated.task, annotated.items, annotated.split, annotated.label, annotated.task == "tag", test,
-            tuple(findings),
+            (*findings, *empty),
         )  # fmt: skip
     inside = options.labels is not None and Path(options.labels).resolve().is_relative_to(data.resolve())
     if task == "auto" and not listing.images and inside:
@@ -98,7 +99,7 @@ def find_layout(data: Path, options: FineTuneOptions, listing: Listing | None = 
             findings[-1] = f"labels: {evidence}"
             task, options = "text" if task == "text" else "auto", replace(options, labels=data / table)
     layout = _BUILDERS[task](listing, options, findings)
-    return replace(layout, findings=(*findings, *_tables_left_out(listing, layout, options)))
+    return replace(layout, findings=(*findings, *empty, *_tables_left_out(listing, layout, options)))
 
 
 def _tables_left_out(data: Listing, layout: Layout, options: FineTuneOptions) -> list[str]:

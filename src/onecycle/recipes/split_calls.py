@@ -52,6 +52,11 @@ def split_call(
         ways.append(Call("split_from_file", (str(file),)))
     if len(ways) != 1:
         what = "is more than one thing: " + some(ways) if ways else "is no folder in the data, no file and no column"
+        if not ways and (data.root / name).is_dir():
+            raise DataError(
+                f"valid={name!r} is an empty folder.", "a folder in the data with items in it.",
+                "put items into it, or pass valid=0.2.",
+            )  # fmt: skip
         raise DataError(
             f"valid={name!r} {what}.", "a folder in the data, a file that names items, a column, or a fraction.",
             "rename one of them." if ways else "check the name, or pass valid=0.2.",

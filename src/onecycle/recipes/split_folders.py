@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from onecycle.data.own_output import is_own_output
 from onecycle.data.split_names import ROLES, role_of
-from onecycle.recipes.listing import folder_of
+from onecycle.recipes.listing import Listing, folder_of
 from onecycle.recipes.pipeline import Call
 
 
@@ -84,6 +85,30 @@ def held_folders(split: SplitFolders, findings: list[str]) -> Call | None:
         "test set"
     )
     return None
+
+
+def empty_split_folders(data: Listing) -> list[str]:
+    """Return what to say of folders for validation and test in which there is nothing to validate or test on."""
+    parents = {""} | {
+        "/".join(parts[:depth])
+        for parts in (name.split("/")[:-1] for name in data.files)
+        for depth, part in enumerate(parts)
+        if part.casefold() in ROLES["train"]
+    }
+    used = data.images or data.files
+    said = []
+    for parent in sorted(parents):
+        for path in sorted((data.root / parent).iterdir()):
+            name = path.relative_to(data.root).as_posix()
+            role = next((role for role in ("valid", "test") if path.name.casefold() in ROLES[role]), None)
+            if role is None or not path.is_dir() or is_own_output(path):
+                continue
+            if any(file.startswith(f"{name}/") for file in used):
+                continue
+            empty = not any(file.startswith(f"{name}/") for file in data.files)
+            what = {"valid": "validation", "test": "testing"}[role]
+            said.append(f"left out: {name}/, a folder for {what} {'that is empty' if empty else 'without images'}")
+    return said
 
 
 def _shown(names: Sequence[str]) -> str:

@@ -35,12 +35,16 @@ class Reader(Protocol):
             DataError: It cannot be read.
         """
 
+    def check_given(self, item: Any) -> None:
+        """Refuse an item that cannot be meant; see `Modality.check_given`."""
+        return None
+
     def collate(self, values: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """Return items as the model takes them, (batch, ...)."""
 
 
 @dataclass(frozen=True)
-class ImageReader:
+class ImageReader(Reader):
     """Reads images: a path, the contents of a file, a PIL image, or an array of uint8 pixels.
 
     Example:
@@ -69,8 +73,8 @@ class ImageReader:
 
 
 @dataclass(frozen=True)
-class TextReader:
-    """Reads texts: a text itself, the `Path` of a text file, or token ids."""
+class TextReader(Reader):
+    """Reads texts: a text itself, the `Path` of a text file, its bytes, or token ids."""
 
     tokenizer: Tokenizer
     max_length: int
@@ -81,6 +85,11 @@ class TextReader:
         from onecycle.text.reading import read_token_ids
 
         return Input(read_token_ids(item, self.tokenizer, self.max_length, self.beginning, self.rules))
+
+    def check_given(self, item: Any) -> None:
+        from onecycle.text.reading import check_is_text
+
+        check_is_text(item)
 
     def collate(self, values: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """Return int64, (batch, length), padded at the end."""
@@ -110,7 +119,7 @@ class TextReader:
 
 
 @dataclass(frozen=True)
-class ArrayReader:
+class ArrayReader(Reader):
     """Takes arrays as they are, for models of plain tensors.
 
     Example:

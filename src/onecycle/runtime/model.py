@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onecycle.errors import BundleError, DataError, ModelError, OnecycleError, some
+from onecycle.errors import BundleError, DataError, ModelError, OnecycleError, naming_item, some
 from onecycle.inference.prediction import Prediction
 from onecycle.runtime.description import read_description
 from onecycle.runtime.inputs import READERS, Input, Reader
@@ -82,8 +82,8 @@ class Model:
         """Return the prediction for one input.
 
         Args:
-            item: For images a path, the bytes of a file, a PIL image, or an array of uint8 pixels; for texts a text, or
-                the `Path` of a text file.
+            item: For images a path, the bytes of a file, a PIL image, or an array of uint8 pixels; for texts a text,
+                the `Path` of a text file, or its bytes.
         """
         return self.predict_many([item])[0]
 
@@ -125,7 +125,12 @@ class Model:
         if not len(items):
             raise DataError("An empty list.", "one input or more.", "pass paths.")
         for start in range(0, len(items), batch_size):
-            yield [self.read(item) for item in items[start : start + batch_size]]
+            yield [self._read_given(items, row) for row in range(len(items))[start : start + batch_size]]
+
+    def _read_given(self, items: Sequence[Any], row: int) -> Input:
+        with naming_item(row, len(items)):
+            self._reader.check_given(items[row])
+            return self.read(items[row])
 
 
 def load_model(path: str | Path, *, threads: int | None = None) -> Model:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, overload
 
+from onecycle.calls import explained
+from onecycle.data.modality import Modality
 from onecycle.inference.predictor import Predictor
 from onecycle.text.attribution import Attribution
 from onecycle.text.attribution import attribute as attribute_text
@@ -16,6 +18,7 @@ from onecycle.vision.attribution import HeatMap, attribute_image
 def attribute(source: Learner | Predictor, item: str, *, label: str | None = None, batch_size: int = 32) -> Any: ...
 @overload
 def attribute(source: Learner | Predictor, item: Any, *, label: str | None = None, batch_size: int = 32) -> HeatMap: ...
+@explained
 def attribute(
     source: Learner | Predictor, item: Any, *, label: str | None = None, batch_size: int = 32
 ) -> Attribution | HeatMap:
@@ -23,7 +26,7 @@ def attribute(
 
     Args:
         source: A learner, or a model, as `load_model` returns it.
-        item: A text; or an image: a path, a PIL image, or an array of pixels.
+        item: A text, or the `Path` of a text file; or an image: a path, a PIL image, or an array of pixels.
         label: The class to explain; None takes the most probable one.
         batch_size: Of texts that are predicted at once, each without one of the words.
     Returns:
@@ -36,7 +39,18 @@ def attribute(
         >>> print(oc.attribute(learner, "photos/stripes/1.jpg"))  # doctest: +SKIP
         stripes 97%, most of it at 38% of the width and 62% of the height
     """
-    modality = source.data.modality if isinstance(source, Learner) else source.modality
-    if isinstance(modality, Texts):
+    _modality_of(source).check_given(item)
+    return attribute_item(source, item, label=label, batch_size=batch_size)
+
+
+def attribute_item(
+    source: Learner | Predictor, item: Any, *, label: str | None = None, batch_size: int = 32
+) -> Attribution | HeatMap:
+    """As `attribute`, of an item that nobody wrote in Python: a text that looks like a path is a text."""
+    if isinstance(_modality_of(source), Texts):
         return attribute_text(source, item, label=label, batch_size=batch_size)
     return attribute_image(source, item, label=label)
+
+
+def _modality_of(source: Learner | Predictor) -> Modality:
+    return source.data.modality if isinstance(source, Learner) else source.modality

@@ -10,6 +10,7 @@ import html
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from onecycle.data.categories import Category, MultiCategory
 from onecycle.errors import DataError, ModelError
 from onecycle.figure import Picture
 from onecycle.inference.predictor import Predictor
+from onecycle.text.reading import read_text
 from onecycle.text.texts import Texts
 from onecycle.train.learner import Learner
 
@@ -103,12 +105,12 @@ class Attribution:
         return lines
 
 
-def attribute(source: Learner | Predictor, text: str, *, label: str | None = None, batch_size: int = 32) -> Attribution:
+def attribute(source: Learner | Predictor, text: Any, *, label: str | None = None, batch_size: int = 32) -> Attribution:
     """Return how much each word of a text supports a class.
 
     Args:
         source: A learner of texts, or a predictor, as `load_model` returns it.
-        text: The text.
+        text: The text, the `Path` of a text file, or its bytes.
         label: The class to explain; None takes the most probable one.
         batch_size: Number of texts that are predicted at once; there is one for each word.
     Raises:
@@ -124,9 +126,9 @@ def attribute(source: Learner | Predictor, text: str, *, label: str | None = Non
             "use predict().",
         )
     explained = None if label is None else target.output_of(label)
-    words = visible_words(modality, text)
+    words = visible_words(modality, read_text(text))
     if not words:
-        raise DataError(f"The text {text[:40]!r} has no word.", "at least one word.", "pass another text.")
+        raise DataError(f"The text {str(text)[:40]!r} has no word.", "at least one word.", "pass another text.")
     whole = _predict(predictor, [" ".join(words)], 1)[0]
     number = int(whole.argmax()) if explained is None else explained
     if len(words) > 1:

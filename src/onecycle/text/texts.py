@@ -19,7 +19,7 @@ from onecycle.data.batch import Batch, Reading
 from onecycle.data.modality import Description, Modality
 from onecycle.data.rows import CONTENT, ITEM, Rows
 from onecycle.data.target import Target
-from onecycle.errors import DataError
+from onecycle.errors import DataError, naming_item
 from onecycle.registry import register
 from onecycle.text.cleaning import RULE_NAMES, check_rules
 from onecycle.text.encoders import DEFAULT_ENCODER
@@ -27,6 +27,7 @@ from onecycle.text.language_targets import MaskedToken
 from onecycle.text.reading import (
     TokenIds,
     check_beginning,
+    check_is_text,
     check_max_length,
     pad_token_ids,
     read_text_file,
@@ -74,6 +75,9 @@ class Texts(Modality):
     def read(self, item: Any, *, training: bool) -> Reading:
         return Reading(read_token_ids(item, self.tokenizer, self.max_length, self.beginning, self.rules))
 
+    def check_given(self, item: Any) -> None:
+        check_is_text(item)
+
     def collate(self, inputs: Sequence[TokenIds]) -> Tensor:
         """Return int64, (batch, length), padded at the end to the longest input."""
         return torch.from_numpy(pad_token_ids(inputs, self.tokenizer.pad))
@@ -115,6 +119,9 @@ class Texts(Modality):
 
     def rows_from(self, items: Sequence[Any]) -> Rows:
         """Return the items in a list: a `str` is a text, a `Path` the file of one."""
+        for place, item in enumerate(items):
+            with naming_item(place, len(items)):
+                check_is_text(item)
         wrong = next((item for item in items if not isinstance(item, str | Path)), None)
         if wrong is not None:
             raise DataError(

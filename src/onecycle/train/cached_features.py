@@ -160,7 +160,7 @@ def compute_features(
     # What is cached outlives the caller's inference mode, and is saved for the head's backward pass.
     with torch.inference_mode(False):
         run = FrozenBody(model, bunch, precision, processes)
-        valid = run.features(bunch.valid if len(bunch.valid.dataset) else bunch.in_order(bunch.watched))
+        valid = run.features(bunch.valid if bunch.validates else bunch.in_order(bunch.watched))
         if valid is None or not _fit(copies * len(bunch) * valid.inputs.shape[1] * 4, processes):
             return None
         training = bunch.train.dataset
@@ -170,7 +170,7 @@ def compute_features(
         known = [one for one in (plain, *augmented) if one is not None]
         if len(known) < copies:
             return None
-        valid = valid if len(bunch.valid.dataset) else valid.without_items()
+        valid = valid if bunch.validates else valid.without_items()
         return CachedFeatures(known, valid, bunch.train, precision.device, processes)
 
 

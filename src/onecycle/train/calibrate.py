@@ -14,6 +14,7 @@ from onecycle.data.batch import Batch
 from onecycle.data.categories import Category, ClassTarget, MultiCategory
 from onecycle.data.nested import move
 from onecycle.data.seeding import seeded
+from onecycle.data.split_names import items_of
 from onecycle.data.target import Target
 from onecycle.errors import ModelError
 from onecycle.inference.calibration import (
@@ -35,10 +36,20 @@ CPU = torch.device("cpu")
 # With fewer items than these, a temperature is not looked for.
 FEWEST = 20
 FEW = 200
+UNSEEN = "labelled items that were not trained on."
+HOLD_BACK = (
+    "hold some back, as split_random(valid=0.2) does, or add_test(..., labelled=True) before databunch() and "
+    'call calibrate("test").'
+)
 
 
 def calibrate(state: TrainState, split: str, metric: MetricLike | None = None) -> CalibrationReport:
     """Find out how sure the model may be, and keep that with it; see `Learner.calibrate`."""
+    if split == "train":
+        raise ModelError(
+            'calibrate("train"): of items that it was trained on, a model is far surer than of new ones.', UNSEEN,
+            "call calibrate(), which takes the validation items." if state.data.validates else HOLD_BACK,
+        )  # fmt: skip
     _check(state, split)
     state.forget_calibration()
     found = _collect(state, split)
@@ -111,10 +122,7 @@ def _check(state: TrainState, split: str) -> None:
     if type(target).calibration_inputs is Target.calibration_inputs:
         target.calibration_inputs(None, None)  # which says why not
     if not len(state.data.loader(split).dataset):
-        raise ModelError(
-            f"There are no {split} items.", "labelled items that were not trained on.",
-            "split with split_random(valid=0.2), or pass the name of another split.",
-        )  # fmt: skip
+        raise ModelError(f"There are no {items_of(split)}.", UNSEEN, HOLD_BACK)
 
 
 def _collect(state: TrainState, split: str, *, features: bool = True) -> _Collected:

@@ -31,6 +31,12 @@ class _Monitor(Callback):
 
     def on_fit_start(self, state: TrainState, event: FitStart) -> None:
         self._sign(state)
+        if self.monitor != "train_loss" and not state.data.validates:
+            raise ModelError(
+                f"{type(self).__name__} watches {self.monitor!r}, and there are no validation items.",
+                "a number that is measured.",
+                'pass "train_loss", or hold items back, as split_random(valid=0.2) does.',
+            )
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "inputs": self.inputs}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import json
+import math
 import platform
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,8 @@ def export_model(state: TrainState, path: str | Path, *, card: Mapping[str, Any]
 def training_card(state: TrainState) -> dict[str, Any]:
     """Return what a user of the model should know of its training, as JSON: its numbers are of the exported weights."""
     record = state.weights_record
+    if record is not None and math.isnan(record.valid_loss):  # after split_none(); and JSON has no NaN
+        record = replace(record, valid_loss=None, metrics={})  # type: ignore[arg-type]
     return {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "machine": f"{platform.system()} {platform.machine()}, {state.device.type}",

@@ -102,7 +102,7 @@ def begin_fit(state: TrainState, epochs: int, lr: LearningRate, schedule: Schedu
     if body_is_frozen(state.model):
         state.frozen_lr = lrs[-1]
     begun = Fit(epochs, lrs, schedule, batch_size=state.data.batch_size, batch_items=_batch_items(state))
-    _note_arithmetic(state)
+    _note_what_to_know(state)
     state.forget_calibration()
     if features := features_for(state, epochs):
         begun.passes = features.passes(epochs, state.options.head_steps, state.head_steps)
@@ -110,9 +110,11 @@ def begin_fit(state: TrainState, epochs: int, lr: LearningRate, schedule: Schedu
     state.fit = begun  # from now on it can be resumed
 
 
-def _note_arithmetic(state: TrainState) -> None:
-    """Say once in the history what the GPU was allowed to do."""
+def _note_what_to_know(state: TrainState) -> None:
+    """Say once in the history that nothing validates, and what the GPU was allowed to do."""
     options, notes = state.options, []
+    if not state.data.validates:
+        notes.append("there are no validation items: nothing measures what was learned")
     if options.tf32 and state.precision.mode == "fp32" and has_tf32(state.device):
         notes.append("fp32 is multiplied in TF32; tf32=False uses all digits")
     if options.cudnn_benchmark and has_cudnn(state.device):

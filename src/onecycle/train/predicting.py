@@ -31,10 +31,11 @@ class Predicting(StateAttributes):
         return prediction.evaluate_split(self.state, split)
 
     def predict(self, item: Any, *, sets: float | None = None) -> Prediction:
-        """Return the prediction for one input: for images a path, a PIL image, or a uint8 array.
+        """Return the prediction for one input.
 
         Args:
-            item: The input.
+            item: For images a path, the bytes of a file, a PIL image, or an array of uint8 pixels; for texts a text,
+                the `Path` of a text file, or its bytes.
             sets: Give `label_set` too, the classes that hold the right one in this share of all cases, such as 0.9; a
                 learner of one class an item can, once it is calibrated.
         """

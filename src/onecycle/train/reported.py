@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from onecycle.inference import show_results as pictures
 from onecycle.inference.interpretation.evaluated import evaluate_items
 from onecycle.inference.interpretation.interpretation import Interpretation, Source
 from onecycle.registry import list_registered, lookup
+from onecycle.train.prediction import named_after, split_to_look_at
 from onecycle.train.state import TrainState
 
 if TYPE_CHECKING:
@@ -31,7 +33,8 @@ class Reported:
         `residuals()`. Of several processes, all must call it.
 
         Args:
-            split: "valid", "train" or a labelled "test"; None takes "valid", or "train" where nothing validates.
+            split: "valid", "train" or a labelled "test"; None takes "valid", or where nothing validates "train",
+                with a warning.
         Example:
             >>> learner.interpret().confusion_matrix().matrix.shape
             (3, 3)
@@ -58,7 +61,8 @@ class Reported:
 
 def interpret(state: TrainState, split: str | None = None) -> Interpretation:
     """Return the interpretation of a split that fits the labels; see `Reported.interpret`."""
-    chosen = split or ("valid" if len(state.data.valid.dataset) else "train")
+    chosen = split or split_to_look_at(state)
+    state.data.filled_loader(chosen)
     kind = state.target.kind if state.target.kind in list_registered("interpretation") else "other"
     reads: type[Interpretation] = lookup("interpretation", kind)
     loader = state.data.in_order_of(chosen)
@@ -69,4 +73,5 @@ def interpret(state: TrainState, split: str | None = None) -> Interpretation:
         names = [loader.dataset.name(row) for row in batch.index.tolist()]
         return pictures.show_results(state.predictor(), batch, names, state.loss)
 
+    evaluated = replace(evaluated, scores=named_after(chosen, evaluated.scores))
     return reads(evaluated, Source(chosen, loader.dataset, state.target, show))

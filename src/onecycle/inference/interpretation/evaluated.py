@@ -36,7 +36,7 @@ class Evaluated:
     """What one pass found out.
 
     Attributes:
-        scores: "valid_loss" and each metric.
+        scores: The loss, called after the split, such as "valid_loss", and each metric.
         rows: Number of each item in the dataset, int64, ascending, (items,); what could not be read is left out.
         losses: Of each item, float32, (items,).
         values: What `Reads.per_item` returned, (items, ...), by name.

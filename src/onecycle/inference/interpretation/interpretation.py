@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from onecycle.data.dataset import Dataset
+from onecycle.data.split_names import items_of
 from onecycle.data.target import Target
 from onecycle.errors import DataError, ModelError
 from onecycle.inference.interpretation.calibration import Calibration
@@ -82,7 +83,7 @@ class Interpretation:
     def __repr__(self) -> str:
         scores = ", ".join(f"{name} {value:.4f}" for name, value in self.scores.items())
         return (
-            f"{type(self).__name__}: {len(self):,} {self.source.split} items, {scores}\n"
+            f"{type(self).__name__}: {len(self):,} {items_of(self.source.split)}, {scores}\n"
             f"  has {', '.join(f'{name}()' for name in self.available)}"
         )
 

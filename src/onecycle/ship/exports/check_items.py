@@ -17,6 +17,7 @@ from onecycle.data.nested import join, take
 from onecycle.data.new_items import NewItems, rows_of
 from onecycle.data.plain import LoaderBunch
 from onecycle.data.seeding import seeded
+from onecycle.data.split_names import items_of
 from onecycle.data.target import Target
 from onecycle.errors import DataError, ModelError
 from onecycle.inference.show_results import spread_rows
@@ -58,7 +59,8 @@ def items_of_learner(state: TrainState, split: str = "valid", count: int = MOST_
         DataError: None can be read.
     """
     data = state.data
-    what = {"valid": "validation items", "train": "training items"}[split]
+    seen = split == "train" or not data.validates  # after split_none(), training items are watched
+    what = items_of("train" if seen else split)
     if isinstance(data, LoaderBunch) or not data.random_access:
         return _first_items(state, split, count, what)
     dataset = data.watched if split == "valid" else data.dataset_of(data.train.dataset.rows)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from onecycle.bundle.replace import writing
+from onecycle.data.split_names import items_of
 from onecycle.errors import ModelError
 from onecycle.inference.interpretation.interpretation import Interpretation
 from onecycle.registry import register
@@ -77,7 +78,9 @@ def write_page(
 def page_of(state: TrainState, found: Interpretation, *, explain: bool, previous: PreviousRun | None) -> dict[str, Any]:
     """Return what the template shows."""
     began = time.perf_counter()
-    scores = Section("Scores", [score_rows(found.scores, previous.scores if previous else {})])
+    scores = Section(
+        "Scores", [score_rows(found.scores, previous.scores if previous else {}, items_of(found.source.split))]
+    )
     if previous and (differ := differences(previous.options, previous.own_options)):
         scores.blocks.append(differ)
     sections = [scores, what_was_trained(state), how_it_went(state), *findings(state, found)]

@@ -125,13 +125,13 @@ def _most_memory() -> float:
     return kib if sys.platform == "darwin" else kib * 1024.0
 
 
-def score_rows(scores: Mapping[str, float], before: Mapping[str, float]) -> Table:
-    """Return scores beside those of the previous run."""
+def score_rows(scores: Mapping[str, float], before: Mapping[str, float], items: str = "validation items") -> Table:
+    """Return scores on some items beside those of the previous run."""
     rows: list[Sequence[str | Interval]] = [
         [name, f"{value:.4f}", *([_change(value, before.get(name))] if before else [])]
         for name, value in scores.items()
     ]
-    return Table(["score", "value", *(["previous run"] if before else [])], rows, "Scores on the validation items")
+    return Table(["score", "value", *(["previous run"] if before else [])], rows, f"Scores on the {items}")
 
 
 def _change(value: float, before: float | None) -> str:

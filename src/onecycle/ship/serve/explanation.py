@@ -15,10 +15,10 @@ def explain(served: ServedModel, upload: Upload, label: str | None) -> dict[str,
         ModelError: The model predicts no classes or tags.
         DataError: There is no such class.
     """
-    from onecycle.ship.attribution import attribute  # brings matplotlib
+    from onecycle.ship.attribution import attribute_item  # brings matplotlib
     from onecycle.vision.attribution import HeatMap
 
-    found = attribute(served.model, upload.as_item(served.model.modality), label=label)
+    found = attribute_item(served.model, upload.as_item(served.model.modality), label=label)
     common = {"label": found.label, "probability": found.probability}
     if isinstance(found, HeatMap):
         return {**common, "map": base64.b64encode(found.map_as_png()).decode(), "box": list(found.box)}
