@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from onecycle.cli.paths import check_writable
+from onecycle.cli.paths import check_writable, shown
 from onecycle.errors import DataError
 
 
@@ -29,3 +29,11 @@ class TestWritable:
         monkeypatch.setattr(os, "access", lambda path, mode: False)
         with pytest.raises(DataError, match=r"is not writable\.\nExpected"):
             check_writable(tmp_path)
+
+
+def test_the_current_folder_and_the_one_above_are_shown_in_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "photos").mkdir()
+    monkeypatch.chdir(tmp_path / "photos")
+    assert [shown(Path(place)) for place in (".", "..", "a/b")] == [str(tmp_path / "photos"), str(tmp_path), "a/b"]

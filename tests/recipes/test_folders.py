@@ -144,6 +144,24 @@ class TestImagesOfATable:
         with pytest.raises(DataError, match=r"such as '0\.png': cat/0\.png, dog/0\.png"):
             labelled(tmp_path, labels="labels.csv")
 
+    def test_those_without_a_row_are_counted_and_a_test_folder_can_be_added(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "train/{i}.png")
+        pictures(tmp_path, "test/{i}.png", 5)
+        labels(tmp_path)
+        found = found_in(tmp_path, labels="labels.csv")
+        assert "left out: 5 images in test/; pass test='test' to add them as the test set" in found
+        assert len(labelled(tmp_path, labels="labels.csv", test="test").test) == 5
+        assert "left out" not in found_in(tmp_path, labels="labels.csv", test="test")
+        labels(tmp_path, count=8)
+        found = found_in(tmp_path, labels="labels.csv", test="test")
+        assert "left out: 4 images that labels.csv does not name: train/10.png, train/11.png, train/8.png" in found
+
+    def test_those_that_another_table_names_are_not_left_out(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "{i}.png")
+        for name, numbers in (("train.csv", range(6)), ("valid.csv", range(6, 9)), ("test.csv", range(9, 12))):
+            table(tmp_path / name, ["image", "label"], [[f"{i}.png", kind(i)] for i in numbers])
+        assert "left out" not in found_in(tmp_path, labels="train.csv")
+
     def test_our_own_pictures_are_no_data(self, tmp_path: Path) -> None:
         pictures(tmp_path, "{kind}/{i}.png")
         pictures(tmp_path, "runs/one/{i}.png")

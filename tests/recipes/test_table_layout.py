@@ -416,3 +416,29 @@ class TestConfigurations:
         self.write(tmp_path, "{name}/{split}.parquet", one=table_of(range(8)), two=table_of(range(8)))
         pipeline = pipeline_for(tmp_path)
         assert len(pipeline.label(pipeline.find_items()).train) == 16
+        assert "configurations: one, two are read together" in "\n".join(pipeline.findings)
+
+    @pytest.mark.parametrize(
+        ("column", "one", "two"),
+        [("label", ["cat", "dog"], ["bmw", "vw"]), ("tags", [["cat"], ["dog"]], [["bmw"], ["vw", "bmw"]])],
+    )
+    def test_labels_of_which_none_is_in_both_are_refused_and_each_fix_reads_one(
+        self, tmp_path: Path, column: str, one: list[Any], two: list[Any]
+    ) -> None:
+        plain = table_of(range(8)).drop_columns(["label"]).replace_schema_metadata(None)
+        tables = {name: plain.append_column(column, pa.array(held * 4)) for name, held in (("a", one), ("b", two))}
+        self.write(tmp_path, "{name}/{split}.parquet", **tables)
+        message = rf"a/.* has cat, dog in column '{column}', and b/.* has bmw, vw\.[^$]*include='a' or include='b'"
+        with pytest.raises(DataError, match=message):
+            pipeline_for(tmp_path)
+        for name, classes in (("a", ("cat", "dog")), ("b", ("bmw", "vw"))):
+            pipeline = pipeline_for(tmp_path, include=name)
+            assert pipeline.label(pipeline.find_items()).target.classes == classes
+
+    def test_labels_of_which_some_are_in_both_are_read_together_and_that_is_printed(self, tmp_path: Path) -> None:
+        plain = table_of(range(8)).drop_columns(["label"]).replace_schema_metadata(None)
+        for name, held in (("a", ["cat", "dog"]), ("b", ["dog", "fox"])):
+            write(tmp_path / name / "train.parquet", plain.append_column("label", pa.array(held * 4)))
+        pipeline = pipeline_for(tmp_path)
+        assert "configurations: a, b are read together" in "\n".join(pipeline.findings)
+        assert pipeline.label(pipeline.find_items()).target.classes == ("cat", "dog", "fox")

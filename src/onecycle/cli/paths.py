@@ -5,7 +5,20 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from onecycle.data.remote import address_of, is_remote
 from onecycle.errors import DataError
+
+
+def shown(place: Path) -> str:
+    """Return a folder as a sentence names it: the address of one elsewhere, and "." in full.
+
+    Example:
+        >>> shown(Path("photos/")), shown(Path("s3:/bucket/photos"))
+        ('photos', 's3://bucket/photos')
+    """
+    if is_remote(place):
+        return address_of(place)
+    return str(place if place.name not in ("", "..") else place.resolve())
 
 
 def check_writable(folder: Path) -> None:

@@ -12,10 +12,11 @@ import typer
 
 from onecycle.cli.command_options import flag_of, read_options, takes_shell_options
 from onecycle.cli.launched import joined_processes
+from onecycle.cli.paths import shown
 from onecycle.cli.run_folder import RunFolder, numbered_folder
 from onecycle.cli.shell_words import in_shell_words
 from onecycle.cli.training import readable_checkpoint, train_and_report
-from onecycle.data.remote import address_of, as_local, is_remote
+from onecycle.data.remote import as_local
 from onecycle.imports import without_collecting
 from onecycle.recipes.options import FineTuneOptions
 
@@ -55,7 +56,7 @@ def train(
     **options: Any,
 ) -> None:
     """Train a model on a folder of images or texts. Prints the Python code that it runs."""
-    typer.echo(f"# Looking at {address_of(data) if is_remote(data) else data}.")
+    typer.echo(f"# Looking at {shown(data)}.")
     given = {name: options[name] for name in options if _was_given(context, name)}
     with joined_processes() as processes, ExitStack() as until_the_end:
         run = RunFolder(out or processes.decide(lambda: numbered_folder(data, resume=resume, overwrite=overwrite)))

@@ -35,6 +35,7 @@ from onecycle.recipes.pipeline import Call, Function
 from onecycle.recipes.split_calls import images_to_test, split_call, test_set_call
 from onecycle.recipes.split_folders import empty_split_folders, find_split_folders, held_folders
 from onecycle.recipes.split_tables import Learned, TableItems, find_split_tables
+from onecycle.recipes.unnamed_images import images_without_a_row
 from onecycle.text.text_columns import choose_text_column
 from onecycle.vision.decode import original_size
 
@@ -291,13 +292,19 @@ def _image_splits(
 
     def read(other: LabelTable, role: str) -> TableItems:
         if role == "test":
-            return TableItems(*images_to_test(other, data))
-        call, _, found = image_call(other, data, replace(options, image_column=None), [])
-        return TableItems(call, found.paths)
+            items = TableItems(*images_to_test(other, data))
+        else:
+            call, _, found = image_call(other, data, replace(options, image_column=None), [])
+            items = TableItems(call, found.paths)
+        used.update(items.keys)
+        return items
 
+    used = set(place.paths)
     learned = Learned(table, place.paths, columns, label, read)
     taken = [images, *columns]
-    return _table_splits(learned, taken, place.paths, "ImageList", data, options, findings, stratify)
+    made = _table_splits(learned, taken, place.paths, "ImageList", data, options, findings, stratify)
+    findings += images_without_a_row(data, table.path.name, used, options)
+    return made
 
 
 def _table_splits(

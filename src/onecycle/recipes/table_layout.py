@@ -146,7 +146,8 @@ def _parquet(root: Path, names: Sequence[str], listing: Listing, options: FineTu
     inside = find_column(first_rows(root / names[0]), IMAGES, options.image_column, names[0], IMAGE_COLUMN)
     if inside is None and len(names) == 1 and (listing.images or options.image_column):
         return find_layout(root / names[0], options, listing)
-    check_configurations(root, names)
+    named = [options.column] if isinstance(options.column, str) else list(options.column or ())
+    together = check_configurations(root, names, named)
     read = read_parquet([root / name for name in names], lambda head, what: find_column(head, IMAGES, inside, what))
     roles = splits_of(names)
     present = (list_data(root) if options.include else listing).with_suffix(*PARQUET)
@@ -158,7 +159,8 @@ def _parquet(root: Path, names: Sequence[str], listing: Listing, options: FineTu
 
     name = str(root / names[0]) if len(names) == 1 else f"{root} ({len(names):,} Parquet files)"
     source = Source(name, _kind(found, options), roles, call)
-    return _layout(source, found, options)
+    layout = _layout(source, found, options)
+    return replace(layout, findings=(*layout.findings, *together))
 
 
 @dataclass(frozen=True)

@@ -58,9 +58,9 @@ def serve(
     accepted = Limits(**limits)
     token = token or token_for(host)
     with ExitStack() as stack:
-        listener = stack.enter_context(listening(host, port))
         stack.enter_context(default_of(VARIABLE, DECODE_LIMIT))
         served = load_served(model)
+        listener = stack.enter_context(listening(host, port))
         folder = journal or (None if served.path is None else journal_beside(served.path))
         kept = None if folder is None else stack.enter_context(Journal(folder))
         app = create_app(served, kept, token=token, hosts=LOOPBACK if token is None else None, limits=accepted)
