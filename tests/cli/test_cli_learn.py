@@ -136,10 +136,39 @@ def test_what_is_missing_is_told(shell: Shell, tmp_path: Path) -> None:
     oc.Corrections.open(run / "corrections.parquet").append("a.jpg", "relabel", "b")  # as reviewing does
     learned = shell("learn", run)
     assert f"# Learning from {run / 'model.journal'}: 0 judged answers." in learned.out
-    assert f"# Learning from {run / 'corrections.parquet'}: 1 decided items: 1 corrected." in learned.out
+    assert f"# Learning from {run / 'corrections.parquet'}: 1 decided item: 1 corrected." in learned.out
     assert "It has no images" in learned.err  # of the folder, which is empty
     learned = shell("learn", run, "--corrections", run / "corrections.parquet")
     assert f"Warning: {run / 'model.journal'} is there too, and is NOT used." in learned.err
+
+
+@pytest.mark.slow
+def test_a_new_class_is_told_with_the_command_that_trains_it(run: Path, shell: Shell, tmp_path: Path) -> None:
+    blue = [name for name in names_of(run) if name.startswith("blue/")]
+    oc.Corrections.open(run / "corrections.parquet").append(blue[:6], "relabel", "navy")
+    with oc.Journal(run / "model.journal") as journal:
+        path = draw(tmp_path / "lime.jpg", (180, 250, 40))
+        key = journal.record(path.read_bytes(), name="lime.jpg", suffix=".jpg", model="m", predicted="green")
+        journal.judge(key, "wrong", "lime")
+    done = shell("learn", run, "--tolerance", 100)
+    assert done.code == 0, done.err
+    assert "not learned from: " in done.out
+    assert "6 with the label 'navy', which the model does not have" in done.out
+    told = "a class that the model does not have. Learning adds no class; to train a model that has it: "
+    command = f"onecycle train {tmp_path / 'data'} --corrections {run / 'corrections.parquet'}"
+    inputs = run / "model.journal" / "inputs"
+    assert f"Note: 6 items of 'navy', {told}{command}\n" in done.err
+    assert (
+        f"Note: 1 item of 'lime', {told}copy the files from {inputs} to their classes in the data, and run onecycle "
+        f"train {tmp_path / 'data'}\n"
+    ) in done.err
+    # as they say
+    (tmp_path / "data" / "lime").mkdir()
+    for number in range(4):
+        draw(tmp_path / "data" / "lime" / f"{number}.jpg", (180, 250, 40), seed=number)
+    trained = shell(*command.split()[1:], *TRAIN)
+    assert trained.code == 0, trained.err
+    assert "# Category, 5 classes: blue, green, lime, navy, red" in trained.out
 
 
 @pytest.mark.slow

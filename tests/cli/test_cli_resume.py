@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 import onecycle as oc
 from learners import tiny
 from onecycle.bundle import read_bundle
-from onecycle.cli import main
+from onecycle.cli import main, run_items
 from onecycle.cli.run_folder import RunFolder
 from onecycle.errors import DataError
 
@@ -303,3 +304,35 @@ def test_stopped_after_its_last_checkpoint_a_run_is_finished_by_resuming(
     assert done.code == 0, done.err
     assert_same_model(tmp_path / "run" / "model.onecycle", straight)
     assert "is finished" in shell("train", photos, "--out", "run", "--resume").err
+
+
+def test_items_that_differ_are_named(shell: Any, photos: Path, tmp_path: Path, stop_at: Any, straight: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(photos, data)
+    stop_at(15)
+    assert shell("train", data, *QUICK, "--out", "run").code == 143
+    (data / "red" / "red_3.jpg").rename(tmp_path / "red_3.jpg")
+    refused = shell("train", data, "--out", "run", "--resume")
+    assert refused.code == 2
+    assert refused.err.endswith(
+        "The items differ from those that run was interrupted on: 1 item is gone: red/red_3.jpg.\n"
+        "Expected the same items, so that training ends as if it had not been interrupted.\n"
+        "Fix: bring back what is gone, or add --overwrite instead of --resume to begin anew.\n"
+    )
+    (tmp_path / "red_3.jpg").rename(data / "red" / "red_3.jpg")  # as the fix says
+    assert shell("train", data, "--out", "run", "--resume").code == 0
+    assert_same_model(tmp_path / "run" / "model.onecycle", straight)
+
+
+def test_items_that_are_new_or_moved_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {"a.jpg": "train", "b.jpg": "valid"}
+    monkeypatch.setattr(run_items, "read_items", lambda folder: before)
+    now = {**before, "c.jpg": "train"}
+    monkeypatch.setattr(run_items, "splits_of", lambda labelled: now)
+    with pytest.raises(DataError, match=r"1 item is new: c\.jpg\.\nExpected.*\nFix: take out what is new, or add"):
+        run_items.check_items(tmp_path, None)
+    now = {"a.jpg": "train", "b.jpg": "train"}
+    with pytest.raises(DataError, match=r"in another split: b\.jpg\.\nExpected .*\nFix: split them as they were, or"):
+        run_items.check_items(tmp_path, None)
+    now = before
+    run_items.check_items(tmp_path, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from itertools import count
 from pathlib import Path
@@ -11,7 +12,7 @@ import typer
 
 from onecycle.cli.opened_run import open_run
 from onecycle.cli.run_folder import RunFolder
-from onecycle.errors import DataError
+from onecycle.errors import DataError, counted
 from onecycle.review.versions import FIRST, current_version, next_version, undo_version
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def learn(
         kept, current = undo_version(run)
         typer.echo(f"{current} is in use again. What was taken back is kept as {kept.name}.")
         return
-    RunFolder(run).read_options()
+    data, _ = RunFolder(run).read_options()
     sources, records = find_sources(run, corrections, journal)
     parent = current_version(run)
     asked = {"sources": records, "only_corrections": only_corrections}
@@ -64,6 +65,7 @@ def learn(
         return
     learner = open_run(run)
     take_version(learner, parent)
+    _tell_new_classes(learner, data, sources)
     learned = _learn(learner, run, sources, only_corrections=only_corrections, tolerance=tolerance)
     typer.echo(repr(learned))
     typer.echo(f"Took {learned.seconds:.1f} s.")
@@ -73,6 +75,26 @@ def learn(
         typer.echo(f"The model in use is {made}. To take it back: onecycle learn {run} --undo")
     else:
         typer.echo(f"The model in use is still {parent}.")
+
+
+def _tell_new_classes(learner: Learner, data: Path, sources: list[Source]) -> None:
+    """Print which labels the model does not have, and the command that trains one that has them."""
+    from onecycle.data.corrections import Corrections
+    from onecycle.review.journal import INPUTS, Journal
+    from onecycle.train.judgements import new_classes
+
+    for source in sources:
+        found = new_classes(source, learner.data)
+        train = f"onecycle train {shlex.quote(str(data))}"
+        if isinstance(source, Corrections):
+            train += f" --corrections {shlex.quote(str(source.path))}"
+        elif isinstance(source, Journal):
+            train = f"copy the files from {source.folder / INPUTS} to their classes in the data, and run {train}"
+        for name, items in found.items():
+            typer.echo(
+                f"Note: {counted(items, 'item')} of {name!r}, a class that the model does not have. Learning adds no "
+                f"class; to train a model that has it: {train}", err=True,
+            )  # fmt: skip
 
 
 def _learn(learner: Learner, run: Path, sources: list[Source], **options: Any) -> Learned:

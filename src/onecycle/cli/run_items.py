@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from onecycle.cli.run_folder import ITEMS
-from onecycle.errors import counted, some
+from onecycle.errors import DataError, counted, some
 
 if TYPE_CHECKING:
     from onecycle.data.labelled import LabelledItems
@@ -48,7 +48,7 @@ class Changes:
 def write_items(labelled: LabelledItems | None, folder: Path) -> None:
     """Write the names and splits of a run's items, where items have names of their own, as files have."""
     (folder / ITEMS).unlink(missing_ok=True)  # of a run that is overwritten
-    if labelled is None or (splits := splits_of(labelled)) is None:
+    if (splits := splits_of(labelled)) is None:
         return
     import pyarrow as pa
     from pyarrow import parquet
@@ -70,8 +70,10 @@ def read_items(folder: Path) -> dict[str, str] | None:
         return None
 
 
-def splits_of(labelled: LabelledItems) -> dict[str, str] | None:
+def splits_of(labelled: LabelledItems | None) -> dict[str, str] | None:
     """Return the split of each item by name; None where items are rows of a table without names."""
+    if labelled is None:
+        return None
     splits: dict[str, Rows | None] = {"train": labelled.train, "valid": labelled.valid, "test": labelled.test}
     if labelled.train.root is None and labelled.train.shards is None:
         return None
@@ -92,10 +94,31 @@ def changes(before: Mapping[str, str], now: Mapping[str, str]) -> Changes:
     )
 
 
-def changes_since(run: Path, labelled: LabelledItems) -> Changes:
+def changes_since(run: Path, labelled: LabelledItems | None) -> Changes:
     """Return how the items differ from those that a run was trained on, as far as it kept their names."""
     before, now = read_items(run), splits_of(labelled)
     return changes(before, now) if before is not None and now is not None else Changes((), (), ())
+
+
+def check_items(run: Path, labelled: LabelledItems | None) -> None:
+    """Refuse to go on with a run on other items than it began with.
+
+    Raises:
+        DataError: Items are gone, new, or in another split.
+    """
+    found = changes_since(run, labelled)
+    if not found:
+        return
+    said = [f"{_counted(found.gone)} gone: {some(found.gone, 3)}"] if found.gone else []
+    said += [f"{_counted(found.new)} new: {some(found.new, 3)}"] if found.new else []
+    said += [f"{_counted(found.moved)} in another split: {some(found.moved, 3)}"] if not said else []
+    ways = ["bring back what is gone"] if found.gone else []
+    ways += ["take out what is new"] if found.new else []
+    raise DataError(
+        f"The items differ from those that {run} was interrupted on: {'; '.join(said)}.",
+        "the same items, so that training ends as if it had not been interrupted.",
+        f"{' and '.join(ways) or 'split them as they were'}, or add --overwrite instead of --resume to begin anew.",
+    )
 
 
 def pipeline_of_run(pipeline: Pipeline, run: Path, labelled: LabelledItems) -> Pipeline:

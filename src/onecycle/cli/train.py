@@ -14,6 +14,7 @@ from onecycle.cli.command_options import flag_of, read_options, takes_shell_opti
 from onecycle.cli.launched import joined_processes
 from onecycle.cli.paths import shown
 from onecycle.cli.run_folder import RunFolder, numbered_folder
+from onecycle.cli.run_items import check_items
 from onecycle.cli.shell_words import in_shell_words
 from onecycle.cli.training import readable_checkpoint, train_and_report
 from onecycle.data.remote import as_local
@@ -76,6 +77,8 @@ def train(
         usual = {each.name: each.default for each in context.command.params}
         learner.state.command = command_of(data, {name: one for name, one in options.items() if one != usual[name]})
         checkpoint = processes.decide(lambda: readable_checkpoint(run)) if resume else None
+        if checkpoint is not None:
+            processes.alike(lambda: check_items(run.path, learner.data.labelled))
         train_and_report(
             learner, pipeline, run, checkpoint_minutes, checkpoint, f"onecycle train {shlex.quote(str(data))}",
             previous=run.previous_run(options),

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from onecycle.data.corrections import Corrections
-from onecycle.errors import DataError
+from onecycle.errors import DataError, counted
 
 
 class JudgedAnswers(Protocol):
@@ -73,11 +73,11 @@ class Said:
         }  # fmt: skip
 
     def __str__(self) -> str:
-        counted = Counter(word.decision for word in self.words)
+        counts = Counter(word.decision for word in self.words)
         said = {"keep": "confirmed", "relabel": "corrected", "remove": "removed"}
-        parts = [f"{counted[decision]:,} {text}" for decision, text in said.items() if counted[decision]]
-        what = "judged answers" if self.kind == "journal" else "decided items"
-        return f"{len(self.words):,} {what}" + (f": {', '.join(parts)}" if parts else "")
+        parts = [f"{counts[decision]:,} {text}" for decision, text in said.items() if counts[decision]]
+        what = "judged answer" if self.kind == "journal" else "decided item"
+        return counted(len(self.words), what) + (f": {', '.join(parts)}" if parts else "")
 
 
 def read_said(source: Source) -> Said:

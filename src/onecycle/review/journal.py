@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 import pyarrow as pa
 
 from onecycle.disk import replacing, sync_folder
-from onecycle.errors import DataError
+from onecycle.errors import DataError, counted
 from onecycle.review.journal_files import not_an_export, read_events, write_events
 from onecycle.review.versions import first_version
 
@@ -95,7 +95,7 @@ class Journal:
 
     def __repr__(self) -> str:
         predictions, judgements = self._count("predictions"), self._count("judgements")
-        return f"Journal {self.folder}: {predictions:,} predictions, {judgements:,} judgements"
+        return f"Journal {self.folder}: {counted(predictions, 'prediction')}, {counted(judgements, 'judgement')}"
 
     def __enter__(self) -> Journal:
         return self

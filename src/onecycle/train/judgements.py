@@ -191,6 +191,15 @@ def _known(items: Iterable[Judgement], target: Any, unused: Counter[str]) -> Ite
             yield replace(one, label=label)
 
 
+def new_classes(source: Source, bunch: DataBunch) -> Counter[str]:
+    """Return the labels of a source that the data does not have, and how many items have each."""
+    target = bunch.target
+    assert isinstance(target, ClassTarget)
+    labels = [as_label(word.label, target) for word in read_said(source).words if word.label is not None]
+    names = (name for label in labels for name in (label if isinstance(label, list) else [label]))
+    return Counter(name for name in names if name not in target.position)
+
+
 def _known_label(label: Any, target: ClassTarget, unused: Counter[str]) -> Any:
     """Return a label as the target encodes it; None, and count it, where the target does not have it."""
     if label is None:

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 from torch import Tensor
 
+from onecycle.errors import counted
 from onecycle.notebook import html_lines, html_table
 
 DOUBT = 1.64
@@ -69,7 +70,7 @@ class Change:
         if self.lost - self.won <= tolerance / 100 * self.items:
             return f"{fell}, within the {tolerance:g} that are allowed"
         if self.passes(tolerance):
-            return f"{fell}, no more than chance explains on {self.items:,} items"
+            return f"{fell}, no more than chance explains on {counted(self.items, 'item')}"
         return f"{fell}, more than the {tolerance:g} that are allowed and more than chance explains"
 
     @property
@@ -194,7 +195,7 @@ class Learned:
             if one.items:
                 shares = f"right before {one.before / one.items:.1%}, after {one.after / one.items:.1%}"
                 note = " (learned by heart, no measure)" if one is self.corrected else ""
-                lines.append(f"{name}: {one.items:,} items, {shares}{note}")
+                lines.append(f"{name}: {counted(one.items, 'item')}, {shares}{note}")
         lines += [f"{name}: {before:.4f} before, {after:.4f} after" for name, (before, after) in self.metrics.items()]
         return lines
 
@@ -203,8 +204,9 @@ class Learned:
         if self.accepted and not self.has_gain:
             lines.append("No measurable gain: no more are right than before, on either set.")
         if self.new.items < FEW:
-            what = f"Only {self.new.items:,}" if self.new.items else "No"
-            lines.append(f"{what} answers were held back: fewer than {FEW} prove nothing about new items.")
+            few = f"Only {counted(self.new.items, 'answer')}" if self.new.items else "No answers"
+            verb = "was" if self.new.items == 1 else "were"
+            lines.append(f"{few} {verb} held back: fewer than {FEW} prove nothing about new items.")
         return lines
 
     def __repr__(self) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from onecycle.calls import explained
 from onecycle.imports import without_collecting
-from onecycle.ship.serve.listening import address_of, check_installed, listening, run_app, token_for
+from onecycle.ship.serve.listening import address_of, check_installed, listening, run_app, token_for, told_target
 
 if TYPE_CHECKING:
     from onecycle.data.corrections import Corrections
@@ -69,9 +69,7 @@ def serve_review(
         app = create_review_app(
             review, learner, name=name, written=written, token=token, hosts=LOOPBACK if token is None else None
         )
-        target = learner.target
-        classes = f", {len(target.classes)} classes" if target.classes else ""
-        print(f"Review of {name} ({target.kind}{classes}) on {address_of(listener, token)}", flush=True)
+        print(f"Review of {name} ({told_target(learner.target)}) on {address_of(listener, token)}", flush=True)
         print(f"Decisions are written to {written}", flush=True)
         run_app(app, listener)
     return corrections

@@ -11,9 +11,12 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from onecycle.errors import DataError, ModelError
+
+if TYPE_CHECKING:
+    from onecycle.data.target import Target
 
 
 def token_for(host: str) -> str | None:
@@ -21,6 +24,12 @@ def token_for(host: str) -> str | None:
     from onecycle.ship.serve.guard import LOOPBACK
 
     return None if host in LOOPBACK else secrets.token_urlsafe(16)
+
+
+def told_target(target: Target) -> str:
+    """Return what is predicted in a few words, such as 'category, 4 classes'."""
+    count = len(target.classes)
+    return target.kind + (f", {count:,} {'class' if count == 1 else 'classes'}" if count else "")
 
 
 def address_of(listener: socket.socket, token: str | None) -> str:

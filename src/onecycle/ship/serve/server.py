@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from onecycle.calls import explained
 from onecycle.imports import without_collecting
-from onecycle.ship.serve.listening import address_of, check_installed, default_of, listening, run_app, token_for
+from onecycle.ship.serve.listening import (
+    address_of,
+    check_installed,
+    default_of,
+    listening,
+    run_app,
+    token_for,
+    told_target,
+)
 
 if TYPE_CHECKING:
     from onecycle.inference.predictor import Predictor
@@ -69,7 +77,6 @@ def serve(
 
 
 def _tell(name: str, target: Any, address: str, folder: str | Path | None) -> None:
-    classes = f", {len(target.classes)} classes" if target.classes else ""
-    print(f"Serving {name} ({target.kind}{classes}) on {address}", flush=True)
+    print(f"Serving {name} ({told_target(target)}) on {address}", flush=True)
     if folder is not None:
         print(f"What people say is kept in {folder}", flush=True)
