@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import onecycle as oc
+from onecycle.cli.export import validation_items
+from onecycle.cli.run_items import write_items
 from onecycle.runtime import load_model
 
 
@@ -45,3 +50,35 @@ def test_nothing_is_replaced_unless_asked(shell: Any, bundle: Path, tmp_path: Pa
     assert shell("export", bundle, "other.onnx").code == 0
     assert shell("export", bundle, "tags.onnx", "--overwrite").code == 0
     assert held.read_text() == "new"
+
+
+class TestItemsOfARun:
+    @pytest.fixture
+    def run(self, photos: Path, tmp_path: Path) -> Path:
+        """A run whose kept validation items are others than a split of the data as it is now would give."""
+        data, run = tmp_path / "photos", tmp_path / "run"
+        shutil.copytree(photos, data)
+        labelled = oc.ImageList.from_folder(data).split_random(0.25, seed=7).label_from_folder()
+        write_items(labelled, run)
+        (run / "run.json").write_text(json.dumps({"data": str(data), "options": {}, "finished": True}))
+        (run / "last.ckpt").touch()
+        self.kept = sorted(labelled.valid.names())
+        return run
+
+    def test_they_are_those_that_the_run_kept(self, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert sorted(validation_items(run).names()) == self.kept
+        assert "split as they were when the model was trained" in capsys.readouterr().err
+
+    def test_one_that_came_later_is_left_out(self, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        data = run.with_name("photos")
+        old = data / self.kept[0]
+        shutil.copy(old, old.with_name(f"later{old.suffix}"))
+        old.unlink()
+        assert sorted(validation_items(run).names()) == self.kept[1:]
+        told = capsys.readouterr().err
+        assert "1 item is not there any more" in told
+        assert "1 item is new, and left out" in told
+
+    def test_without_kept_items_they_are_those_of_the_recipe(self, run: Path) -> None:
+        (run / "items.parquet").unlink()
+        assert sorted(validation_items(run).names()) != self.kept

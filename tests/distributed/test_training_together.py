@@ -6,10 +6,12 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
 from group import Group
+from PIL import Image
 from runs import Left, assert_equal, assert_same_everywhere, learner_of, left, photos_run, trained
 
 import onecycle as oc
@@ -273,3 +275,47 @@ def test_batch_norms_of_several_processes_need_gpus(pair: Group, photos: Path) -
         "Fix: leave sync_batchnorm= out, and give each process enough items a batch (16 or more)."
     )
     assert pair.run(synchronised, photos) == [expected] * 2
+
+
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder per class, 27 pictures of noise each, and a table that tags them."""
+    root, generator = tmp_path_factory.mktemp("noise"), np.random.default_rng(0)
+    lines = ["image,tags"]
+    for number in range(54):
+        path = root / "images" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 255, (16, 16, 3)).astype(np.uint8)).save(path)
+        lines.append(f"{path.relative_to(root / 'images')},{'red' if number % 3 else 'red blue'}")
+    (root / "labels.csv").write_text("\n".join(lines))
+    return root
+
+
+@pytest.mark.parametrize("kind", ["classes", "tags"])
+def test_a_calibration_by_two_processes_is_that_of_one(pair: Group, noise: Path, kind: str) -> None:
+    """Temperatures, the scores for sets, the features, and the report, which every process has."""
+    whole, runs = calibrated(noise, kind), pair.run(calibrated, noise, kind)
+    assert whole["temperatures"] is not None
+    assert whole["measured_on"] == 24
+    for run in runs:
+        torch.testing.assert_close(run, whole, rtol=1e-4, atol=1e-6)
+
+
+def calibrated(noise: Path, kind: str) -> dict[str, Any]:
+    images = oc.ImageList.from_folder(noise / "images")
+    if kind == "tags":
+        images = oc.ImageList.from_csv(noise / "labels.csv", folder=noise / "images")
+    split = images.split_by(lambda path: int(path.stem) >= 7)
+    labelled = split.label_from_folder() if kind == "classes" else split.label_from_column("tags", delimiter=" ")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        learner = tiny(labelled.transform(16, augment=oc.augment.none()).databunch(8))
+    report = learner.calibrate()
+    found = learner.state.calibration
+    assert found is not None
+    assert found.familiarity is not None
+    return {
+        "temperatures": learner.target.temperatures, "scores": found.scores, "measured_on": report.items,
+        "features": found.familiarity.features, "threshold": found.familiarity.threshold,
+        "ece": [report.before.ece, report.after.ece], "brier": [report.before.brier, report.after.brier],
+    }  # fmt: skip

@@ -88,6 +88,21 @@ class TestKeepBest:
         assert_same(weights_of(learner), follow.weights[2])
         assert learner.history.notes == []
 
+    @pytest.mark.parametrize(("losses", "kept"), [([3, 2, 1], 2), ([3, 1, 2], 1), ([1, 1, 2], 0)])
+    def test_of_equally_good_epochs_the_one_with_the_lowest_loss_is_kept(
+        self, bunch: DataBunch, losses: list[float], kept: int
+    ) -> None:
+        follow = Follow([0.5, 0.5, 0.5], "accuracy")
+        learner = learner_with(bunch, Follow(losses), follow, oc.KeepBest("accuracy"), metrics=["accuracy"])
+        learner.fit(3, 1e-2)
+        assert_same(weights_of(learner), follow.weights[kept])
+
+    def test_a_lower_loss_with_a_worse_metric_is_not_kept(self, bunch: DataBunch) -> None:
+        follow = Follow([0.5, 0.4], "accuracy")
+        learner = learner_with(bunch, Follow([3, 1]), follow, oc.KeepBest("accuracy"), metrics=["accuracy"])
+        learner.fit(2, 1e-2)
+        assert_same(weights_of(learner), follow.weights[0])
+
     def test_also_after_ctrl_c(self, bunch: DataBunch) -> None:
         follow = Follow([3, 1, 2])
         learner = learner_with(bunch, follow, oc.KeepBest(), Break(2, KeyboardInterrupt()))

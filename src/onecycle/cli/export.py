@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from onecycle.cli.command_options import read_options
 from onecycle.cli.outputs import check_new
 from onecycle.cli.run_folder import OPTIONS, RunFolder
+from onecycle.cli.run_items import pipeline_of_run
 from onecycle.recipes.options import FineTuneOptions
+
+if TYPE_CHECKING:
+    from onecycle.data.rows import Rows
 
 
 def export(
@@ -27,16 +31,19 @@ def export(
     check_new(out, "pass another FILE", overwrite=overwrite)
     compared: Any = items
     if items is None and (model / OPTIONS).is_file():
-        compared = _validation_items(model)
+        compared = validation_items(model)
     from onecycle.ship.model import load_model
 
     load_model(model, device="cpu").export(out, items=compared)
 
 
-def _validation_items(run: Path) -> Any:
-    """Return the items that a run was validated on, as rows."""
+def validation_items(run: Path) -> Rows:
+    """Return the items that a run was validated on, as far as they are there; print what has changed since."""
     data, options = RunFolder(run).read_options()
     from onecycle.recipes.task import build_pipeline
 
     pipeline = build_pipeline(data, read_options(FineTuneOptions, options))
-    return pipeline.label(pipeline.find_items()).valid
+    now = pipeline.label(pipeline.find_items())
+    as_before = pipeline_of_run(pipeline, run, now)
+    rows: Rows = (now if as_before is pipeline else as_before.label(as_before.find_items())).valid
+    return rows

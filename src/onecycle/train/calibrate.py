@@ -131,8 +131,8 @@ def _collect(state: TrainState, split: str, *, features: bool = True) -> _Collec
 
     def run() -> list[tuple[int, Tensor, Tensor, Tensor | None]]:
         rows: list[tuple[int, Tensor, Tensor, Tensor | None]] = []
-        batches = state.valid_batches(split)
-        for output in state.predictor().run(batches, most_items=state.data.batch_size, features=features):
+        loader = state.data.in_order_of(split)
+        for output in state.kept_outputs.run(state.predictor(), loader, state.sharing, features=features):
             rows += _rows(state.target, output)
         return rows
 

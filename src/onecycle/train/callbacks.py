@@ -102,6 +102,8 @@ class EarlyStopping(_Monitor):
 class KeepBest(_Monitor):
     """Keep the weights of the best epoch, and bring them back when the fit ends, also when it ends early.
 
+    Of epochs that are equally good, the one with the lowest validation loss is kept.
+
     Args:
         monitor: "valid_loss", "train_loss" or a metric's name.
 
@@ -122,6 +124,15 @@ class KeepBest(_Monitor):
         super().load_state_dict(state)
         self.best_weights = state["weights"]
         self.best_record = None if state["record"] is None else EpochRecord(**state["record"])
+
+    def improved(self, state: TrainState, record: EpochRecord) -> bool:
+        return super().improved(state, record) or self._breaks_tie(record)
+
+    def _breaks_tie(self, record: EpochRecord) -> bool:
+        best = self.best_record
+        if best is None or best.inputs != record.inputs:
+            return False
+        return record.value(self.monitor) == best.value(self.monitor) and record.valid_loss < best.valid_loss
 
     def on_epoch_end(self, state: TrainState, event: EpochEnd) -> None:
         if self.improved(state, event.record):

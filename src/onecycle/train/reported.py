@@ -66,7 +66,8 @@ def interpret(state: TrainState, split: str | None = None) -> Interpretation:
     kind = state.target.kind if state.target.kind in list_registered("interpretation") else "other"
     reads: type[Interpretation] = lookup("interpretation", kind)
     loader = state.data.in_order_of(chosen)
-    evaluated = evaluate_items(state.predictor(), loader, state.loss, state.metrics, reads, state.sharing)
+    outputs = state.kept_outputs.run(state.predictor(), loader, state.sharing)
+    evaluated = evaluate_items(outputs, state.target, state.loss, state.metrics, reads, state.sharing)
 
     def show(rows: Sequence[int]) -> Picture:
         batch = state.data.read(loader.dataset, rows)

@@ -20,6 +20,7 @@ from onecycle.data.seeding import seeded
 from onecycle.data.target import Target, same_labels
 from onecycle.errors import DataError, ModelError
 from onecycle.inference.calibration import Calibration
+from onecycle.inference.kept_outputs import KeptOutputs
 from onecycle.inference.precision import Mode, Precision
 from onecycle.inference.predictor import Predictor
 from onecycle.losses import Loss, as_loss
@@ -68,6 +69,7 @@ class TrainState:
         head_steps: Steps that a head has taken on the features of the frozen body as it is.
         calibration: How sure the model may be, besides the target's temperatures; None until it was found out.
         calibration_report: What was measured then.
+        kept_outputs: Of the split that was looked at last.
         code: The program that made and trained the learner, where a recipe wrote it; else empty.
         command: The command that did, if one did.
     """
@@ -102,6 +104,7 @@ class TrainState:
         self.head_steps = 0
         self.calibration: Calibration | None = None
         self.calibration_report: CalibrationReport | None = None
+        self.kept_outputs = KeptOutputs()
         self.code = self.command = ""
 
     def __repr__(self) -> str:
@@ -155,6 +158,7 @@ class TrainState:
         if self.target.temperatures is not None:
             self.data = self.data.with_target(self.target.with_temperatures(None))
         self.calibration = self.calibration_report = None
+        self.kept_outputs.forget()
 
     def predictor(self) -> Predictor:
         """Return the model with all it needs to predict."""

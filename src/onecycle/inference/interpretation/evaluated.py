@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from onecycle.data.loader import DataLoader
 from onecycle.data.nested import move
 from onecycle.data.target import Target
 from onecycle.inference.evaluation import evaluate, item_losses
-from onecycle.inference.predictor import Output, Predictor
+from onecycle.inference.predictor import Output
 from onecycle.losses import Loss
 from onecycle.metrics import Metric
 from onecycle.processes import ALONE, Processes
@@ -59,8 +58,8 @@ class _Part:
 
 
 def evaluate_items(
-    predictor: Predictor,
-    loader: DataLoader,
+    outputs: Iterable[Output],
+    target: Target,
     loss: Loss,
     metrics: Sequence[Metric],
     reads: Reads,
@@ -69,8 +68,8 @@ def evaluate_items(
     """Evaluate a labelled split as `evaluate` does, and keep what an interpretation reads.
 
     Args:
-        predictor: Model, target and precision.
-        loader: Goes over the items once.
+        outputs: Of all items, or in each process of the items that are its own.
+        target: What is predicted.
         loss: Gives the loss of all items, and of each.
         metrics: What is measured.
         reads: What is kept of each batch.
@@ -78,12 +77,10 @@ def evaluate_items(
     Raises:
         ModelError: The items have no labels.
     """
-    target = predictor.target
     parts: list[_Part] = []
 
     def kept() -> Iterator[Output]:
-        batches = loader.share(processes.rank, processes.world, predictor.device)
-        for output in predictor.run(batches, most_items=loader.batch_size):
+        for output in outputs:
             yield output  # first: evaluate() refuses items without labels
             values = {name: move(tensor, CPU) for name, tensor in reads.per_item(output, target).items()}
             total = reads.total(output, target)
