@@ -55,10 +55,19 @@ def halve(learner: Learner) -> None:
         next(iter(learner.model.parameters())).mul_(0.5)
 
 
+def halve_data(learner: Learner) -> None:
+    next(iter(learner.model.parameters())).data.mul_(0.5)
+
+
+def others(learner: Learner) -> dict[str, Any]:
+    return {name: tensor + 1 for name, tensor in learner.model.state_dict().items()}
+
+
 CHANGES: dict[str, Callable[[Learner], Any]] = {
     "a weight": halve,
     "a fit": lambda learner: learner.fit(1, 1e-2),
-    "weights that are loaded": lambda learner: learner.model.load_state_dict(learner.model.state_dict()),
+    "a weight that PyTorch does not count as changed": halve_data,
+    "weights that are loaded": lambda learner: learner.model.load_state_dict(others(learner)),
     "precision": lambda learner: learner.to_bf16(force=True),
     "size": lambda learner: setattr(learner, "data", learner.data.resize(24)),
 }

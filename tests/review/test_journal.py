@@ -95,7 +95,7 @@ def test_it_is_opened_again_as_it_was(journal: Journal) -> None:
     journal.close()
     with Journal(journal.folder) as again:
         again.judge(one, "right")
-        assert repr(again) == f"Journal {journal.folder}: 1 predictions, 1 judgements"
+        assert repr(again) == f"Journal {journal.folder}: 1 prediction, 1 judgement"
 
 
 @pytest.mark.parametrize("change", ["UPDATE predictions SET name = 'x'", "DELETE FROM judgements"])

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import chain
 from typing import Any
 
 from torch import Tensor, nn
 
 from onecycle.data.loader import DataLoader
 from onecycle.data.nested import tensors_in
+from onecycle.inference.hash_weights import hash_weights
 from onecycle.inference.predictor import Output, Predictor
 from onecycle.processes import ALONE, Processes
 
@@ -75,11 +76,11 @@ def _have_features(outputs: list[Output]) -> bool:
 
 
 def _made_by(predictor: Predictor, processes: Processes) -> tuple[Any, ...]:
-    """Return what outputs depend on besides the items: each weight's place in memory, with the count of its changes."""
+    """Return what outputs depend on besides the items."""
     model: nn.Module = predictor.model
-    weights = tuple((each.data_ptr(), each._version) for each in chain(model.parameters(), model.buffers()))
-    precision = predictor.precision
-    return (id(model), weights, precision.mode, precision.tf32, predictor.modality, processes)
+    weights, precision = hashlib.sha256(), predictor.precision
+    hash_weights(model, weights)
+    return (id(model), weights.digest(), precision.mode, precision.tf32, predictor.modality, processes)
 
 
 def _bytes_of(output: Output) -> int:

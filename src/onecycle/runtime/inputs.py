@@ -37,7 +37,7 @@ class Reader(Protocol):
 
     def check_given(self, item: Any) -> None:
         """Refuse an item that cannot be meant; see `Modality.check_given`."""
-        return None
+        return
 
     def collate(self, values: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """Return items as the model takes them, (batch, ...)."""

@@ -6,7 +6,6 @@ than one epoch is asked for, of augmented copies too: never more passes of the b
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -275,10 +274,3 @@ def _example(bunch: DataBunch, device: torch.device) -> Any:
         cache.full(dataset, torch.tensor(rows))
     batch = bunch.read(dataset, rows)
     return dataset.modality.prepare(batch.to(device), bunch.target, None).inputs
-
-
-def hash_weights(module: nn.Module, digest: hashlib._Hash) -> None:
-    """Add the weights of a module and their names to a checksum: features are of these weights alone."""
-    for name, tensor in sorted(module.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
