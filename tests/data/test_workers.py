@@ -147,7 +147,7 @@ def test_an_error_of_someone_elses_modality_comes_with_its_traceback(dataset: Da
     assert read(loader) == list(range(8))
 
 
-@pytest.mark.parametrize(("text", "what"), [("refuse", "Refused."), ("100", "Not one of a batch.")])
+@pytest.mark.parametrize(("text", "what"), [("refuse", "5: Refused."), ("100", "Not one of a batch.")])
 def test_an_error_of_the_data_comes_as_it_was_written(text: str, what: str, dataset: Dataset) -> None:
     loader = DataLoader(dataset, batch_size=2, workers=1)
     order(dataset, text)

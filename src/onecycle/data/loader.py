@@ -201,7 +201,7 @@ class DataLoader:
     def _named(self, bad: BadItem) -> DataError:
         """Return why an item cannot be read, with its name where that is not in it, as of an empty text."""
         name = self.dataset.name(bad.index)
-        return bad.error if PurePath(name).name in bad.error.what else naming(bad.error, name)
+        return bad.error if PurePath(name).stem in bad.error.what else naming(bad.error, name)
 
     def _note(self, bad: Sequence[BadItem]) -> None:
         for item in bad:

@@ -34,8 +34,8 @@ class Predicting(StateAttributes):
         """Return the prediction for one input.
 
         Args:
-            item: For images a path, the bytes of a file, a PIL image, or an array of uint8 pixels; for texts a text,
-                the `Path` of a text file, or its bytes.
+            item: For images a path, the bytes of a file, a PIL image, or a uint8 array; for texts a text, the
+                `Path` of a file with one, or its bytes.
             sets: Give `label_set` too, the classes that hold the right one in this share of all cases, such as 0.9; a
                 learner of one class an item can, once it is calibrated.
         """

@@ -27,8 +27,8 @@ def evaluate_split(state: TrainState, split: str) -> dict[str, float]:
     Raises:
         DataError: It has no items.
     """
-    state.data.filled_loader(split)
     outputs = state.predictor().run(state.valid_batches(split), most_items=state.data.batch_size)
+    state.data.filled_loader(split)
     return named_after(split, evaluation.evaluate(outputs, state.target, state.loss, state.metrics, state.sharing))
 
 
