@@ -132,14 +132,15 @@ def some(values: Iterable[object], most: int = 5) -> str:
     return ", ".join(listed[:most]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
-def counted(count: int, what: str) -> str:
-    """Return a count and what is counted.
+def counted(count: int, what: str, verb: tuple[str, str] | None = None) -> str:
+    """Return a count and what is counted, and where there is a verb its form for one or for several.
 
     Example:
-        >>> counted(1, "item"), counted(1200, "item")
-        ('1 item', '1,200 items')
+        >>> counted(1, "item"), counted(1200, "item"), counted(1, "row", ("has", "have"))
+        ('1 item', '1,200 items', '1 row has')
     """
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+    said = f"{count:,} {what}{'' if count == 1 else 's'}"
+    return said if verb is None else f"{said} {verb[count != 1]}"
 
 
 def with_article(name: str) -> str:

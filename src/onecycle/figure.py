@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from onecycle.errors import DataError
+from onecycle.errors import DataError, counted
 from onecycle.notebook import Html, html_lines, in_notebook, notebook_shell
 
 # Characters of a line below a picture of a grid.
@@ -76,7 +76,7 @@ class Picture(Figure):
         display(Image(data=self._repr_png_(), format="png"))
         if self.items:  # as text, to be copied
             names = html_lines("\n".join(self.items))
-            display(Html(f"<details><summary>{len(self.items)} items</summary>{names}</details>", ""))
+            display(Html(f"<details><summary>{counted(len(self.items), 'item')}</summary>{names}</details>", ""))
 
     def to_html(self) -> str:
         """Return the picture as an HTML image that holds all its data."""

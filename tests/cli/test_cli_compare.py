@@ -20,4 +20,6 @@ def test_runs_are_shown_side_by_side(shell: Any, tmp_path: Path) -> None:
     assert "run  seed  accuracy  epochs  seconds\none     1      0.75" in done.out
     assert "Over seeds" in done.out
     assert (tmp_path / "pictures" / "runs.png").stat().st_size > 1000
+    wrong = shell("compare", "one")
+    assert "Fix: pass their folders: onecycle compare runs/photos runs/photos-2" in wrong.err
     assert shell("compare", "one", "nothing").code == 2

@@ -27,7 +27,7 @@ def test_a_run_is_compared_on_the_items_that_it_was_validated_on(shell: Any, pho
     assert shell("train", photos, "--epochs", "1", "--sizes", "32", "--out", "run").code == 0
     done = shell("export", "run", "x.onnx")
     assert done.code == 0, done.err
-    assert "given items: same labels" in done.out
+    assert "proved on 6 validation items: same labels" in done.out
     assert load_model(tmp_path / "x.onnx").proof["items"] == 6
 
 

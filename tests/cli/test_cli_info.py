@@ -36,7 +36,13 @@ def test_what_a_version_learned_is_a_line_each() -> None:
     }  # fmt: skip
     assert describe_card("learned", learned) == ["learned, accepted: yes", "learned, trained, new: 3"]
     assert describe_card("parent", "model.onecycle") == ["parent: model.onecycle"]
-    assert describe_card("notes", ["one", "two"]) == ["notes: one, two"]
+    assert describe_card("tags", ["one", "two"]) == ["tags: one, two"]
+    assert describe_card("notes", ["one, and two", "three"]) == ["notes: one, and two", "notes: three"]
+    calibrated = {"split": "valid", "ece": [0.2, 0.1], "brier": [0.3, 0.25], "unknown": None}
+    assert describe_card("calibration", calibrated) == [
+        "calibration, split: valid", "calibration, ece: 0.2 before, 0.1 after",
+        "calibration, brier: 0.3 before, 0.25 after",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -29,14 +29,14 @@ def test_a_folder_into_a_csv_file(shell: Any, bundle: Path, tagged: Path, tmp_pa
     assert (done.code, done.out) == (0, "24 predictions written to predictions.csv\n")
     with (tmp_path / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["image_name", "tags"]
-    assert {row["image_name"] for row in rows} == {f"tile_{number}" for number in range(24)}
+    assert list(rows[0]) == ["image_name", "tags", "confidence"]
+    assert {row["image_name"] for row in rows} == {f"tile_{number}.png" for number in range(24)}
 
 
 def test_one_class_per_item_is_called_label(shell: Any, tmp_path: Path, tagged: Path) -> None:
     golden = Path(__file__).parent.parent / "ship" / "golden" / "v1.onecycle"
     assert shell("predict", golden, tagged / "images" / "tile_0.png", "--out", "predictions.csv").code == 0
-    assert (tmp_path / "predictions.csv").read_text().splitlines()[0] == "image_name,label"
+    assert (tmp_path / "predictions.csv").read_text().splitlines()[0] == "image_name,label,confidence"
 
 
 def test_a_broken_file_among_good_ones(shell: Any, bundle: Path, tagged: Path, tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_folders_keep_images_of_the_same_name_apart(shell: Any, bundle: Path, ta
         (tmp_path / "items" / folder / "0.png").write_bytes((tagged / "images" / "tile_0.png").read_bytes())
     assert shell("predict", bundle, "items", "--out", "new/folder/x.csv").code == 0
     with (tmp_path / "new/folder/x.csv").open(newline="") as file:
-        assert [row["image_name"] for row in csv.DictReader(file)] == ["a/0", "b/0"]
+        assert [row["image_name"] for row in csv.DictReader(file)] == ["a/0.png", "b/0.png"]
 
 
 @pytest.mark.parametrize("suffix", ["csv", "json", "jsonl", "parquet"])
@@ -131,7 +131,10 @@ def test_images_inside_a_parquet_file(shell: Any, bundle: Path, tagged: Path, tm
     assert done.code == 2
     assert "none.png (row 3) has no bytes." in done.err
     rows = json.loads((tmp_path / "x.json").read_text())
-    assert [row["image"] for row in rows] == [*(file.stem for file in files), "none"]  # the column, as of a CSV file
+    assert [row["image"] for row in rows] == [
+        *(file.name for file in files),
+        "none.png",
+    ]  # the column, as of a CSV file
     expected = oc.load_model(bundle).predict(files[1]).probabilities["red"]
     assert rows[1]["p(red)"] == pytest.approx(expected, abs=1e-6)
     assert "on-bad-item" not in done.err
@@ -176,7 +179,7 @@ class TestHowSure:
         assert done.err.splitlines() == [
             "Sets have the right class in 50% of cases on average, not for each class. Sets of classes come from 40 "
             "held-back items, fewer than 400: those for 50% have the right class in 35% to 65% of all cases.",
-            f"1 of 1 inputs are unlike the training items: {item}",
+            f"1 of 1 input is unlike the training items: {item}",
         ]
 
     def test_sets_and_unfamiliar_inputs_in_files(self, shell: Any, sure: Path, tagged: Path, tmp_path: Path) -> None:
@@ -186,15 +189,22 @@ class TestHowSure:
         row = json.loads((tmp_path / "a.json").read_text())[0]
         assert row["unfamiliar"] is True
         with (tmp_path / "a.csv").open(newline="") as file:
-            assert next(csv.DictReader(file))["set"] == ";".join(row["set"])
+            written = next(csv.DictReader(file))
+        assert written["set"] == ";".join(row["set"])
+        assert (written["unfamiliar"], written["confidence"]) == ("True", f"{row['confidence']:.4f}")
 
     def test_a_model_that_cannot_is_refused_before_anything_is_read(
         self, shell: Any, bundle: Path, sure: Path, tagged: Path
     ) -> None:
         done = shell("predict", bundle, tagged / "images", "--sets", "0.9")
-        assert (done.code, "no held-back items" in done.err) == (2, True)
+        assert done.code == 2
+        assert "for one class an item, and this model predicts multi_category.\nExpected a model of one" in done.err
+        assert done.err.endswith("Fix: leave --sets out.\n")
+        assert shell("predict", bundle, tagged / "images").code == 0  # as the fix says
         done = shell("predict", sure, tagged / "images", "--sets", "90")
-        assert (done.code, "above 0 and below 1" in done.err) == (2, True)
+        assert (done.code, done.err.splitlines()[0]) == (2, "--sets 90.0.")
+        assert done.err.endswith("above 0 and below 1.\nFix: pass --sets 0.9.\n")
+        assert shell("predict", sure, tagged / "images", "--sets", "0.9").code == 0  # as the fix says
         done = shell("predict", sure, tagged / "images", "--sets", "0.9", "--engine", "ray", "--out", "x.csv")
         assert (done.code, "--sets with --engine ray" in done.err) == (2, True)
 

@@ -27,7 +27,7 @@ def test_masks(layout: str, request: pytest.FixtureRequest, shell: Any, tmp_path
     image = next((data / ("images" if layout == "camvid" else "val")).iterdir())
     for extra in ([], ["--tiles", "--scale", "0.9"]):
         assert (
-            shell("predict", "out", image, "--out", "masks", "--overwrite", *extra).out == "1 masks written to masks/\n"
+            shell("predict", "out", image, "--out", "masks", "--overwrite", *extra).out == "1 mask written to masks/\n"
         )
         mask = Image.open(tmp_path / "masks" / f"{image.stem}.png")
         assert mask.size == (60, 45)
@@ -62,7 +62,7 @@ def test_numbers(dots: Path, shell: Any, tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.code == 0, done.err
     assert shell("predict", "out/model.onecycle", dots / "a_0.png", "--out", "numbers.csv").code == 0
-    assert (tmp_path / "numbers.csv").read_text().startswith("image_name,left_x,right_y\na_0,")
+    assert (tmp_path / "numbers.csv").read_text().startswith("image_name,left_x,right_y\na_0.png,")
 
 
 @pytest.mark.slow
@@ -91,7 +91,7 @@ def test_texts(reviews: Path, shell: Any, tmp_path: Path) -> None:
     assert wrong.code == 2
     with (tmp_path / "predictions.csv").open(newline="") as file:
         assert [row["text"] for row in csv.DictReader(file)] == [long, " "]
-    assert "1 predictions written to predictions.csv" in wrong.out
+    assert "1 prediction written to predictions.csv" in wrong.out
     assert "The text ' ' is empty" in wrong.err
     assert "reads texts, max length 48, " in shell("info", "run/model.onecycle").out
     model = oc.load_model("run/model.onecycle")

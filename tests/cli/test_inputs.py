@@ -93,7 +93,7 @@ class TestTables:
         Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
         (tmp_path / "a.csv").write_text("file,who\na.png,x\n,y\n")
         message = (
-            r"^1 rows of .*a\.csv name no image in column 'file': row 3, counted with the header\.\n"
+            r"^1 row names no image in column 'file' of .*a\.csv: row 3, counted with the header\.\n"
             r"Expected an image in every row\.\nFix: fill in the names, or remove those rows\.$"
         )
         with pytest.raises(DataError, match=message):

@@ -20,6 +20,8 @@ from onecycle.errors import DataError
         ("masks='labels/{stem}_P.png'.", "--masks 'labels/{stem}_P.png'."),
         ("task='classify' or task='tag'.", "--task classify or --task tag."),
         ("pass values=[0, 255].", "pass --values 0,255."),
+        ("pass sets=0.9, or scale=0.5", "pass --sets 0.9, or --scale 0.5"),
+        ("pass items=, a list", "pass --items, a list"),
         ("write cache=None", "write cache=None"),
         ("sizes=(24, 32) for texts", "sizes=(24, 32) for texts"),
     ],

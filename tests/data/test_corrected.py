@@ -120,7 +120,7 @@ def test_numbers_cannot_be_relabelled() -> None:
     table = pandas.DataFrame({"text": ["a", "b", "c", "d"], "price": [1.0, 2.0, 4.0, 8.0]})
     texts = oc.TextList.from_table(table, column="text")
     with pytest.raises(
-        oc.DataError, match=r"give a label to 1 items, such as row 0, and what is predicted is a numbers"
+        oc.DataError, match=r"give a label to 1 item, such as row 0, and what is predicted is a numbers"
     ):
         texts.corrected(decided(("row 0", "relabel", "3"))).split_by_index([1]).label_numbers("price")
     removed = texts.corrected(decided(("row 0", "remove"), ("row 1", "keep")))

@@ -31,7 +31,7 @@ def test_a_list_prints_itself_with_what_was_left_out(tmp_path: Path, photos: Pat
     for name in (".hidden", "one.txt", "two.txt"):
         (tmp_path / name).touch()
     assert repr(oc.ImageList.from_folder(tmp_path)) == (
-        f"ImageList: 1 items in {tmp_path} (left out: 1 hidden, 2 other files; see .skipped)"
+        f"ImageList: 1 item in {tmp_path} (left out: 1 hidden, 2 other files; see .skipped)"
     )
 
 

@@ -87,7 +87,7 @@ class TestBrokenItems:
         assert (folder / "broken.jpg").exists()
 
     def test_they_are_deleted_where_that_is_asked_for(self, folder: Path) -> None:
-        with pytest.warns(UserWarning, match=r"Deleted 1 files in .*: broken\.jpg\."):
+        with pytest.warns(UserWarning, match=r"Deleted 1 file in .*: broken\.jpg\."):
             oc.ImageList.from_folder(folder).verify(delete=True)
         assert sorted(path.name for path in folder.iterdir()) == ["0.jpg", "1.jpg", "2.jpg"]
 

@@ -201,7 +201,7 @@ def test_a_folder_within_a_folder_of_the_other_split_is_refused() -> None:
 def test_names_that_are_not_there_are_listed(tmp_path: Path) -> None:
     file = tmp_path / "valid.txt"
     file.write_text("train/a/0.jpg\nmissing.jpg\n")
-    with pytest.raises(DataError, match=r"names 1 items that are not there: missing.jpg.\n.*\nFix: remove those lines"):
+    with pytest.raises(DataError, match=r"names 1 item that is not there: missing.jpg.\n.*\nFix: remove those lines"):
         split.by_names(NAMES, file)
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from onecycle.errors import DataError, ModelError
-from onecycle.inference.calibration import Calibration, Familiarity, coverage_range, few_for_sets
+from onecycle.inference.calibration import Calibration, Familiarity, coverage_range, few_for_sets, fewest_for_sets
 
 
 def exchangeable(seed: int, count: int = 800) -> tuple[torch.Tensor, torch.Tensor]:
@@ -62,6 +62,24 @@ def test_what_lies_elsewhere_is_unfamiliar() -> None:
     assert bool((known.unfamiliarity(outside) > known.threshold).all())
     cosines = torch.nn.functional.cosine_similarity(outside[:1], inside[:200])
     assert float(known.unfamiliarity(outside[:1])) == pytest.approx(1 - float(cosines.topk(5).values.mean()), abs=1e-3)
+
+
+@pytest.mark.parametrize("coverage", [0.5, 0.8, 0.9, 0.95, 0.99])
+def test_fewer_items_than_are_needed_give_sets_of_all_classes(coverage: float) -> None:
+    needed, likely = fewest_for_sets(coverage), torch.tensor([[0.98, 0.02]])
+    enough = Calibration(torch.linspace(0.1, 0.5, needed))
+    assert enough.sets(likely, coverage).tolist() == [[True, False]]
+    assert "in " in str(few_for_sets(needed, coverage))
+    if needed > 1:
+        few = Calibration(torch.linspace(0.1, 0.5, needed - 1))
+        assert few.sets(likely, coverage).tolist() == [[True, True]]
+        assert f"every set holds all classes, and says nothing. At least {needed} are" in str(
+            few_for_sets(needed - 1, coverage)
+        )
+
+
+def test_one_item_is_one_item() -> None:
+    assert str(few_for_sets(1, 0.9)).startswith("Sets of classes come from 1 held-back item, too few for 90%")
 
 
 def test_it_comes_back_as_it_was_kept() -> None:

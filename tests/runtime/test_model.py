@@ -17,6 +17,7 @@ from onecycle.runtime import load_model
 from onecycle.text.texts import Texts
 from onecycle.vision.images import Images
 from runtime.tiny_onnx import IMAGES, write_colours, write_map, write_tokens
+from ship import tiny_bundles
 
 COLOURS = {"kind": "category", "classes": ["red", "green", "blue"]}
 TAGS = {"kind": "multi_category", "classes": ["red", "green", "blue"], "threshold": 0.9}
@@ -178,3 +179,20 @@ def test_paths_in_the_place_of_texts_and_empty_texts_are_told_as_by_a_bundle(tmp
         model.predict_many(["a film", "b.txt"])
     with pytest.raises(DataError, match=r"^items\[1\]: The text '' is empty\."):
         model.probabilities(["a film", ""])
+
+
+def test_sets_are_refused_and_both_fixes_work(red: Path, tmp_path: Path) -> None:
+    model = load_model(write_colours(tmp_path / "x.onnx", COLOURS))
+    for ask in (model.predict, lambda item, sets: model.predict_many([item], sets=sets)):
+        with pytest.raises(ModelError, match=r"sets=0\.9: an exported file has no held-back.*\n.*\nFix: leave sets="):
+            ask(red, sets=0.9)
+    assert model.predict(red)
+    bundle = oc.load_model(tiny_bundles.calibrated().write(tmp_path / "x.onecycle"))
+    with pytest.warns(UserWarning, match="Sets of classes come from 40"):
+        assert bundle.predict(red, sets=0.9).label_set
+
+
+def test_wrong_calls_are_told(red: Path, tmp_path: Path) -> None:
+    model = load_model(write_colours(tmp_path / "x.onnx", COLOURS))
+    with pytest.raises(oc.OnecycleError, match=r"predict_many\(\) has no option batchsize="):
+        model.predict_many([red], batchsize=2)  # type: ignore[call-arg]

@@ -101,6 +101,23 @@ class TestClasses:
         with pytest.warns(UserWarning, match=r"Sets of classes come from 40 held-back items, fewer than 400"):
             learner.predict_all(sets=0.9)
 
+    def test_too_few_items_for_sets_are_said(self, photos: Path) -> None:
+        learner = tiny(photo_bunch(photos))
+        notes = learner.calibrate().notes
+        assert notes == (
+            "3 items are too few to find a temperature: it stays 1",
+            "3 items are too few for sets for 90%: they hold all classes; at least 9 are needed, and 400 to rely on",
+        )
+        with pytest.warns(UserWarning, match="every set holds all classes, and says nothing"):
+            assert all(len(one) == 3 for one in learner.predict_all(sets=0.9).table["set"].to_pylist())
+
+    def test_tags_have_no_sets_and_the_fix_works(self, tagged: Path) -> None:
+        learner = tiny(tag_bunch(tagged))
+        learner.calibrate()
+        with pytest.raises(ModelError, match=r"for one class an item, and this.*multi_category\.\n.*\nFix: l"):
+            learner.predict_all(sets=0.9)
+        assert len(learner.predict_all())
+
     @pytest.mark.filterwarnings(FEW)
     def test_every_way_gives_the_same_sets(self, learner: Learner, tmp_path: Path) -> None:
         learner.calibrate()

@@ -70,7 +70,7 @@ def test_a_step_that_overflows_is_skipped_and_the_scale_halves(photos: Path) -> 
     assert not all(torch.equal(a, b) for a, b in zip(second, third, strict=True))
     assert all(bool(tensor.isfinite().all()) for tensor in weights_of(learner).values())
     assert learner.history.notes == [
-        f"fp16: 1 steps skipped since gradients overflowed; the loss scale is {start / 2:g}"
+        f"fp16: 1 step skipped since gradients overflowed; the loss scale is {start / 2:g}"
     ]
     assert len(learner.history.steps) == 2  # the loss that was not finite is left out
 

@@ -51,7 +51,7 @@ class TestChoice:
         usual.fine_tune(1, lr=1e-2)
         assert [record.stage for record in learner.history] == ["head", "from group 1"]
         assert_same(weights_of(learner), weights_of(usual))
-        assert "not below 0%, so 1 epochs of the layers from group 1 on follow" in learner.history.notes[0]
+        assert "not below 0%, so 1 epoch of the layers from group 1 on follows" in learner.history.notes[0]
 
     def test_the_first_layers_learn_faster_on_hard_data(self, bunch: DataBunch) -> None:
         class Rates(oc.Callback):

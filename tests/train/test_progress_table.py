@@ -105,7 +105,7 @@ class TestInANotebook:
         assert epochs_in(second) == ["3"]
         assert f"<td>{learner.history[2].metrics['accuracy']:.4f}</td>" in second
         assert "of 2" not in first
-        assert repr(notebook.outputs[1]).startswith("History: 1 epochs\nepoch 3  trained all")
+        assert repr(notebook.outputs[1]).startswith("History: 1 epoch\nepoch 3  trained all")
 
     def test_a_running_fit_shows_its_progress(self, monkeypatch: pytest.MonkeyPatch) -> None:
         notebook = fake_notebook.install(monkeypatch)

@@ -105,7 +105,7 @@ def test_the_text_of_a_state_has_model_precision_groups_and_data(bunch: DataBunc
     learner = tiny(bunch).to_bf16(force=True)
     learner.fit(1, 1e-3)
     first, *rest = repr(learner.state).splitlines()
-    assert first == f"ImageModel on {DEVICE}, bf16, 3 layer groups, training head, 1 epochs done"
+    assert first == f"ImageModel on {DEVICE}, bf16, 3 layer groups, training head, 1 epoch done"
     assert [line.strip() for line in rest] == [line.strip() for line in repr(bunch).splitlines()]
 
 

@@ -54,6 +54,16 @@ class TestThreshold:
         labels = scripted.predict_all().table.select(["label", "prediction"]).to_pylist()
         assert all(set(row["label"]) == set(row["prediction"]) for row in labels)
 
+    def test_on_which_items_it_was_chosen_is_said_until_it_is_set(self, scripted: Learner, tmp_path: Path) -> None:
+        scripted.tune_threshold()
+        scripted.tune_threshold()
+        note = "is the best for f2 on the 5 validation items: scores on them are a little too good"
+        assert [note in one for one in scripted.history.notes] == [True]
+        assert scripted.history.notes[0][:22] == f"the threshold of {scripted.threshold:.2f} "
+        assert note in scripted.report(tmp_path / "report.html", explain=False).read_text()
+        scripted.threshold = 0.3
+        assert scripted.history.notes == []
+
     def test_the_metric_decides(self, scripted: Learner) -> None:
         # Present tags have 0.6, in the first item 0.3; absent ones 0.4. Recall needs the first item too.
         truth = scripted.model.probabilities > 0.25

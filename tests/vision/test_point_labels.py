@@ -25,7 +25,7 @@ def test_names_come_from_the_columns_where_possible(header: str, names: tuple[st
 
 def test_empty_cells_are_missing_points_and_items_without_points_warn(tmp_path: Path) -> None:
     split = split_of(csv_of(tmp_path, "file,x0,y0,x1,y1", "1,2,,4", "1,2,nan,5", ",,,"))
-    with pytest.warns(UserWarning, match=r"1 items have no points: .*2.png. Nothing is learnt from them."):
+    with pytest.warns(UserWarning, match=r"1 item has no points: .*2.png. Nothing is learnt from them."):
         labelled = split.label_points(["x0", "y0", "x1", "y1"])
     first, second = labelled.train.table["#label"].to_pylist()
     assert first[0] == [1, 2]

@@ -13,7 +13,7 @@ import typer
 from onecycle.cli.inputs import Input, TableOptions, find_inputs
 from onecycle.cli.outputs import FILES, check_out, write_all
 from onecycle.cli.paths import check_writable
-from onecycle.errors import DataError
+from onecycle.errors import DataError, counted
 from onecycle.imports import without_collecting
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ def predict_with_ray(bundle: Path, given: list[str], out: Path | None, table: Ta
     items = [str(each.item) for each in inputs]
     if in_parts:
         result = predict_items(bundle, model, items, out)
-        typer.echo(f"{result.predicted:,} predictions and {result.failed:,} errors written to {result.path}/")
+        typer.echo(
+            f"{counted(result.predicted, 'prediction')} and {counted(result.failed, 'error')} written to {result.path}/"
+        )
         if result.failed:
             raise typer.Exit(2)
         return

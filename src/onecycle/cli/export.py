@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,12 +29,13 @@ def export(
 ) -> None:  # fmt: skip
     """Write a model for another runtime, once it is proved that it predicts the same there."""
     check_new(out, "pass another FILE", overwrite=overwrite)
-    compared: Any = items
-    if items is None and (model / OPTIONS).is_file():
-        compared = validation_items(model)
+    rows = validation_items(model) if items is None and (model / OPTIONS).is_file() else None
+    from onecycle.ship.exports.check_items import items_given
     from onecycle.ship.model import load_model
 
-    load_model(model, device="cpu").export(out, items=compared)
+    loaded = load_model(model, device="cpu")
+    held_back = None if rows is None else items_given(rows, loaded.modality, loaded.target, "validation items")
+    loaded.export(out, items=held_back or items)
 
 
 def validation_items(run: Path) -> Rows:

@@ -67,7 +67,8 @@ def describe_config(config: dict[str, Any]) -> str:
 
 
 def describe_card(name: str, value: Any) -> list[str]:
-    """Return a line for each plain value that a card has under a name; what is nested has the names before it.
+    """Return a line for each plain value that a card has under a name, and for each note of a list; what is nested has
+    the names before it, and what is not known is left out.
 
     Example:
         >>> describe_card("learned", {"accepted": True, "metrics": {"accuracy": {"before": 0.5}}, "measured": [{}]})
@@ -77,8 +78,14 @@ def describe_card(name: str, value: Any) -> list[str]:
         return [line for key, one in value.items() for line in describe_card(f"{name}, {key}", one)]
     if isinstance(value, list) and any(isinstance(one, dict | list) for one in value):
         return []
+    if isinstance(value, list) and name.endswith(("ece", "brier")) and len(value) == 2:
+        return [f"{name}: {value[0]} before, {value[1]} after"]
+    if isinstance(value, list) and any(" " in str(one) for one in value):  # sentences, a line each
+        return [f"{name}: {one}" for one in value]
     if isinstance(value, list):
         return [f"{name}: {some(value, 50)}"] if value else []
+    if value is None:
+        return []
     return [f"{name}: {'yes' if value is True else 'no' if value is False else value}"]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from onecycle.data.remote import as_local, is_remote
-from onecycle.errors import DataError, some
+from onecycle.errors import DataError, counted, some
 
 TABLES = (".csv", ".tsv", ".parquet")
 
@@ -119,8 +119,8 @@ def _table_inputs(path: Path, options: TableOptions, *, texts: bool) -> tuple[li
     names = [str(value or "") for value in read.table[column].to_pylist()]
     if empty := [row for row, name in enumerate(names, 2) if not name.strip()]:
         raise DataError(
-            f"{len(empty):,} rows of {path} name no image in column {column!r}: row {some(empty)}, counted with the "
-            "header.",
+            f"{counted(len(empty), 'row', ('names', 'name'))} no image in column {column!r} of {path}: row "
+            f"{some(empty)}, counted with the header.",
             "an image in every row.", "fill in the names, or remove those rows.",
         )  # fmt: skip
     try:

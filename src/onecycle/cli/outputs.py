@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from onecycle.cli.inputs import Input
-from onecycle.errors import DataError, some
+from onecycle.errors import DataError, counted, some
 
 if TYPE_CHECKING:
     from onecycle.inference.predictions import Predictions
@@ -54,11 +54,13 @@ def check_new(out: Path, otherwise: str, *, overwrite: bool) -> None:
 
 
 def names_in_table(inputs: Sequence[Input]) -> list[str]:
-    """Return what items are called in a table: files by short names, texts and the rows of a table as they are."""
+    """Return what items are called in a table: files by their names, with folders where these are needed to tell them
+    apart; texts and the rows of a table as they are.
+    """
     from onecycle.inference.item_names import short_names
 
     files = [number for number, each in enumerate(inputs) if each.is_file]
-    short = dict(zip(files, short_names([inputs[number].name for number in files]), strict=True))
+    short = dict(zip(files, short_names([inputs[number].name for number in files], suffix=True), strict=True))
     return [short.get(number, each.name) for number, each in enumerate(inputs)]
 
 
@@ -76,7 +78,7 @@ def write_all(predictions: Predictions, out: Path, inputs: Sequence[Input], head
         write_masks(predictions, out, [inputs[number].name for number in read])
     else:
         write_predictions(predictions, out, names_in_table(inputs), header, read)
-        typer.echo(f"{len(predictions):,} predictions written to {out}")
+        typer.echo(f"{counted(len(predictions), 'prediction')} written to {out}")
 
 
 def tell_of_sets(model: Predictor, coverage: float) -> None:
@@ -86,11 +88,12 @@ def tell_of_sets(model: Predictor, coverage: float) -> None:
         ModelError: The model has nothing to make them from.
         DataError: `coverage` is no share.
     """
-    from onecycle.inference.calibration import few_for_sets
+    from onecycle.inference.calibration import few_for_sets, fewest_for_sets
 
-    few = few_for_sets(model.check_sets(coverage), coverage)
+    items = model.check_sets(coverage)
+    few = few_for_sets(items, coverage) or ""
     promise = f"Sets have the right class in {coverage:.0%} of cases on average, not for each class."
-    typer.echo(f"{promise} {few}" if few else promise, err=True)
+    typer.echo(few if items < fewest_for_sets(coverage) else f"{promise} {few}".strip(), err=True)
 
 
 def tell_of_unfamiliar(predictions: Predictions, names: Sequence[str]) -> None:
@@ -99,7 +102,8 @@ def tell_of_unfamiliar(predictions: Predictions, names: Sequence[str]) -> None:
         return
     far = [name for name, flag in zip(names, predictions.table["unfamiliar"].to_pylist(), strict=True) if flag]
     if far:
-        typer.echo(f"{len(far):,} of {len(names):,} inputs are unlike the training items: {some(far, 5)}", err=True)
+        which = f"{len(far):,} of {counted(len(names), 'input')} {'is' if len(far) == 1 else 'are'}"
+        typer.echo(f"{which} unlike the training items: {some(far, 5)}", err=True)
 
 
 def print_predictions(predictions: Predictions, names: Sequence[str]) -> None:
@@ -133,7 +137,7 @@ def write_predictions(
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix.lower() == ".csv":
         label = None if predictions.target.kind == "multi_category" else "label"
-        predictions.to_csv(out, name=header, label=label, names=[names[place] for place in read])
+        predictions.to_csv(out, name=header, label=label, names=[names[place] for place in read], how_sure=True)
         _insert_empty(out, names, read)
         return
     places = {place: number for number, place in enumerate(read)}
@@ -159,7 +163,7 @@ def write_masks(predictions: Predictions, folder: Path, names: Sequence[str]) ->
     named = predictions.table.set_column(position, "item", [list(names)])
     written = Predictions(named, predictions.target).save_masks(folder)
     (folder / MARKER).touch()
-    typer.echo(f"{len(written):,} masks written to {folder}/")
+    typer.echo(f"{counted(len(written), 'mask')} written to {folder}/")
 
 
 def _insert_empty(out: Path, names: Sequence[str], read: Sequence[int]) -> None:

@@ -53,4 +53,7 @@ def _flags() -> dict[str, str]:
     from onecycle.recipes.options import FineTuneOptions
 
     fields = shell_fields(FineTuneOptions)
-    return {field.name: flag_of(f"no_{field.name}" if can_be_turned_off(field) else field.name) for field in fields}
+    own = {name: flag_of(name) for name in ("sets", "scale", "items")}  # of predict and export
+    return own | {
+        field.name: flag_of(f"no_{field.name}" if can_be_turned_off(field) else field.name) for field in fields
+    }

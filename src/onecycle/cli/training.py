@@ -14,7 +14,7 @@ import typer
 from onecycle.cli.launched import rank
 from onecycle.cli.run_folder import RunFolder
 from onecycle.cli.run_items import write_items
-from onecycle.errors import BundleError
+from onecycle.errors import BundleError, counted
 
 if TYPE_CHECKING:
     from onecycle.recipes.pipeline import Pipeline
@@ -115,7 +115,7 @@ def write_results(
     for note in learner.history.notes:
         typer.echo(note)
     scores = ", ".join(f"{name} {value:.4f}" for name, value in found.scores.items())
-    typer.echo(f"On {len(learner.data.valid.dataset):,} validation items: {scores}")
+    typer.echo(f"On {counted(len(learner.data.valid.dataset), 'validation item')}: {scores}")
     if "report" not in written:
         typer.echo('No report.html, since jinja2 is not installed: pip install "onecycle[report]"')
     if interrupted:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from onecycle.data.modality import Modality
 from onecycle.data.progress import progress
 from onecycle.data.rows import Rows
-from onecycle.errors import DataError, some, users_level
+from onecycle.errors import DataError, counted, some, users_level
 
 
 def broken_items(rows: Rows, modality: Modality) -> dict[str, str]:
@@ -42,4 +42,4 @@ def delete_files(rows: Rows, names: list[str]) -> None:
     for name in names:
         (rows.root / name).unlink(missing_ok=True)
     if names:
-        warnings.warn(f"Deleted {len(names):,} files in {rows.root}: {some(names)}.", stacklevel=users_level())
+        warnings.warn(f"Deleted {counted(len(names), 'file')} in {rows.root}: {some(names)}.", stacklevel=users_level())

@@ -17,7 +17,7 @@ from onecycle.data.label_values import label_of, tags_of
 from onecycle.data.labellers import Labeller
 from onecycle.data.labels import Labels
 from onecycle.data.rows import CORRECTED, ITEM, Rows
-from onecycle.errors import DataError, some
+from onecycle.errors import DataError, counted, some
 
 
 @dataclass(frozen=True)
@@ -161,8 +161,8 @@ def check_can_be_relabelled(rows: Rows, kind: str) -> None:
     """
     if len(places := rows.relabelled()):
         raise DataError(
-            f"The corrections give a label to {len(places):,} items, such as {rows.names_at(places[:1])[0]}, and what "
-            f"is predicted is a {kind}.",
+            f"The corrections give a label to {counted(len(places), 'item')}, such as "
+            f"{rows.names_at(places[:1])[0]}, and what is predicted is a {kind}.",
             "labels that are classes or tags; of others items can only be kept or removed.",
             "correct the label where it comes from, and leave those rows out of the corrections.",
         )  # fmt: skip

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from onecycle.data.dataset import Dataset
 from onecycle.data.seeding import seeded
+from onecycle.errors import counted
 
 LONGEST = 110
 
@@ -31,7 +32,7 @@ def explain_item(dataset: Dataset, index: int, batch_size: int) -> str:
         ("label", [shown]),
         ("read (in a worker)", [how.read, *steps, f"-> {_described(sample.input)}"]),
         (f"encoded by {type(target).__name__}", [f"{shown} -> {_described(sample.target)}"]),
-        ("batch", [f"{batch_size} items stacked -> {_described(batch.inputs).replace(one, many)}"]),
+        ("batch", [f"{counted(batch_size, 'item')} stacked -> {_described(batch.inputs).replace(one, many)}"]),
         ("on the device, training", [how.training, f"-> {_described(augmented.inputs).replace(one, many)}"]),
         ("on the device, prediction", [how.model, f"-> {_described(plain.inputs).replace(one, many)}"]),
     ]

@@ -23,7 +23,7 @@ from onecycle.data.modality import Modality
 from onecycle.data.preview import html_of_rows
 from onecycle.data.rows import ITEM, Rows
 from onecycle.data.skipped import Skipped
-from onecycle.errors import DataError, some, users_level
+from onecycle.errors import DataError, counted, some, users_level
 from onecycle.registry import lookup
 
 SplitT = TypeVar("SplitT")
@@ -46,7 +46,7 @@ class ItemList(ABC, Generic[SplitT], metaclass=ExplainingMeta):
         return len(self.items)
 
     def __repr__(self) -> str:
-        text = f"{type(self).__name__}: {len(self):,} items"
+        text = f"{type(self).__name__}: {counted(len(self), 'item')}"
         if self.items.shards is not None:
             text += f" {self.items.shards}"
         if self.items.root is not None:

@@ -26,7 +26,7 @@ from onecycle.data.preview import html_of_rows
 from onecycle.data.rows import LABEL, Rows
 from onecycle.data.tables import check_missing
 from onecycle.data.target import Target
-from onecycle.errors import ModelError
+from onecycle.errors import ModelError, counted
 
 LabelledT = TypeVar("LabelledT", bound="LabelledList")
 
@@ -84,7 +84,7 @@ class SplitList(ABC, Generic[LabelledT]):
             if missing == "drop":
                 train, valid = (labellers.without_missing(rows, column) for rows in splits)
                 if dropped := sum(map(len, splits)) - len(train) - len(valid):
-                    print(f"Left out: {dropped:,} rows without a label in column {column!r}.")
+                    print(f"Left out: {counted(dropped, 'row')} without a label in column {column!r}.")
                 split = replace(self, train=train, valid=valid)
             labellers.check_present((split.train, split.valid), column)
         labelled = split._label_with(lambda rows: labellers.from_column(rows, column, delimiter), classes, delimiter)

@@ -20,7 +20,7 @@ from onecycle.data.rows import ITEM, Rows
 from onecycle.data.shards.source import Shards
 from onecycle.data.split import matches
 from onecycle.data.target import Target
-from onecycle.errors import DataError, some, users_level
+from onecycle.errors import DataError, counted, some, users_level
 
 JOIN = "\x1f"  # between the tags of a list, where it is a text
 MOST_NUMBERS = 200  # with more different numbers, classes are unlikely
@@ -285,7 +285,7 @@ def check_seen(target: Target, labels: Labels, rows: Rows, split: str) -> None:
 def check_labelled(labels: Labels, rows: Rows) -> None:
     if len(lacking := labels.missing()):
         raise DataError(
-            f"{len(lacking):,} items have no label: {some_names(rows, lacking)}.",
+            f"{counted(len(lacking), 'item', ('has', 'have'))} no label: {some_names(rows, lacking)}.",
             "a label for every item of the training and validation set.",
             "return a label for them, or leave them out with split_by().",
         )

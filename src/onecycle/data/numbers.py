@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from onecycle.data.decoding import by_name
 from onecycle.data.rows import Rows
 from onecycle.data.target import Target
-from onecycle.errors import DataError, some
+from onecycle.errors import DataError, counted, some
 from onecycle.losses import SmoothL1
 from onecycle.registry import register
 
@@ -158,7 +158,7 @@ def numbers_from(rows: Rows, names: Sequence[str]) -> list[list[float]]:
         lacking = [item for item, value in zip(rows.names(), values, strict=True) if not np.isfinite(value)]
         if lacking:
             raise DataError(
-                f"{len(lacking):,} rows have no number in column {name!r}: {some(lacking)}.",
+                f"{counted(len(lacking), 'row', ('has', 'have'))} no number in column {name!r}: {some(lacking)}.",
                 "a finite number in every row.",
                 "fill or remove those rows.",
             )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from onecycle.data.shards.source import Place, Shards
 from onecycle.data.shared_file import map_table, must_be_mapped, write_shared
 from onecycle.data.tables import RESERVED, missing_column
-from onecycle.errors import DataError
+from onecycle.errors import DataError, counted
 
 # The columns that onecycle adds; '#' keeps them apart from any column of the user's. Where there is a column of
 # contents, the modality reads those, and the item is only a name; where there are shards, a column of places in them.
@@ -51,7 +51,10 @@ class Rows:
             chosen = np.asarray(index)
             return self.take(np.flatnonzero(chosen) if chosen.dtype == bool else chosen)
         if not -len(self) <= index < len(self):
-            raise IndexError(f"There is no item {index}: there are {len(self):,} items, counted from 0.")
+            raise IndexError(
+                f"There is no item {index}: there {'is' if len(self) == 1 else 'are'} {counted(len(self), 'item')}, "
+                "counted from 0."
+            )
         place = int(index) % len(self)
         if LABEL in self.table.column_names:
             return self._item(place), self.table[LABEL][place].as_py()

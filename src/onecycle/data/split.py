@@ -19,7 +19,7 @@ from onecycle.data.rows import folders as folders_of
 from onecycle.data.shards.find import expand_braces
 from onecycle.data.table_format import find_format
 from onecycle.data.tables import slices
-from onecycle.errors import DataError, some, suggest
+from onecycle.errors import DataError, counted, some, suggest
 
 Indices = NDArray[np.int64]
 Values: TypeAlias = "Sequence[object] | pa.ChunkedArray"
@@ -43,7 +43,9 @@ def at_random(count: int, valid: float, seed: int, strata: Values | None = None)
     _check_fraction(valid)
     rng = np.random.default_rng(seed)
     if strata is None:
-        return _held_back(count, rng.permutation(count)[: round(count * valid)], f"valid={valid} of {count} items")
+        return _held_back(
+            count, rng.permutation(count)[: round(count * valid)], f"valid={valid} of {counted(count, 'item')}"
+        )
     members, groups = _members(strata)
     held: list[Indices] = []
     for rows in np.split(members.argsort(kind="stable"), np.cumsum(np.bincount(members, minlength=groups))[:-1]):
@@ -135,12 +137,12 @@ def by_names(names: Sequence[str], path: Path) -> Split:
     absent = [name for name in wanted if name not in rows]
     if absent:
         raise DataError(
-            f"{path} names {len(absent):,} items that are not there: {some(absent)}.",
+            f"{path} names {counted(len(absent), 'item', ('that is', 'that are'))} not there: {some(absent)}.",
             "relative paths, file names, or names without suffix, of items that were found.",
             "remove those lines, look for the inputs in the right folder, or add those rows to the table of labels.",
         )
     held = np.unique(np.array([row for name in wanted for row in rows[name]], np.int64))
-    return _held_back(len(names), held, f"{path} names {len(wanted)} items")
+    return _held_back(len(names), held, f"{path} names {counted(len(wanted), 'item')}")
 
 
 def _listed(path: Path, known: Container[str]) -> list[str]:
@@ -187,11 +189,11 @@ def by_index(count: int, valid: Sequence[int]) -> Split:
     outside = held[(held < 0) | (held >= count)]
     if len(outside):
         raise DataError(
-            f"Index {some(outside.tolist())} lies outside the {count:,} items.",
+            f"Index {some(outside.tolist())} lies outside the {counted(count, 'item')}.",
             f"numbers from 0 to {count - 1}.",
             "check valid=.",
         )
-    return _held_back(count, held, f"valid= names {len(held)} rows")
+    return _held_back(count, held, f"valid= names {counted(len(held), 'row')}")
 
 
 def by_group(groups: Values, valid: float, seed: int) -> Split:

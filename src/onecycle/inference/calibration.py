@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from onecycle.errors import DataError, ModelError
+from onecycle.errors import DataError, ModelError, counted
 
 MOST_FEATURES = 2000
 MOST_SCORES = 10_000
@@ -105,7 +105,7 @@ class Calibration:
         check_coverage(coverage)
         if self.scores is None:
             raise not_calibrated()
-        number = math.ceil((len(self.scores) + 1) * coverage)
+        number = _rank(len(self.scores), coverage)
         # Too few items promise nothing but all classes.
         limit = float(self.scores[number - 1]) if number <= len(self.scores) else math.inf
         chosen = 1 - probabilities.float() <= limit
@@ -162,13 +162,37 @@ def coverage_range(items: int, coverage: float) -> tuple[float, float]:
     return max(coverage - spread, 0.0), min(coverage + spread, 1.0)
 
 
+def fewest_for_sets(coverage: float) -> int:
+    """Return from how many held-back items on sets may leave a class out; those from fewer hold all classes.
+
+    Example:
+        >>> fewest_for_sets(0.9), fewest_for_sets(0.5)
+        (9, 1)
+    """
+    items = math.floor(coverage / (1 - coverage))
+    while _rank(items, coverage) > items:
+        items += 1
+    return items
+
+
+def _rank(items: int, coverage: float) -> int:
+    """Return which of the ascending scores is the limit of sets; above `items` there is none."""
+    return math.ceil((items + 1) * coverage)
+
+
 def few_for_sets(items: int, coverage: float) -> str | None:
     """Return what has to be said of sets that are made from few held-back items; None of enough."""
     if items >= ENOUGH_FOR_SETS:
         return None
+    held_back = f"Sets of classes come from {counted(items, 'held-back item')}"
+    if items < (needed := fewest_for_sets(coverage)):
+        return (
+            f"{held_back}, too few for {coverage:.0%}: every set holds all classes, and says nothing. At least "
+            f"{needed:,} are needed, and {ENOUGH_FOR_SETS} to rely on."
+        )
     low, high = coverage_range(items, coverage)
     return (
-        f"Sets of classes come from {items:,} held-back items, fewer than {ENOUGH_FOR_SETS}: those for {coverage:.0%} "
+        f"{held_back}, fewer than {ENOUGH_FOR_SETS}: those for {coverage:.0%} "
         f"have the right class in {low:.0%} to {high:.0%} of all cases."
     )
 
@@ -179,7 +203,16 @@ def not_calibrated() -> ModelError:
         "This model has no held-back items to make sets of classes from.",
         "a model of one class an item, that was calibrated.",
         "call learner.calibrate(), then predict, or export the model again.",
+        shell_fix="leave --sets out, or train again with onecycle train, which calibrates.",
     )
+
+
+def no_sets_of(kind: str) -> ModelError:
+    """Return the error for sets of a model that does not predict one class an item."""
+    return ModelError(
+        f"Sets of classes are for one class an item, and this model predicts {kind}.", "a model of one class an item.",
+        "leave sets= out; of tags, the probability of each is predicted.", shell_fix="leave --sets out.",
+    )  # fmt: skip
 
 
 def _check_tensor(name: str, tensor: Any, dimensions: int, most: int) -> None:

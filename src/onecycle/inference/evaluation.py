@@ -20,7 +20,7 @@ from onecycle.data.loader import DataLoader
 from onecycle.data.nested import move
 from onecycle.data.seeding import seeded
 from onecycle.data.target import Target
-from onecycle.errors import ModelError
+from onecycle.errors import ModelError, counted
 from onecycle.inference.predictions import Predictions, concatenate, predictions_table
 from onecycle.inference.predictor import Output, Predictor, geometries_of
 from onecycle.losses import Loss
@@ -176,7 +176,8 @@ def item_losses(loss: Loss, output: Output) -> Tensor:
         losses = loss.per_item(output.outputs, output.batch.targets)
     if tuple(losses.shape) != (len(output.batch),):
         raise ModelError(
-            f"per_item() of {type(loss).__name__} returned shape {tuple(losses.shape)} for {len(output.batch)} items.",
+            f"per_item() of {type(loss).__name__} returned shape {tuple(losses.shape)} for "
+            f"{counted(len(output.batch), 'item')}.",
             "one loss an item, (batch,).",
             "take the mean over the other dimensions.",
         )

@@ -18,7 +18,7 @@ from onecycle.data.arrow_results import ArrowResult
 from onecycle.data.categories import ClassTarget
 from onecycle.data.preview import html_of_table
 from onecycle.data.target import Target
-from onecycle.errors import DataError
+from onecycle.errors import DataError, counted
 from onecycle.inference.item_names import short_names
 from onecycle.notebook import html_lines
 
@@ -43,7 +43,7 @@ class Predictions(ArrowResult):
     target: Target
 
     def __repr__(self) -> str:
-        return f"Predictions: {len(self):,} items, columns {', '.join(self.table.column_names[:5])}, ..."
+        return f"Predictions: {counted(len(self), 'item')}, columns {', '.join(self.table.column_names[:5])}, ..."
 
     def _repr_html_(self) -> str:
         return html_lines(repr(self)) + html_of_table(self.table, "item")
@@ -67,6 +67,7 @@ class Predictions(ArrowResult):
         label: str | None = None,
         suffix: bool = False,
         names: Sequence[str] | None = None,
+        how_sure: bool = False,
     ) -> None:
         """Write a row an item, as competitions ask for: its name and the prediction (tags separated by spaces).
 
@@ -79,6 +80,7 @@ class Predictions(ArrowResult):
             label: Header of the second, where there are two; None takes "label" or "tags".
             suffix: Keep the file's suffix in its name.
             names: What to write in the first column; None writes short names of the items.
+            how_sure: Write the columns `confidence` and `unfamiliar` too, where there are such.
         """
         rows = [self.target.cells(prediction) for prediction in self.table["prediction"].to_pylist()]
         headers = list(rows[0] if rows else self._cells_of_zeros() if self.target.classes else ["label"])
@@ -86,12 +88,14 @@ class Predictions(ArrowResult):
             headers = [label]
         written = short_names(self.table["item"].to_pylist(), suffix=suffix) if names is None else names
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        sets = self.table["set"].to_pylist() if "set" in self.table.column_names else None
+        wanted = [*(["confidence", "unfamiliar"] if how_sure else []), "set"]
+        more = [column for column in wanted if column in self.table.column_names]
+        beside = [[_cell(value) for value in self.table[column].to_pylist()] for column in more]
         with open(path, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow([name, *headers, *(["set"] if sets is not None else [])])
-            for place, (item, row) in enumerate(zip(written, rows, strict=True)):
-                writer.writerow([item, *row.values(), *([";".join(sets[place])] if sets is not None else [])])
+            writer.writerow([name, *headers, *more])
+            for item, row, *cells in zip(written, rows, *beside, strict=True):
+                writer.writerow([item, *row.values(), *cells])
 
     def _cells_of_zeros(self) -> dict[str, Any]:
         """Return the cells of any prediction, for the headers of a table without rows."""
@@ -135,8 +139,15 @@ class Predictions(ArrowResult):
         """
         if "loss" not in self.table.column_names:
             raise _no_labels()
+        if count < 1:
+            raise DataError(f"count={count}.", "1 or more items.", "pass count=12.")
         table = self.mistakes().table if mistakes else self.table
         return table.sort_by([("loss", "descending")]).slice(0, count)
+
+
+def _cell(value: Any) -> Any:
+    """Return a value as a CSV file has it: a set of classes with semicolons, a probability with four digits."""
+    return ";".join(value) if isinstance(value, list) else f"{value:.4f}" if isinstance(value, float) else value
 
 
 def _no_labels() -> DataError:

@@ -13,12 +13,13 @@ from torch import Tensor, nn
 
 from onecycle.calls import explains_calls
 from onecycle.data.batch import Batch, Sample, even_slices
+from onecycle.data.categories import Category
 from onecycle.data.modality import Modality, collate
 from onecycle.data.nested import join, move, to_float32
 from onecycle.data.prefetch import prefetched
 from onecycle.data.target import Target
 from onecycle.errors import DataError, naming_item, users_level
-from onecycle.inference.calibration import Calibration, check_coverage, few_for_sets, not_calibrated
+from onecycle.inference.calibration import Calibration, check_coverage, few_for_sets, no_sets_of, not_calibrated
 from onecycle.inference.carried_state import CarriedState
 from onecycle.inference.microbatches import in_microbatches, microbatch_size
 from onecycle.inference.precision import Mode, Precision
@@ -217,6 +218,8 @@ class Predictor:
             ModelError: There are none.
         """
         check_coverage(coverage)
+        if not isinstance(self.target, Category):
+            raise no_sets_of(self.target.kind)
         if self.calibration.scores is None:
             raise not_calibrated()
         return len(self.calibration.scores)

@@ -11,6 +11,7 @@ from onecycle.data.batch import Batch
 from onecycle.data.dataset import Dataset
 from onecycle.data.drawn_items import DrawnItems
 from onecycle.data.nested import join, move
+from onecycle.errors import counted
 from onecycle.inference.evaluation import item_losses
 from onecycle.inference.predictions import Predictions
 from onecycle.inference.predictor import Predictor
@@ -64,5 +65,5 @@ def no_mistakes(count: int) -> Picture:
     from onecycle.figure import grid
 
     figure, axes = grid(1, 1, width=5, height=1)
-    next(axes).set_title(f"No mistakes: all {count:,} items are predicted as they are labelled.", fontsize=9)
+    next(axes).set_title(f"No mistakes: all {counted(count, 'item')} are predicted as they are labelled.", fontsize=9)
     return figure.ready()

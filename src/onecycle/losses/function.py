@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from onecycle.errors import ModelError, OnecycleError
+from onecycle.errors import ModelError, OnecycleError, counted
 from onecycle.losses.classification import class_shares
 from onecycle.losses.loss import Loss, MeanLoss, described, num_items
 from onecycle.registry import list_registered, lookup
@@ -64,7 +64,7 @@ class FunctionLoss(Loss):
             value = value.flatten(1).mean(dim=1)
         if not isinstance(value, Tensor) or tuple(value.shape) not in ((), (items,)):
             raise ModelError(
-                f"The loss {_name(self.function)} returned {described(value)} for {items} items.",
+                f"The loss {_name(self.function)} returned {described(value)} for {counted(items, 'item')}.",
                 f"a tensor: a scalar, the mean over the items; or one loss an item, shape ({items},).",
                 "return such a tensor: take the mean over other dimensions, and do not call item().",
             )

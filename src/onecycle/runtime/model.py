@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onecycle.calls import explains_calls
 from onecycle.errors import BundleError, DataError, ModelError, OnecycleError, naming_item, some
 from onecycle.inference.prediction import Prediction
 from onecycle.runtime.description import read_description
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import onnxruntime
 
 
+@explains_calls
 class Model:
     """An exported model, ready to use. It may be used from several threads at once.
 
@@ -78,17 +80,25 @@ class Model:
             raise ModelError(f"Only tags have a threshold, and this predicts {kind}.", "tags.", "leave it out.")
         return self._decoder
 
-    def predict(self, item: Any) -> Prediction:
+    def predict(self, item: Any, *, sets: float | None = None) -> Prediction:
         """Return the prediction for one input.
 
         Args:
             item: For images a path, the bytes of a file, a PIL image, or an array of uint8 pixels; for texts a text,
                 the `Path` of a text file, or its bytes.
+            sets: Of bundles alone: an exported file has no held-back items to make sets of classes from.
         """
-        return self.predict_many([item])[0]
+        return self.predict_many([item], sets=sets)[0]
 
-    def predict_many(self, items: Sequence[Any], *, batch_size: int = 32) -> list[Prediction]:
+    def predict_many(
+        self, items: Sequence[Any], *, batch_size: int = 32, sets: float | None = None
+    ) -> list[Prediction]:
         """Return the predictions for many inputs, computed in batches."""
+        if sets is not None:
+            raise ModelError(
+                f"sets={sets!r}: an exported file has no held-back items to make sets of classes from.",
+                "a bundle that was calibrated.", "leave sets= out, or predict with the bundle: oc.load_model(bundle).",
+            )  # fmt: skip
         decoder = self._decoder
         return [
             Prediction(decoder.decode(output, input.geometry), decoder.scores(output))

@@ -6,7 +6,7 @@ import os
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import torch
@@ -33,6 +33,9 @@ from onecycle.inference.predictor import Predictor
 from onecycle.review.versions import FIRST as MODEL_NAME
 from onecycle.review.versions import current_version
 from onecycle.ship.rebuild import read_model, rebuild, rebuild_calibration, refused_as_bundle
+
+if TYPE_CHECKING:
+    from onecycle.ship.exports.check_items import CheckItems
 
 # In the folder of a run.
 RUN_NAME = "run.json"
@@ -87,7 +90,7 @@ class Model(Predictor):
         loader = DataLoader(dataset, batch_size=batch_size, workers=count, on_bad_item=on_bad_item)
         return predict_loader(self, loader, sets=sets)
 
-    def export(self, path: str | Path, *, items: NewItems | None = None) -> Path:
+    def export(self, path: str | Path, *, items: NewItems | CheckItems | None = None) -> Path:
         """Write the model for another runtime: ONNX where the path ends in .onnx, `torch.export` where in .pt2.
 
         Before it is written, its predictions are compared with this model's; a learner does that on its validation
@@ -99,10 +102,12 @@ class Model(Predictor):
         Raises:
             ModelError: It cannot be exported, or predicts something else; nothing is written then.
         """
-        from onecycle.ship.exports.check_items import drawn_items, items_given
+        from onecycle.ship.exports.check_items import CheckItems, drawn_items, items_given
         from onecycle.ship.exports.formats import Exported, write_format
 
-        given = drawn_items(self.modality) if items is None else items_given(items, self.modality, self.target)
+        given = drawn_items(self.modality) if items is None else items
+        if not isinstance(given, CheckItems):
+            given = items_given(given, self.modality, self.target)
         return write_format(Path(path), Exported(self.model, self.modality, self.target, self.card, given))
 
     def generate(self, prompt: str = "", words: int = 40, **options: Any) -> str:

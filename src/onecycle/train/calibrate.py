@@ -16,7 +16,7 @@ from onecycle.data.nested import move
 from onecycle.data.seeding import seeded
 from onecycle.data.split_names import items_of
 from onecycle.data.target import Target
-from onecycle.errors import ModelError
+from onecycle.errors import ModelError, counted
 from onecycle.inference.calibration import (
     ENOUGH_FOR_SETS,
     MOST_FEATURES,
@@ -24,6 +24,7 @@ from onecycle.inference.calibration import (
     Calibration,
     Familiarity,
     coverage_range,
+    fewest_for_sets,
 )
 from onecycle.inference.predictor import Output
 from onecycle.metrics import MetricLike
@@ -166,7 +167,7 @@ def _use_predictions(state: TrainState, found: _Collected, metric: MetricLike | 
     logits, truth = found.elements(state.target, torch.arange(len(found.names)))
     probabilities = state.target.activate(logits)
     if isinstance(state.target, MultiCategory):
-        use_best_threshold(state, probabilities, truth, metric, record=split == "valid")
+        use_best_threshold(state, probabilities, truth, metric, split)
     elif split == "valid":
         record_metrics(state, probabilities, truth)
 
@@ -228,7 +229,8 @@ def _probabilities(target: Target, logits: Tensor) -> Tensor:
 def _notes(target: Target, fitted: Tensor, held: Tensor, scores: Tensor | None) -> list[str]:
     notes = []
     if target.temperatures is None:
-        notes.append(f"{len(fitted):,} items are too few to find a temperature: it stays 1")
+        few = f"{counted(len(fitted), 'item')} {'is' if len(fitted) == 1 else 'are'} too few"
+        notes.append(f"{few} to find a temperature: it stays 1")
     else:
         low, high = min(target.temperatures), max(target.temperatures)
         shown = f"temperature {low:.3g}" if low == high else f"temperatures {low:.3g} to {high:.3g}"
@@ -237,13 +239,22 @@ def _notes(target: Target, fitted: Tensor, held: Tensor, scores: Tensor | None) 
     if isinstance(target, MultiCategory):
         notes.append(f"threshold found again: {target.threshold:.2f}")
     if scores is not None:
-        low, high = coverage_range(len(scores), 0.9)
-        few = f", fewer than {ENOUGH_FOR_SETS}" if len(scores) < ENOUGH_FOR_SETS else ""
-        notes.append(
-            f"sets for 90% have the right class in {low:.0%} to {high:.0%} of all cases, on average and not for each "
-            f"class, from {len(scores):,} items{few}"
-        )
+        notes.append(_note_on_sets(len(scores), 0.9))
     return notes
+
+
+def _note_on_sets(items: int, coverage: float) -> str:
+    if items < (needed := fewest_for_sets(coverage)):
+        return (
+            f"{counted(items, 'item')} {'is' if items == 1 else 'are'} too few for sets for {coverage:.0%}: they hold "
+            f"all classes; at least {needed:,} are needed, and {ENOUGH_FOR_SETS} to rely on"
+        )
+    low, high = coverage_range(items, coverage)
+    few = f", fewer than {ENOUGH_FOR_SETS}" if items < ENOUGH_FOR_SETS else ""
+    return (
+        f"sets for {coverage:.0%} have the right class in {low:.0%} to {high:.0%} of all cases, on average and not for "
+        f"each class, from {counted(items, 'item')}{few}"
+    )
 
 
 def _card(report: CalibrationReport, fitted: int, held: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from onecycle.bundle.replace import part_path
-from onecycle.errors import BundleError, ModelError, StopTraining, suggest, users_level
+from onecycle.errors import BundleError, ModelError, StopTraining, counted, suggest, users_level
 from onecycle.train.checkpoint import save_checkpoint
 from onecycle.train.events import Callback, EpochEnd, FitEnd, FitStart, ResumePoint
 from onecycle.train.history import EpochRecord
@@ -96,7 +96,7 @@ class EarlyStopping(_Monitor):
     def on_epoch_end(self, state: TrainState, event: EpochEnd) -> None:
         self.wait = 0 if self.improved(state, event.record) else self.wait + 1
         if self.wait >= self.patience:
-            raise StopTraining(f"{self.monitor} has not improved for {self.patience} epochs")
+            raise StopTraining(f"{self.monitor} has not improved for {counted(self.patience, 'epoch')}")
 
 
 class KeepBest(_Monitor):

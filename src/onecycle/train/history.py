@@ -17,6 +17,7 @@ from rich.table import Table
 from torch import Tensor
 
 from onecycle.calls import explains_calls
+from onecycle.errors import counted
 from onecycle.notebook import html_lines, html_table
 
 if TYPE_CHECKING:
@@ -54,7 +55,11 @@ class EpochRecord:
     @property
     def trained(self) -> str:
         """What was trained, and how often where an epoch was several passes over cached features."""
-        return f"{self.cached_steps} {self.stage} steps on cached features" if self.cached_steps else self.stage
+        return (
+            f"{counted(self.cached_steps, f'{self.stage} step')} on cached features"
+            if self.cached_steps
+            else self.stage
+        )
 
     def value(self, name: str) -> float:
         """Return the metric or loss called `name`."""
@@ -103,7 +108,7 @@ class StepLog(Sequence[tuple[float, float]]):
     __hash__ = None  # type: ignore[assignment]  # it grows
 
     def __repr__(self) -> str:
-        return f"StepLog of {len(self)} steps"
+        return f"StepLog of {counted(len(self), 'step')}"
 
     def extend(self, steps: Iterable[tuple[float, float]]) -> None:
         """Add steps at the end."""
@@ -148,7 +153,7 @@ class History:
 
     def __repr__(self) -> str:
         lines = ["  ".join(f"{name} {value}" for name, value in record.cells().items()) for record in self.epochs]
-        return "\n".join([f"History: {len(self)} epochs", *lines, *self.notes])
+        return "\n".join([f"History: {counted(len(self), 'epoch')}", *lines, *self.notes])
 
     def _repr_html_(self) -> str:
         table = html_table([record.cells() for record in self.epochs]) if self.epochs else ""
@@ -248,7 +253,7 @@ class History:
             first = stages[-1][1] if stages else 0.0
             records = list(group)
             steps = sum(record.cached_steps for record in records)
-            name = f"{steps} {stage} steps on cached features" if cached else f"{stage}, {inputs}"
+            name = f"{counted(steps, f'{stage} step')} on cached features" if cached else f"{stage}, {inputs}"
             stages.append((first, first + len(records), name))
         return stages
 

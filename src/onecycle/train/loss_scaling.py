@@ -8,6 +8,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from onecycle.errors import counted
 from onecycle.inference.precision import Precision
 
 # A loss that overflows even when scaled down this far is not the scale's fault.
@@ -59,7 +60,8 @@ class LossScaler:
         """Return what happened, for the history; empty where there is nothing to say."""
         if self._scaler is None or not self.skipped:
             return ""
-        return f"fp16: {self.skipped} steps skipped since gradients overflowed; the loss scale is {self.scale:g}"
+        skipped = counted(self.skipped, "step")
+        return f"fp16: {skipped} skipped since gradients overflowed; the loss scale is {self.scale:g}"
 
     def _read_scale(self) -> float:
         """Return the scale, for which the device must have done what it was given: once a step is enough."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
+from onecycle.errors import counted
 from onecycle.inference.evaluation import evaluate
 from onecycle.metrics import resolve_metrics
 from onecycle.train.layer_groups import HardData, fine_tuning_of
@@ -44,7 +45,8 @@ def _reason(state: TrainState, accuracy: float, hard: HardData, stage: Stage) ->
     compared = "below" if accuracy < hard.accuracy else "not below"
     return (
         f"before epoch {len(state.history) + 1}: the head alone is right on {accuracy:.1%} of the validation items, "
-        f"{compared} {hard.accuracy:.0%}, so {stage.epochs} epochs {layers} follow"
+        f"{compared} {hard.accuracy:.0%}, so {counted(stage.epochs, 'epoch')} {layers} "
+        f"{'follows' if stage.epochs == 1 else 'follow'}"
     )
 
 

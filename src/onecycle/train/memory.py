@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from onecycle.data.bunch import DataBunch
 from onecycle.data.free_memory import free_memory
 from onecycle.data.nested import tensors_in
-from onecycle.errors import TrainingError
+from onecycle.errors import TrainingError, counted
 from onecycle.processes import Processes, in_all, processes_on_this_machine, sendable
 from onecycle.train.state import TrainState
 
@@ -53,7 +53,7 @@ class MemoryReport:
 
     def __repr__(self) -> str:
         rows = ("parameters", "gradients", "optimizer", "inputs", "activations", "total", "free")
-        lines = [f"A training step with {self.batch_size} items a batch, in MB:"]
+        lines = [f"A training step with {counted(self.batch_size, 'item')} a batch, in MB:"]
         return "\n".join([*lines, *(f"  {row:<12}{getattr(self, row):>9,.1f}" for row in rows)])
 
 

@@ -47,6 +47,7 @@ def option(
     formerly: str | None = None,
     shell: bool = True,
     panel: str = "Training",
+    changes_weights: bool = True,
 ) -> Any:
     """Return a dataclass field for an option.
 
@@ -57,8 +58,16 @@ def option(
         formerly: A deprecated name that is still accepted.
         shell: Whether the command line has this option.
         panel: The group of options in which the command line lists it.
+        changes_weights: Whether another value may lead to another model; comparisons of runs leave out others.
     """
-    metadata = {"help": help, "rule": rule, "formerly": formerly, "shell": shell, "panel": panel}
+    metadata = {
+        "help": help,
+        "rule": rule,
+        "formerly": formerly,
+        "shell": shell,
+        "panel": panel,
+        "changes_weights": changes_weights,
+    }
     return dataclasses.field(default=default, metadata=metadata)
 
 

@@ -106,8 +106,9 @@ class TrainOptions:
         panel="Memory",
     )
     checkpoint_activations: bool = option(
-        False, "Compute activations again in the backward pass: less memory, more time.", panel="Memory"
-    )
+        False, "Compute activations again in the backward pass: less memory, more time.", panel="Memory",
+        changes_weights=False,
+    )  # fmt: skip
     tf32: bool = option(
         True,
         "Let GPUs that can multiply the numbers of fp32 in TF32, which has fewer digits and is several times as fast.",
@@ -137,6 +138,7 @@ class TrainOptions:
         None,
         "Trackers that get the numbers of every epoch: tensorboard, mlflow, wandb, trackio, or `Tracker` objects.",
         rule=Rule(lambda value: isinstance(value, list | tuple), "a list of trackers.", '["tensorboard"]'),
+        changes_weights=False,
     )
     cache_features: bool = option(
         True, "Compute the outputs of frozen layers once and reuse them, where that is possible.",
@@ -148,7 +150,7 @@ class TrainOptions:
         "epochs have fewer, each is several passes over the features.",
         rule=Rule(lambda value: is_whole(value) and value >= 1, "a whole number of at least 1.", "200"),
     )
-    progress: bool = option(True, "Show a live table of progress.")
+    progress: bool = option(True, "Show a live table of progress.", changes_weights=False)
     seed: int | None = option(None, "Seed of everything random. Default: the seed of the data.", shell=False)
     accelerator: "Accelerator | None" = option(
         None, "`accelerate.Accelerator` for devices and processes. Default: chosen for this machine.", shell=False
@@ -211,3 +213,15 @@ def check_keywords(function: Callable[..., Any], keywords: Iterable[str]) -> Non
 def takes_train_options(function: FunctionT) -> FunctionT:
     """Decorator that gives a function declared with `**options: Any` the options in its signature and docstring."""
     return takes_options(TrainOptions)(function)
+
+
+def changes_weights(name: str) -> bool:
+    """Return whether an option, as the shell stores it, may lead to another model; unknown ones may.
+
+    Example:
+        >>> changes_weights("lr"), changes_weights("no_progress")
+        (True, False)
+    """
+    fields = {field.name: field for field in dataclasses.fields(TrainOptions)}
+    field = fields.get(name.removeprefix("no_"))
+    return field is None or bool(field.metadata["changes_weights"])

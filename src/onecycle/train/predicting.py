@@ -93,6 +93,7 @@ class Predicting(StateAttributes):
     @threshold.setter
     def threshold(self, value: float) -> None:
         self.state.data = self.state.data.with_target(tag_target(self.target).with_threshold(value))
+        threshold.note_threshold(self.state, None)
 
     def show_results(self, count: int = 12, *, worst: bool = False) -> Picture:
         """Draw validation items with their label, prediction, name and loss.

@@ -18,7 +18,7 @@ from onecycle.data.plain import LoaderBunch
 from onecycle.data.prefetch import prefetched
 from onecycle.data.seeding import seeded
 from onecycle.data.target import Target, same_labels
-from onecycle.errors import DataError, ModelError
+from onecycle.errors import DataError, ModelError, counted
 from onecycle.inference.calibration import Calibration
 from onecycle.inference.kept_outputs import KeptOutputs
 from onecycle.inference.precision import Mode, Precision
@@ -111,7 +111,7 @@ class TrainState:
         lines = [
             f"{type(self.model).__name__} on {self.device}, {self.precision.mode}, "
             f"{len(layer_groups(self.model))} layer groups, training {trained_layers(self.model)}, "
-            f"{len(self.history)} epochs done",
+            f"{counted(len(self.history), 'epoch')} done",
             *repr(self.data).splitlines(),
         ]
         return "\n  ".join(lines)

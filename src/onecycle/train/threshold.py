@@ -8,9 +8,13 @@ import torch
 from torch import Tensor
 
 from onecycle.data.categories import tag_target
+from onecycle.data.split_names import items_of
+from onecycle.errors import counted
 from onecycle.inference.predictions import Predictions
 from onecycle.metrics import MetricLike, resolve_metrics
 from onecycle.train.state import TrainState
+
+BEGINNING = "the threshold of "
 
 
 def tune_threshold(state: TrainState, predictions: Predictions, metric: MetricLike | None = None) -> float:
@@ -29,13 +33,9 @@ def tune_threshold(state: TrainState, predictions: Predictions, metric: MetricLi
 
 
 def use_best_threshold(
-    state: TrainState, probabilities: Tensor, encoded: Tensor, metric: MetricLike | None, *, record: bool = True
+    state: TrainState, probabilities: Tensor, encoded: Tensor, metric: MetricLike | None, split: str = "valid"
 ) -> float:
-    """As `tune_threshold`, of probabilities and encoded labels, (items, tags).
-
-    Args:
-        record: Whether these are the items that the record of the weights is about.
-    """
+    """As `tune_threshold`, of probabilities and encoded labels, (items, tags), of a split."""
     target = tag_target(state.target)
     chosen = resolve_metrics([metric or state.metrics[0]], target)[0]
     sign = 1 if chosen.higher_is_better else -1
@@ -54,9 +54,22 @@ def use_best_threshold(
 
     tuned = replace(target, threshold=state.processes.decide(best))
     state.data = state.data.with_target(tuned)
-    if record:
+    best_on = f"the best for {chosen.name} on the {counted(len(encoded), items_of(split)[:-1])}"
+    note_threshold(state, f"{BEGINNING}{tuned.threshold:.2f} is {best_on}: scores on them are a little too good")
+    if split == "valid":
         record_metrics(state, probabilities, encoded)
     return tuned.threshold
+
+
+def note_threshold(state: TrainState, note: str | None) -> None:
+    """Say in the history where the threshold is from, in the place of what was said before; None says nothing."""
+    others = [one for one in state.history.notes if not one.startswith(BEGINNING)]
+    state.history.notes[:] = others if note is None else [*others, note]
+
+
+def threshold_note(state: TrainState) -> str | None:
+    """Return what the history says of where the threshold is from."""
+    return next((note for note in state.history.notes if note.startswith(BEGINNING)), None)
 
 
 def record_metrics(state: TrainState, probabilities: Tensor, encoded: Tensor) -> None:

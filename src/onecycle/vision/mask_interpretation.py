@@ -15,7 +15,7 @@ from onecycle.data.target import Target
 from onecycle.inference.interpretation.confusion import ConfusionMatrix, confused_pairs, confusion_result
 from onecycle.inference.interpretation.interpretation import Interpretation
 from onecycle.inference.interpretation.intervals import Floats, interval_of_items
-from onecycle.inference.interpretation.result import Result
+from onecycle.inference.interpretation.result import Result, check_count
 from onecycle.inference.predictor import Output
 from onecycle.registry import register
 from onecycle.vision.mask_metrics import confusion_matrix
@@ -88,6 +88,7 @@ class MaskInterpretation(Interpretation):
 
     def hardest(self, count: int = 12) -> Result:
         """Return the images with the lowest mean IoU, lowest first."""
+        check_count(count, "images")
         places = [int(place) for place in np.argsort(self.ious, kind="stable")[:count]]
         table = pa.table({
             "item": [self.name(place) for place in places],

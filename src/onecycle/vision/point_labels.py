@@ -16,7 +16,7 @@ from onecycle.data.labellers import Labeller
 from onecycle.data.numbers import column_of_numbers
 from onecycle.data.rows import Rows
 from onecycle.data.tables import RESERVED
-from onecycle.errors import DataError, some, users_level
+from onecycle.errors import DataError, counted, some, users_level
 from onecycle.vision.decode import original_size
 from onecycle.vision.read_options import ReadOptions
 from onecycle.vision.spread import spread_over
@@ -81,7 +81,7 @@ def check_points(items: Sequence[LabelledItem], reading: ReadOptions) -> None:
     empty = [one.name for one in items if np.isnan(np.array(one.points, np.float64)).all()]
     if empty:
         warnings.warn(
-            f"{len(empty):,} items have no points: {some(empty, 3)}. Nothing is learnt from them.",
+            f"{counted(len(empty), 'item', ('has', 'have'))} no points: {some(empty, 3)}. Nothing is learnt from them.",
             stacklevel=users_level(),
         )
     chosen = spread_over(items, SAMPLE)

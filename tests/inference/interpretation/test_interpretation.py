@@ -11,7 +11,7 @@ import pytest
 
 import onecycle as oc
 from learners import photo_bunch, tag_bunch, tiny
-from onecycle.errors import DataError, ModelError
+from onecycle.errors import DataError, MissingAttributeError, ModelError
 from onecycle.train.learner import Learner
 
 
@@ -64,7 +64,7 @@ class TestClasses:
         right = sorted((row for row in rows if row["label"] == row["prediction"]), key=lambda row: row["loss"])
         assert found.top_losses(5).table["item"].to_pylist() == [row["item"] for row in wrong[:5]]
         assert found.top_losses(5, best=True).table["item"].to_pylist() == [row["item"] for row in right[:5]]
-        with pytest.raises(DataError, match=r"count=0\.\nExpected 1 or more items\.\nFix: pass count=12\."):
+        with pytest.raises(DataError, match=r"count=0\.\nExpected 1 or more items\.\nFix: pass count=10\."):
             found.top_losses(0)
         assert len(found.top_losses(count=12)) <= 12
 
@@ -146,3 +146,30 @@ def test_a_result_shows_itself(photo_learner: Learner) -> None:
     assert repr(table).splitlines()[0] == "Per class, with 95% intervals"
     assert "<table>" in table._repr_html_()
     assert "has confusion_matrix()" in repr(photo_learner.interpret())
+
+
+@pytest.mark.parametrize("method", ["hardest", "errors", "residuals", "thresholds"])
+def test_a_method_of_other_labels_is_told_and_the_fix_works(photo_learner: Learner, method: str) -> None:
+    found = photo_learner.interpret()
+    with pytest.raises(ModelError, match=rf"{method}\(\) does not fit category.*\nExp.*\nFix: call top_losses"):
+        getattr(found, method)()
+    assert found.top_losses() is not None
+
+
+def test_a_method_that_no_interpretation_has_is_told(photo_learner: Learner) -> None:
+    with pytest.raises(MissingAttributeError, match=r"has no per_clas[\s\S]*Did you mean 'per_class'"):
+        photo_learner.interpret().per_clas()
+    assert len(photo_learner.interpret().per_class()) == 3
+
+
+@pytest.mark.parametrize("method", ["most_confused", "top_losses"])
+@pytest.mark.parametrize("count", [0, -1])
+def test_a_table_of_nothing_is_refused_and_the_fix_works(photo_learner: Learner, method: str, count: int) -> None:
+    found = photo_learner.interpret()
+    with pytest.raises(DataError, match=rf"count={count}\.\nExpected 1 or more \w+\.\nFix: pass count=10\."):
+        getattr(found, method)(count)
+    assert getattr(found, method)(count=10) is not None
+    with pytest.raises(DataError, match=rf"count={count}\.\nExpected 1 or more classes"):
+        found.confusion_matrix().of_most_confused(count)
+    with pytest.raises(DataError, match=rf"count={count}\.\nExpected 1 or more items"):
+        photo_learner.predict_all().worst(count)

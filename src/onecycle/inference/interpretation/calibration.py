@@ -10,6 +10,7 @@ import pyarrow as pa
 from torch import Tensor
 
 from onecycle.calls import explains_calls
+from onecycle.errors import counted
 from onecycle.inference.interpretation.result import Result
 from onecycle.metrics.reliability import calibration_error
 
@@ -51,7 +52,7 @@ def calibration_table(confidence: Tensor, right: Tensor, brier: float) -> Calibr
     """
     ece, found = calibration_error(confidence, right)
     table = pa.table({name: found[column] for name, column in COLUMNS.items()})
-    note = f"ECE {ece:.3f}, Brier score {brier:.3f} on {len(confidence):,} predictions."
+    note = f"ECE {ece:.3f}, Brier score {brier:.3f} on {counted(len(confidence), 'prediction')}."
     if len(confidence) < ENOUGH:
         note += f" With fewer than {ENOUGH}, most of the ECE may be chance."
     return Calibration(table, "Calibration", note, lambda: _draw(table.to_pylist(), note), ece, brier)

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from onecycle.calls import explains_calls
-from onecycle.inference.interpretation.result import Result
+from onecycle.inference.interpretation.result import Result, check_count
 
 if TYPE_CHECKING:
     from onecycle.figure import Picture
@@ -48,6 +48,7 @@ class ConfusionMatrix(Result):
                    [0, 2, 0],
                    [0, 0, 9]]))
         """
+        check_count(count, "classes")
         assert self.matrix is not None
         if len(self.classes) <= count:
             return self.classes, self.matrix
@@ -89,6 +90,7 @@ def confused_pairs(classes: Sequence[str], matrix: NDArray[np.int64], count: int
         >>> confused_pairs(("cat", "dog"), np.array([[3, 1], [0, 2]]), 5).table.to_pylist()
         [{'label': 'cat', 'prediction': 'dog', 'count': 1, 'share': 0.25}]
     """
+    check_count(count, "pairs")
     wrong = matrix - np.diag(matrix.diagonal())
     order = np.argsort(-wrong, axis=None, kind="stable")[:count]
     numbers = [(int(true), int(said)) for true, said in zip(*np.unravel_index(order, wrong.shape), strict=True)]

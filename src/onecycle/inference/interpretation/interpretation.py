@@ -10,14 +10,15 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from onecycle.calls import explains_calls
 from onecycle.data.dataset import Dataset
 from onecycle.data.split_names import items_of
 from onecycle.data.target import Target
-from onecycle.errors import DataError, ModelError
+from onecycle.errors import ModelError, counted
 from onecycle.inference.interpretation.calibration import Calibration
 from onecycle.inference.interpretation.confusion import ConfusionMatrix
 from onecycle.inference.interpretation.evaluated import Evaluated
-from onecycle.inference.interpretation.result import Result
+from onecycle.inference.interpretation.result import Result, check_count
 from onecycle.inference.predictor import Output
 from onecycle.notebook import html_lines
 from onecycle.registry import register
@@ -44,6 +45,7 @@ class Source:
 
 
 @register("interpretation", "other")
+@explains_calls
 class Interpretation:
     """What a model gets right and wrong on a split; `learner.interpret()` returns the one that fits the labels.
 
@@ -83,7 +85,7 @@ class Interpretation:
     def __repr__(self) -> str:
         scores = ", ".join(f"{name} {value:.4f}" for name, value in self.scores.items())
         return (
-            f"{type(self).__name__}: {len(self):,} {items_of(self.source.split)}, {scores}\n"
+            f"{type(self).__name__}: {counted(len(self), items_of(self.source.split)[:-1])}, {scores}\n"
             f"  has {', '.join(f'{name}()' for name in self.available)}"
         )
 
@@ -124,8 +126,7 @@ class Interpretation:
             count: How many, at most.
             best: Those with the lowest loss, of classes and tags among those predicted rightly.
         """
-        if count < 1:
-            raise DataError(f"count={count}.", "1 or more items.", "pass count=12.")
+        check_count(count, "items")
         places = self.places_by_loss(count, best=best)
         columns: dict[str, Any] = {"item": [self.name(place) for place in places]}
         columns["label"] = [self.label(place) for place in places]
@@ -158,6 +159,18 @@ class Interpretation:
     def thresholds(self) -> Result:
         """Return precision, recall and F1 of tags at each threshold."""
         raise self._not_for("thresholds")
+
+    def hardest(self, count: int = 12) -> Result:
+        """Return the images whose masks are predicted worst."""
+        raise self._not_for("hardest")
+
+    def errors(self) -> Result:
+        """Return how far each point is from its label."""
+        raise self._not_for("errors")
+
+    def residuals(self) -> Result:
+        """Return label, prediction and their difference of each number."""
+        raise self._not_for("residuals")
 
     def _not_for(self, method: str) -> ModelError:
         return ModelError(

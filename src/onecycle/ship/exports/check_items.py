@@ -67,13 +67,13 @@ def items_of_learner(state: TrainState, split: str = "valid", count: int = MOST_
     return _items_of(dataset, what, count)
 
 
-def items_given(items: NewItems, modality: Modality, target: Target) -> CheckItems:
-    """Return items that a user named.
+def items_given(items: NewItems, modality: Modality, target: Target, what: str = "given items") -> CheckItems:
+    """Return items that a user named; `what` says what they are.
 
     Raises:
         DataError: None can be read.
     """
-    return _items_of(Dataset(rows_of(items, modality), modality, target, training=False), "given items", MOST_ITEMS)
+    return _items_of(Dataset(rows_of(items, modality), modality, target, training=False), what, MOST_ITEMS)
 
 
 def _items_of(dataset: Dataset, what: str, count: int) -> CheckItems:

@@ -15,7 +15,7 @@ from onecycle.data.categories import Category, MultiCategory
 from onecycle.data.modality import Modality
 from onecycle.data.numbers import Numbers
 from onecycle.data.target import Target
-from onecycle.errors import ModelError, OnecycleError, some
+from onecycle.errors import ModelError, OnecycleError, counted, some
 from onecycle.ship.exports.check_items import CheckItems
 from onecycle.ship.exports.served import ServedModel
 from onecycle.text.texts import Texts
@@ -56,8 +56,8 @@ class Proof:
     def __str__(self) -> str:
         lengths = f"; texts of {some(self.lengths, 9)} tokens" if self.lengths else ""
         return (
-            f"proved on {self.items:,} {self.what}: same labels, largest difference {self.difference:.1g} "
-            f"(batches of {some(self.batch_sizes)}{lengths})"
+            f"proved on {counted(self.items, self.what.removesuffix('s'))}: same labels, largest difference "
+            f"{self.difference:.1g} (batches of {some(self.batch_sizes)}{lengths})"
         )
 
     def to_config(self) -> dict[str, Any]:

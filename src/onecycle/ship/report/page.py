@@ -13,14 +13,16 @@ from typing import Any
 from onecycle.bundle.replace import writing
 from onecycle.data.split_names import items_of
 from onecycle.errors import ModelError
+from onecycle.inference.interpretation.classes import TagInterpretation
 from onecycle.inference.interpretation.interpretation import Interpretation
 from onecycle.registry import register
-from onecycle.ship.report.blocks import Section
+from onecycle.ship.report.blocks import Note, Section
 from onecycle.ship.report.findings import findings
 from onecycle.ship.report.training import differences, how_it_went, score_rows, time_and_memory, what_was_trained
 from onecycle.ship.report.words import words_that_mattered
 from onecycle.train.reported import interpret
 from onecycle.train.state import TrainState
+from onecycle.train.threshold import threshold_note
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ def page_of(state: TrainState, found: Interpretation, *, explain: bool, previous
     scores = Section(
         "Scores", [score_rows(found.scores, previous.scores if previous else {}, items_of(found.source.split))]
     )
+    if isinstance(found, TagInterpretation) and (note := threshold_note(state)):
+        scores.blocks.append(Note(f"{note[0].upper()}{note[1:]}."))
     if previous and (differ := differences(previous.options, previous.own_options)):
         scores.blocks.append(differ)
     sections = [scores, what_was_trained(state), how_it_went(state), *findings(state, found)]

@@ -15,6 +15,7 @@ from onecycle.ship.report.blocks import Block, Chart, Code, Facts, Interval, Not
 from onecycle.ship.report.svg import Band, Line, Mark, chart, thinned
 from onecycle.train.history import History, running_mean
 from onecycle.train.layer_groups import trained_layers
+from onecycle.train.options import changes_weights
 from onecycle.train.state import TrainState
 
 
@@ -27,7 +28,7 @@ def what_was_trained(state: TrainState) -> Section:
     parameters = sum(parameter.numel() for parameter in state.model.parameters())
     kept = state.weights_record
     rows = [
-        ("Model", f"{model}, {parameters / 1e6:.1f} million parameters, last trained: {trained_layers(state.model)}"),
+        ("Model", f"{model}, {parameters / 1e6:.1f} million parameters, trained: {_trained(state)}"),
         ("Predicts", state.target.summary),
         ("Data", "\n".join(lines)),
         ("Weights", f"of epoch {kept.epoch} of {len(state.history)}" if kept else "as they are; no epoch has ended"),
@@ -41,6 +42,14 @@ def what_was_trained(state: TrainState) -> Section:
     if state.code:
         blocks.append(Code(f"import onecycle as oc\n\n{state.code}", "The Python that repeats it"))
     return Section("What was trained", blocks)
+
+
+def _trained(state: TrainState) -> str:
+    """Return which layers were trained up to the epoch of the weights."""
+    kept = state.weights_record
+    if kept is None:
+        return trained_layers(state.model)
+    return ", then ".join(dict.fromkeys(record.stage for record in state.history if record.epoch <= kept.epoch))
 
 
 def _device(state: TrainState) -> str:
@@ -140,6 +149,7 @@ def _change(value: float, before: float | None) -> str:
 
 def differences(previous: Mapping[str, Any], options: Mapping[str, Any]) -> Table | None:
     """Return the options in which this run differs from the previous one; None where it has the same."""
-    names = [name for name in {**previous, **options} if previous.get(name) != options.get(name)]
+    names = [name for name in {**previous, **options} if changes_weights(name)]
+    names = [name for name in names if previous.get(name) != options.get(name)]
     rows = [[name, str(previous.get(name, "")), str(options.get(name, ""))] for name in names]
     return Table(["option", "previous run", "this run"], rows, "Options that differ") if rows else None
