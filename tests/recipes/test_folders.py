@@ -510,7 +510,26 @@ class TestWhatIsInTheFolder:
         table(tmp_path / "a.csv", ["image", "red", "big"], [[f"{i}.png", i % 2, int(i > 5)] for i in range(12)])
         found = labelled(tmp_path)
         assert (found.target.kind, found.target.classes) == ("multi_category", ("red", "big"))
-        assert "a tag for each of the columns red, big, which hold 0 and 1" in found_in(tmp_path)
+        assert "a tag for each of the columns red, big, which say yes or no" in found_in(tmp_path)
+
+    @pytest.mark.parametrize("words", [("-1", "1"), ("False", "True"), ("0.0", "1.0")])
+    def test_flags_are_written_in_several_ways_and_blanks_in_the_header_do_not_matter(
+        self, tmp_path: Path, words: tuple[str, str]
+    ) -> None:
+        pictures(tmp_path, "images/{i}.png")
+        rows = [[f"{i}.png", words[i % 2], words[1], words[i > 5]] for i in range(12)]
+        table(tmp_path / "a.csv", ["image", "red", " small", " big"], rows)
+        found = labelled(tmp_path)
+        assert found.target.classes == ("red", "small", "big")
+        by_image = truth(tmp_path)
+        assert by_image["images/7.png"] == ["red", "small", "big"]
+        assert by_image["images/2.png"] == ["small"]
+
+    def test_minus_one_beside_0_is_no_flag(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "images/{i}.png")
+        table(tmp_path / "a.csv", ["image", "a", "b"], [[f"{i}.png", i % 2, i % 3 - 1] for i in range(12)])
+        with pytest.raises(DataError, match=r"All 2 columns of .* are numbers: a, b"):
+            pipeline_for(tmp_path)
 
     def test_one_table_without_images_is_of_texts(self, tmp_path: Path) -> None:
         rows = [[f"https://example.org/{i}", f"I {('love', 'hate')[i % 2]} this film", kind(i)] for i in range(12)]

@@ -146,7 +146,7 @@ def class_table(data: Listing, options: FineTuneOptions, findings: list[str]) ->
     table = read_table(Path(str(options.labels)), options)
     items, images, place = image_call(table, data, options, findings)
     if options.column is None and (flags := columns_of_flags(table, images, options.task)):
-        findings.append(f"labels: a tag for each of the columns {some(flags, 6)}, which hold 0 and 1")
+        findings.append(f"labels: a tag for each of the columns {some(map(str.strip, flags), 6)}, which say yes or no")
         label = Call("label_from_columns", (flags,))
         split, test = _image_splits(table, images, flags, label, place, data, options, findings)
         return Layout("tag", items, split, label, has_tags=True, test=test)
