@@ -99,7 +99,10 @@ class SplitList(ABC, Generic[LabelledT]):
         return labelled
 
     def label_from_columns(self, columns: Sequence[str]) -> LabelledT:
-        """Label with the names of all columns that hold 1 or true ("one-hot" columns), as tags; others hold 0 or false, or -1."""
+        """Label with the names of all columns that hold 1 or true ("one-hot" columns), as tags.
+
+        Other rows hold 0 or false, or -1 where none is 0.
+        """
         return self.label_with(lambda rows: labellers.from_one_hot(rows, columns), [name.strip() for name in columns])
 
     def label_from_regex(self, pattern: str, *, classes: Classes = None) -> LabelledT:
