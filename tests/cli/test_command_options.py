@@ -39,7 +39,7 @@ class TestHelp:
         assert {field.name for field in DATA_FIELDS} == {
             "task", "labels", "column", "image_column", "text_column", "suffix", "separator", "encoding", "header",
             "include", "valid", "test", "delimiter", "masks", "codes", "ignore", "colours", "values", "group",
-            "missing", "corrections", "seed", "range", "page", "orientation",
+            "missing", "corrections", "seed", "range", "page", "orientation", "folder_level",
         }  # fmt: skip
 
     def test_defaults_and_forms_of_values_are_shown(self, shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:

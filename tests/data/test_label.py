@@ -371,3 +371,14 @@ def test_the_target_of_a_label_function_is_an_instance(photos: Path, split: Spli
 def test_a_label_function_may_return_arrays(split: SplitImages) -> None:
     labelled = split.label_from_function(lambda path: np.full((1, 4), len(path.name)), target=Boxes())
     assert labels_of(labelled)[0] == [[float(len(Path(labelled.train.names()[0]).name))] * 4]
+
+
+def test_the_class_may_be_a_folder_further_up(tmp_path: Path) -> None:
+    for number in range(4):
+        draw(tmp_path / "ab"[number % 2] / f"p{number}" / "0.jpg", (0, 0, 0))
+    split = oc.ImageList.from_folder(tmp_path).split_by_index([1, 3])
+    assert split.label_from_folder(level=2).target.classes == ("a", "b")
+    with pytest.raises(DataError, match=r"0\.jpg is in no folder 3 levels above it, below .*\n.*\nFix: move the files"):
+        split.label_from_folder(level=3)
+    with pytest.raises(DataError, match=r"^level=0\.\nExpected 1 for the folder .*\nFix: pass level=1\.$"):
+        split.label_from_folder(level=0)

@@ -510,7 +510,26 @@ class TestWhatIsInTheFolder:
         table(tmp_path / "a.csv", ["image", "red", "big"], [[f"{i}.png", i % 2, int(i > 5)] for i in range(12)])
         found = labelled(tmp_path)
         assert (found.target.kind, found.target.classes) == ("multi_category", ("red", "big"))
-        assert "a tag for each of the columns red, big, which hold 0 and 1" in found_in(tmp_path)
+        assert "a tag for each of the columns red, big, which say yes or no" in found_in(tmp_path)
+
+    @pytest.mark.parametrize("words", [("-1", "1"), ("False", "True"), ("0.0", "1.0")])
+    def test_flags_are_written_in_several_ways_and_blanks_in_the_header_do_not_matter(
+        self, tmp_path: Path, words: tuple[str, str]
+    ) -> None:
+        pictures(tmp_path, "images/{i}.png")
+        rows = [[f"{i}.png", words[i % 2], words[1], words[i > 5]] for i in range(12)]
+        table(tmp_path / "a.csv", ["image", "red", " small", " big"], rows)
+        found = labelled(tmp_path)
+        assert found.target.classes == ("red", "small", "big")
+        by_image = truth(tmp_path)
+        assert by_image["images/7.png"] == ["red", "small", "big"]
+        assert by_image["images/2.png"] == ["small"]
+
+    def test_minus_one_beside_0_is_no_flag(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "images/{i}.png")
+        table(tmp_path / "a.csv", ["image", "a", "b"], [[f"{i}.png", i % 2, i % 3 - 1] for i in range(12)])
+        with pytest.raises(DataError, match=r"All 2 columns of .* are numbers: a, b"):
+            pipeline_for(tmp_path)
 
     def test_one_table_without_images_is_of_texts(self, tmp_path: Path) -> None:
         rows = [[f"https://example.org/{i}", f"I {('love', 'hate')[i % 2]} this film", kind(i)] for i in range(12)]
@@ -519,6 +538,22 @@ class TestWhatIsInTheFolder:
         for task in ("auto", "text"):
             assert labelled(tmp_path, task=task).target.classes == ("cat", "dog")
         assert "texts: column 'text'" in found_in(tmp_path)
+
+    @pytest.mark.parametrize(
+        ("header", "row"),
+        [
+            (["emotion", "pixels", "Usage"], lambda i: [i % 3, "12 255 7", ("Training", "PublicTest")[i // 9]]),
+            (["label", *[f"pixel{i}" for i in range(40)]], lambda i: [i % 3, *range(40)]),
+            (["image_url", "label"], lambda i: [f"https://example.org/{i}.jpg", kind(i)]),
+        ],
+        ids=["FER", "MNIST", "addresses"],
+    )
+    def test_a_table_without_texts_is_not_taken_for_one(
+        self, tmp_path: Path, header: list[str], row: Callable[[int], list[Any]]
+    ) -> None:
+        table(tmp_path / "train.csv", header, [row(i) for i in range(12)])
+        with pytest.raises(DataError, match=r"^The table has no column of texts, only .{,200}\.\n"):
+            pipeline_for(tmp_path)
 
     def test_labels_of_which_none_recurs_are_told(self, tmp_path: Path) -> None:
         pictures(tmp_path, "{i}.png")
@@ -560,6 +595,47 @@ class TestFoldersPerClass:
         for name in ("train", "car"):
             pictures(tmp_path, f"{name}/{{i}}.png")
         assert labelled(tmp_path).target.classes == ("car", "train")
+
+    def test_folders_in_folders_are_asked_about_and_each_fix_works(self, tmp_path: Path) -> None:
+        for split in ("train", "valid"):
+            for number in range(12):
+                pictures(tmp_path, f"{split}/{{kind}}/patient{{kind}}{number // 4}/{number}.png", 2)
+        message = (
+            r"are the classes\? cat, dog \(2\), or patientcat0, .* \(6\) in them\.\n[^$]*"
+            r"Fix: pass folder_level=2 for cat, or folder_level=1 for patientcat0\."
+        )
+        with pytest.raises(DataError, match=message):
+            pipeline_for(tmp_path)
+        assert labelled(tmp_path, folder_level=2).target.classes == ("cat", "dog")
+        assert "classes: cat (12), dog (12)" in found_in(tmp_path, folder_level=2)
+        assert len(labelled(tmp_path, folder_level=1).target.classes) == 6
+        with pytest.raises(DataError, match=r"are in no folder 4 levels above them, .*\n.*\nFix: pass folder_level=1,"):
+            pipeline_for(tmp_path, folder_level=4, valid=0.2)
+
+    def test_folders_that_are_called_images_in_those_of_the_classes(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "{kind}/images/{i}.png")
+        with pytest.raises(DataError, match=r"cat, dog \(2\), or images, images \(1\) .*\n.*\n.*level=2 for cat\.$"):
+            pipeline_for(tmp_path)
+        assert set(truth(tmp_path, folder_level=2).values()) == {"cat", "dog"}
+
+    def test_the_same_classes_in_several_folders_are_classes(self, tmp_path: Path) -> None:
+        for camera in ("north", "south"):
+            pictures(tmp_path, f"{camera}/{{kind}}/{camera}{{i}}.png")
+        assert labelled(tmp_path).target.classes == ("cat", "dog")
+
+    def test_all_in_one_folder_is_told_and_each_fix_works(self, tmp_path: Path) -> None:
+        pictures(tmp_path, "images/{i}.png")
+        with pytest.raises(DataError, match=r"^All 12 items of .* are in images/, so that there is one class\.\n"):
+            pipeline_for(tmp_path, task="classify")
+        labels(tmp_path)
+        with pytest.raises(DataError, match=r"or pass labels='labels\.csv' where a table has the labels\.$"):
+            pipeline_for(tmp_path, task="classify")
+        with pytest.raises(DataError, match=r"^include='images' leaves labels\.csv out.*\n.*\n.*labels='labels\.csv'"):
+            pipeline_for(tmp_path, task="classify", include="images")
+        for more in ({}, {"include": "images"}):
+            assert len(truth(tmp_path, task="classify", labels="labels.csv", **more)) == 12
+        pictures(tmp_path, "own/{kind}/{i}.png")
+        assert labelled(tmp_path / "own", task="classify").target.classes == ("cat", "dog")
 
     def test_a_class_without_an_image_is_named(self, tmp_path: Path) -> None:
         pictures(tmp_path, "{kind}/{i}.png")

@@ -22,7 +22,8 @@ from task_data import pipeline_for
 # A value for each option that is not its default.
 VALUES: dict[str, Any] = {
     "column": "label", "image_column": "image", "text_column": "text", "suffix": ".png", "separator": ",",
-    "encoding": "utf-8", "header": False, "include": "images", "range": [0, 4095], "page": 0, "orientation": "apply",
+    "encoding": "utf-8", "header": False, "include": "images", "folder_level": 1,
+    "range": [0, 4095], "page": 0, "orientation": "apply",
     "valid": 0.3, "test": "images", "delimiter": ";", "masks": "masks", "codes": "codes.txt", "ignore": "thing",
     "colours": [(0, 0, 0), (255, 0, 0)], "values": [0, 1], "group": "([0-9]+)", "missing": "drop", "seed": 7,
     "labels": "labels.csv", "augment": "none", "corrections": "corrections.csv",
@@ -97,10 +98,10 @@ def biwi(root: Path) -> Path:
 MASKS = {"masks", "codes", "ignore", "colours", "values"}  # the first four ask for masks, which then are looked for
 IMAGE_TABLE = {"labels", "column", "image_column", "suffix", "include", "missing", "delimiter"}
 KINDS: dict[str, tuple[Callable[[Path], Path], set[str]]] = {
-    "a folder for each class": (in_classes, READING | {"include"}),
+    "a folder for each class": (in_classes, READING | {"include", "folder_level"}),
     "a CSV file of images": (of_images, READING | IMAGE_TABLE | CSV),
     "texts in a CSV file": (of_texts, CSV | {"column", "text_column", "missing", "delimiter"}),
-    "texts in folders": (texts_in_classes, {"include"}),
+    "texts in folders": (texts_in_classes, {"include", "folder_level"}),
     "images and masks in folders": (
         street, READING | MASKS | {"include"}
     ),

@@ -51,9 +51,14 @@ class SplitList(ABC, Generic[LabelledT]):
     def _repr_html_(self) -> str:
         return html_of_rows(repr(self), self.train)
 
-    def label_from_folder(self, *, classes: Classes = None) -> LabelledT:
-        """Label each item with the name of the folder it is in."""
-        return self.label_with(labellers.from_folder, classes)
+    def label_from_folder(self, *, level: int = 1, classes: Classes = None) -> LabelledT:
+        """Label each item with the name of the folder it is in, or of one further up.
+
+        Args:
+            level: 1 takes the folder that the item is in, 2 the one above that, and so on.
+            classes: The classes in their order; None takes those of the training items.
+        """
+        return self.label_with(lambda rows: labellers.from_folder(rows, level), classes)
 
     def label_from_column(
         self, column: str, *, delimiter: str | None = None, classes: Classes = None, missing: str = "raise"
@@ -94,8 +99,11 @@ class SplitList(ABC, Generic[LabelledT]):
         return labelled
 
     def label_from_columns(self, columns: Sequence[str]) -> LabelledT:
-        """Label with the names of all columns that hold 1 or true ("one-hot" columns), as tags."""
-        return self.label_with(lambda rows: labellers.from_one_hot(rows, columns), columns)
+        """Label with the names of all columns that hold 1 or true ("one-hot" columns), as tags.
+
+        Other rows hold 0 or false, or -1 where none is 0.
+        """
+        return self.label_with(lambda rows: labellers.from_one_hot(rows, columns), [name.strip() for name in columns])
 
     def label_from_regex(self, pattern: str, *, classes: Classes = None) -> LabelledT:
         """Label with the first group that `pattern` finds in the item's path (forward slashes, relative)."""

@@ -24,16 +24,24 @@ from onecycle.errors import DataError, counted, some, users_level
 
 JOIN = "\x1f"  # between the tags of a list, where it is a text
 MOST_NUMBERS = 200  # with more different numbers, classes are unlikely
+YES, NO = frozenset({"1", "1.0", "true"}), frozenset({"0", "0.0", "false"})
 Labeller = Callable[[Rows], Sequence[Any]]
 # All classes in the order wanted; "all" takes the labels of both splits; None takes those of the training set.
 Classes = Sequence[str] | Literal["all"] | None
 
 
-def from_folder(rows: Rows) -> Labels:
-    labels = Labels.by_value(rows.folders(), lambda folder: PurePosixPath(folder or "").name or None, pa.string())
+def from_folder(rows: Rows, level: int = 1) -> Labels:
+    def name_of(folder: str | None) -> str | None:
+        parts = PurePosixPath(folder or "").parts
+        return parts[-level] if level <= len(parts) else None
+
+    if level < 1:
+        raise DataError(f"level={level}.", "1 for the folder that an item is in, or more.", "pass level=1.")
+    labels = Labels.by_value(rows.folders(), name_of, pa.string())
     if len(outside := labels.missing()):
+        above = "" if level == 1 else f" {level} levels above it,"
         raise DataError(
-            f"{rows.names_at(outside[:1])[0]} is in no folder below {rows.root}, so it has no label.",
+            f"{rows.names_at(outside[:1])[0]} is in no folder{above} below {rows.root}, so it has no label.",
             "a folder per class, such as cats/1.jpg and dogs/2.jpg.",
             "move the files into class folders, or label another way, such as label_from_regex().",
         )
@@ -144,23 +152,28 @@ def check_delimiter(splits: Sequence[Rows], column: str, delimiter: str) -> None
 
 
 def from_one_hot(rows: Rows, columns: Sequence[str]) -> Labels:
-    flags = np.stack([_flags(rows, column) for column in columns], axis=1)
+    held = [_words(rows, column) for column in columns]
+    # -1 is for "no" where nothing is 0; beside 0 it has another meaning, such as "not known".
+    no = NO if any(NO & set(words) for words in held) else NO | {"-1", "-1.0"}
+    flags = np.stack([_flags(*one, no) for one in zip(columns, held, strict=True)], axis=1)
     ends = np.concatenate([[0], np.cumsum(flags.sum(axis=1))])
-    tags = pa.array(columns, pa.string()).take(pa.array(np.nonzero(flags)[1]))
+    tags = pa.array([column.strip() for column in columns]).take(pa.array(np.nonzero(flags)[1]))
     return Labels(pa.chunked_array([pa.ListArray.from_arrays(pa.array(ends, pa.int32()), tags)]))
 
 
-def _flags(rows: Rows, column: str) -> NDArray[np.bool_]:
+def _words(rows: Rows, column: str) -> NDArray[np.str_]:
     numbers, values = distinct(rows.column(column))
-    texts = np.array([str(value).lower() for value in values])
-    odd = {texts[number] for number in np.unique(numbers)} - {"0", "1", "true", "false", "0.0", "1.0"}
-    if odd:
+    return np.array([str(value).strip().lower() for value in values])[numbers]
+
+
+def _flags(column: str, words: NDArray[np.str_], no: frozenset[str]) -> NDArray[np.bool_]:
+    if odd := set(map(str, np.unique(words))) - no - YES:
         raise DataError(
             f"Column {column!r} holds {some(sorted(odd))}.",
             "only 0 and 1, or true and false.",
             "name other columns.",
         )
-    flags: NDArray[np.bool_] = np.isin(texts, ["1", "true", "1.0"])[numbers]
+    flags: NDArray[np.bool_] = np.isin(words, [*YES])
     return flags
 
 

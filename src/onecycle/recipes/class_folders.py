@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from onecycle.data.own_output import is_own_output
@@ -20,9 +20,27 @@ GENERIC = frozenset({
 })  # fmt: skip
 
 
-def class_counts(names: Iterable[str]) -> Counter[str]:
-    """Return how many files are directly in a folder of each name, those at the top left out."""
-    return Counter(PurePosixPath(folder).name for folder in map(folder_of, names) if folder)
+def class_counts(names: Iterable[str], level: int = 1) -> Counter[str]:
+    """Return how many files are in a folder of each name, 1 for the folder that a file is in; others are left out."""
+    folders = (folder_of(name).split("/") for name in names)
+    return Counter(parts[-level] for parts in folders if len(parts) >= level and parts[-level])
+
+
+def one_class(
+    data: Listing, names: Sequence[str], counts: Counter[str], tables: Sequence[str], level: int
+) -> DataError | None:
+    """Return the error for items that are all in one folder, which is no class; None where they are in several."""
+    if len(counts) > 1:
+        return None
+    above = "" if level == 1 else f" {level} levels above them"
+    where = f"in {next(iter(counts))}/" if counts else f"in no folder{above}"
+    table = tables[0] if tables else "labels.csv"
+    return DataError(
+        f"All {len(names):,} items of {data.root} that are trained on are {where}, so that there is one class.",
+        "a folder for each of two classes or more.",
+        ("pass folder_level=1, " if level > 1 else "")
+        + f"put those of each class into a folder of its own, or pass labels={table!r} where a table has the labels.",
+    )
 
 
 def empty_classes(data: Listing, names: Iterable[str]) -> list[str]:
@@ -48,6 +66,8 @@ def why_no_classes(data: Listing) -> DataError | None:
     split = find_split_folders(data.images)
     names = [name for name in data.images if split is None or split.holds(name, "train")]
     counts = class_counts(names)
+    if (nested := _nested(data, names)) is not None:
+        return nested
     why = _why(data, counts, names)
     if why is None:
         return None
@@ -59,6 +79,30 @@ def why_no_classes(data: Listing) -> DataError | None:
         "a folder per class, a CSV file of labels, masks, or texts.",
         "pass labels='labels.csv', task='segment' for masks, or task='classify' where the folders are classes all the "
         "same.",
+    )
+
+
+def _nested(data: Listing, names: Sequence[str]) -> DataError | None:
+    """Return the error for folders in folders, of which either may be the classes: photos of a person or a place are
+    kept in a folder of their own, and classes below larger classes.
+    """
+    folders = sorted({folder_of(name) for name in names})
+    shared = os.path.commonpath(folders) if folders and all(folders) else ""
+    below = [folder.removeprefix(shared).strip("/").split("/") for folder in folders]
+    tops, depth = sorted({parts[0] for parts in below}), len(below[0]) if below else 0
+    inner = [parts[-1] for parts in below]
+    plain = all(name.casefold() in GENERIC for name in inner)
+    if depth < 2 or len(tops) < 2 or any(len(parts) != depth for parts in below):
+        return None
+    if all(role_of(name) or name.casefold() in GENERIC for name in tops) or any(map(role_of, inner)):
+        return None
+    if not plain and len(set(inner)) < len(inner):  # the same folders in each: the inner ones are the classes
+        return None
+    return DataError(
+        f"Which folders of {data.root} are the classes? {some(tops, 4)} ({len(tops):,}), or {some(inner, 4)} "
+        f"({len(set(inner)):,}) in them.",
+        "one of both, so that nothing is guessed.",
+        f"pass folder_level={depth} for {tops[0]}" + ("." if plain else f", or folder_level=1 for {inner[0]}."),
     )
 
 

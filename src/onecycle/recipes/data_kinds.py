@@ -40,7 +40,7 @@ def find_task(data: Listing, options: FineTuneOptions) -> tuple[str, str | None,
             f"pass {' or '.join(f'labels={name!r}' for name in names[:4])}.",
         )  # fmt: skip
     tables = find_tables(data, options)
-    why_not = why_no_classes(data)
+    why_not = why_no_classes(data) if options.folder_level is None else None
     if tables and why_not is None and tables[0].score > 0.5:
         raise DataError(
             f"{data.root} has a folder per class ({some(class_counts(data.images), 4)}), and {tables[0].name}, which "

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from onecycle.data.candidates import Candidate, choose
 from onecycle.data.class_labels import check_no_records, holds_records
 from onecycle.data.label_values import label_of, numbers_in
+from onecycle.data.labellers import NO, YES
 from onecycle.data.parquet_files import read_parquet
 from onecycle.data.split_names import role_of
 from onecycle.data.table_format import TableFormat, find_format, is_index, no_header
@@ -265,7 +266,8 @@ def label_column(table: LabelTable, given: str | None, taken: Sequence[str]) -> 
 
 
 def columns_of_flags(table: LabelTable, images: str, task: str) -> list[str]:
-    """Return the columns that hold 0 and 1, where no column looks like labels and all are such; else none.
+    """Return the columns that hold 0 and 1, true and false, or -1 and 1, where no column looks like labels and all are
+    such; else none.
 
     Raises:
         DataError: All columns are numbers, which may be points, numbers or classes.
@@ -275,10 +277,11 @@ def columns_of_flags(table: LabelTable, images: str, task: str) -> list[str]:
     if len(columns) < 2 or any(name.strip().lower() in LABEL_COLUMNS for name in columns):
         return []
     values = [set(map(label_of, table.table[name].unique().to_pylist())) - {None} for name in columns]
+    words = {str(value).strip().lower() for one in values for value in one}
+    if words <= YES | NO or (words <= YES | {"-1", "-1.0"} and len(words) > 1):
+        return columns
     if any(numbers_in(Counter(map(str, one))) is None for one in values):
         return []
-    if all({float(str(value)) for value in one} <= {0.0, 1.0} for one in values):
-        return columns
     if task != "auto":
         return []
     raise DataError(

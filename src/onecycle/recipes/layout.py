@@ -12,9 +12,9 @@ from onecycle.data.candidates import Candidate
 from onecycle.data.tables import missing_column
 from onecycle.errors import DataError, some
 from onecycle.recipes.annotation_layout import annotation_calls
-from onecycle.recipes.class_folders import class_counts, empty_classes
+from onecycle.recipes.class_folders import class_counts, empty_classes, one_class
 from onecycle.recipes.data_kinds import find_task
-from onecycle.recipes.found_tables import only_table, tables_for
+from onecycle.recipes.found_tables import TABLES, only_table, tables_for
 from onecycle.recipes.image_places import Place
 from onecycle.recipes.label_kinds import find_kind
 from onecycle.recipes.label_tables import (
@@ -147,7 +147,7 @@ def class_table(data: Listing, options: FineTuneOptions, findings: list[str]) ->
     table = read_table(Path(str(options.labels)), options)
     items, images, place = image_call(table, data, options, findings)
     if options.column is None and (flags := columns_of_flags(table, images, options.task)):
-        findings.append(f"labels: a tag for each of the columns {some(flags, 6)}, which hold 0 and 1")
+        findings.append(f"labels: a tag for each of the columns {some(map(str.strip, flags), 6)}, which say yes or no")
         label = Call("label_from_columns", (flags,))
         split, test = _image_splits(table, images, flags, label, place, data, options, findings)
         return Layout("tag", items, split, label, has_tags=True, test=test)
@@ -264,9 +264,12 @@ def _folders(
     split = None if options.group is not None or options.valid is not None else find_split_folders(names)
     call = Call(f"{kind}.from_folder", (str(data.root),), _included(options))
     test = test_set_call(data, options, kind)
-    label = Call("label_from_folder")
+    level = options.folder_level or 1
+    label = Call("label_from_folder", (), {"level": level} if level > 1 else {})
     trained = [name for name in names if split is None or split.holds(name, "train")]
-    counts = class_counts(trained)
+    counts = class_counts(trained, level)
+    if wrong := one_class(data, trained, counts, data.with_suffix(*TABLES), level):
+        raise labels_outside(data, options) or wrong
     findings.append(f"classes: {some((f'{name} ({count:,})' for name, count in sorted(counts.items())), 8)}")
     if empty := empty_classes(data, trained):
         findings.append(f"left out: {some(empty, 4)}, without one item")

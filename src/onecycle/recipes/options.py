@@ -85,6 +85,13 @@ class FineTuneOptions(TrainOptions):
     include: Columns = option(
         None, "Folders in the data folder that are searched. Default: all but test sets.", panel="Data"
     )
+    folder_level: int | None = option(
+        None,
+        "Which folder is the class: 1 for the one that a file is in, 2 for the one above that. Default: 1, where "
+        "there is one kind of folder.",
+        panel="Data",
+        rule=Rule(lambda value: is_whole(value) and value >= 1, "1 or more.", "1"),
+    )
     range: Range = option(
         None,
         "For images of more than 8 bits or floats: the values that become black and white, such as 0,4095 for 12 bits. "

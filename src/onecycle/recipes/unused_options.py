@@ -33,15 +33,16 @@ def kind_of(layout: Layout) -> _Kind:
     maker, label = layout.items.name, layout.label.name
     if maker.startswith("TextList"):
         texts = {
-            "TextList.from_folder": _Kind("texts in folders", frozenset({"include"})),
+            "TextList.from_folder": _Kind("texts in folders", frozenset({"include", "folder_level"})),
             "TextList.from_csv": _Kind("texts in a CSV file", frozenset({"labels", "text_column"}) | _LABELS | _CSV),
         }
         return texts.get(maker, _Kind("texts in a table", frozenset({"labels", "text_column", "include"}) | _LABELS))
     if maker == "ImageList.from_folder":
         if layout.task == "segment":
             return _Kind("images and masks in folders", _READING | _MASKS | {"include"})
-        what = "the BIWI database" if layout.task == "points" else "a folder for each class"
-        return _Kind(what, _READING | {"include"})
+        if layout.task == "points":
+            return _Kind("the BIWI database", _READING | {"include"})
+        return _Kind("a folder for each class", _READING | {"include", "folder_level"})
     if maker == "ImageList.from_shards":
         return _Kind("tars", _READING | {"include", "column"})
     table = _READING | _LABELS | {"image_column", "include"}

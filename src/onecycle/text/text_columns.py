@@ -8,13 +8,14 @@ import pyarrow as pa
 
 from onecycle.data.candidates import Candidate, choose
 from onecycle.data.tables import slices
-from onecycle.errors import DataError
+from onecycle.errors import DataError, some
 
 USUAL_NAMES = frozenset({
     "text", "texts", "sentence", "review", "tweet", "content", "body", "comment", "message", "document", "article",
 })  # fmt: skip
 PREFERENCE = 3.0  # a column of a usual name may have so many times fewer words
 SAMPLE_ROWS = 2**16
+FEW_WORDS, FEW_ROWS = 1.5, 8
 # A word has a letter, and is no address or path.
 _WORD = re.compile(r"(?<!\S)(?!\S*(?:://|\S/\S|\\))\S*[^\W\d_]\S*")
 
@@ -24,14 +25,16 @@ _WITHOUT_BLANKS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]{2}")
 
 
 def text_columns(rows: pa.Table) -> list[Candidate]:
-    """Return the columns of text, with a score by the words in a row."""
+    """Return the columns of text, with a score by the words in a row; single words that recur are labels, not texts."""
     candidates = []
     for field in rows.schema:
         if not (pa.types.is_string(field.type) or pa.types.is_large_string(field.type)):
             continue
         values = next(slices(rows[field.name].slice(0, SAMPLE_ROWS)), [])
         words = sum(_count_words(value) for value in values if value) / max(len(values), 1)
-        preference = PREFERENCE if field.name.strip().lower() in USUAL_NAMES else 1.0
+        usual = field.name.strip().lower() in USUAL_NAMES
+        recur = len(values) >= FEW_ROWS and len(set(values)) <= len(values) / 2
+        preference = PREFERENCE if usual else 0.0 if recur and words <= FEW_WORDS else 1.0
         candidates.append(Candidate(field.name, words * preference, f"{words:.1f} words in a row"))
     return candidates
 
@@ -47,9 +50,9 @@ def choose_text_column(rows: pa.Table, option: str = "column") -> Candidate:
         return candidates[0]
     if not any(one.score for one in candidates):
         raise DataError(
-            f"The table has no column of texts, only {', '.join(rows.column_names) or 'none at all'}.",
+            f"The table has no column of texts, only {some(rows.column_names, 12) or 'none at all'}.",
             "a column of texts.",
-            f"pass {option}=.",
+            f"pass {option}= if one of them is of texts; a table of labels is passed with the folder of its images.",
         )
     return choose("Which column holds the texts?", candidates, expected="one column of texts.", option=option)
 
