@@ -42,7 +42,7 @@ from onecycle.train.state import TrainState
 WEIGHTS = (2, 1)
 """How much a corrected item counts, beside an old or a confirmed one; a lower weight is tried where more gets worse.
 
-A weight of 4 was no better on photos of another camera, and believed wrong corrections more (docs/corrections.md).
+A weight of 4 was no better on photos of another camera, and worse for the old items (bench/corrections_weights.py).
 """
 ONLY_EPOCHS, ONLY_RATE = 10, 3
 """The lesson's way: epochs on the corrected items alone, and how many times the usual rate."""
