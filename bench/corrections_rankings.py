@@ -22,9 +22,9 @@ from onecycle.data.rows import ITEM, LABEL, Rows
 from onecycle.review.rankings.copies import find_copies
 from onecycle.review.rankings.doubtful_labels import label_doubts
 from onecycle.review.rankings.features import ItemFeatures, features_of
-from onecycle.review.rankings.heads import fitted
 from onecycle.review.rankings.near_duplicates import backbone_features
 from onecycle.review.rankings.next_to_label import _Choice
+from onecycle.train.linear_heads import fitted
 from onecycle.vision.images import Images
 
 SEEDS = range(3)

@@ -128,6 +128,18 @@ def test_tags_are_switched_on_and_off(serve: Callable[[str], Served], pictures: 
     assert served.page.problems == []
 
 
+def test_numbers_are_corrected_in_fields(serve: Callable[[str], Served], pictures: list[Path]) -> None:
+    served = serve("ages")
+    served.page.choose_files("#files", pictures[0])
+    served.page.wait_for(f"{CARDS} === 1")
+    served.page.run("document.querySelector('[data-verdict=wrong]').click()")
+    served.page.run("document.querySelector('.correction input[name=age]').value = 41.5")
+    served.page.run("document.querySelector('.correction').requestSubmit()")
+    served.page.wait_for("document.querySelector('.said').textContent === 'Saved: wrong, it is age 41.5.'")
+    assert served.last_words() == [(pictures[0].name, "wrong", '{"age": 41.5}')]
+    assert served.page.problems == []
+
+
 def test_several_files_are_answered_and_a_broken_one_is_told(
     serve: Callable[[str], Served], pictures: list[Path], tmp_path: Path
 ) -> None:

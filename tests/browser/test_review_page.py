@@ -23,6 +23,7 @@ from onecycle.review.searches import AnswerSearch, labelled_splits
 from onecycle.ship.review_page import opening
 from onecycle.ship.review_page.app import create_review_app
 from onecycle.train.learner import Learner
+from task_data import dots as dots
 from text.tiny_texts import review_bunch, save_encoder
 
 ENTER = ("Enter", 13, "\r")
@@ -83,7 +84,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 
 @pytest.fixture(scope="module")
-def learners(photos: Path, tagged: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Learner]:
+def learners(
+    photos: Path, tagged: Path, dots: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Learner]:
     """Gives an untrained learner of a kind, which is made once."""
     made: dict[str, Learner] = {}
 
@@ -91,8 +94,14 @@ def learners(photos: Path, tagged: Path, tmp_path_factory: pytest.TempPathFactor
         encoder = save_encoder(tmp_path_factory.mktemp("encoder"))
         return oc.text_learner(review_bunch(encoder, count=20), encoder, progress=False)
 
+    def points() -> Learner:
+        images = oc.ImageList.from_csv(dots / "points.csv", folder=dots)
+        labelled = images.split_random(0.3, seed=1).label_points("all")
+        return tiny(labelled.transform(32, augment=oc.augment.none()).databunch(4))
+
     makers: dict[str, Any] = {
         "photos": lambda: tiny(photo_bunch(photos)), "tags": lambda: tiny(tag_bunch(tagged)), "texts": texts,
+        "points": points,
     }  # fmt: skip
 
     def learner(kind: str) -> Learner:
@@ -247,6 +256,28 @@ def test_a_text_is_shown_as_it_is(review: Callable[..., Reviewed]) -> None:
     assert len(text.split()) > 3
     reviewed.press("k")
     assert len(reviewed.decided()) == 1
+    assert reviewed.page.problems == []
+
+
+def test_points_are_drawn_and_kept_or_removed_and_the_page_says_that_they_cannot_be_changed(
+    review: Callable[..., Reviewed],
+) -> None:
+    reviewed = review("points")
+    item = reviewed.item()
+    assert reviewed.page.run("document.querySelector('#fixed').textContent") == (
+        "A label of this kind cannot be changed here: keep or remove the item, and correct the label where it comes "
+        "from."
+    )
+    assert reviewed.page.run("[...document.querySelectorAll('#keep, #accept, #classes')].map(one => one.hidden)") == [
+        False, True, True,
+    ]  # fmt: skip
+    assert reviewed.page.run("document.querySelector('#keep').textContent") == "KKeep"
+    reviewed.page.wait_for("document.querySelector('#items img').naturalWidth > 100")  # label and prediction
+    reviewed.press("k")
+    assert reviewed.status() == f"Saved: {item} is kept."
+    other = reviewed.item()
+    reviewed.press("x")
+    assert reviewed.decided() == {item: ("keep", ""), other: ("remove", "")}
     assert reviewed.page.problems == []
 
 

@@ -22,7 +22,8 @@ from onecycle.text.model import TextModel
 from onecycle.text.texts import Texts
 from onecycle.text.tokenizer_training import train_tokenizer
 from onecycle.text.transformer import build_encoder
-from onecycle.train.export import CALIBRATION, model_to_config
+from onecycle.train.built_model import CALIBRATION
+from onecycle.train.export import model_to_config
 from onecycle.train.packing import pack
 from onecycle.vision.heatmaps import HeatmapModel
 from onecycle.vision.images import Images

@@ -20,7 +20,8 @@ from onecycle.data.categories import Category
 from onecycle.data.plain import Tensors
 from onecycle.errors import BundleError, ModelError
 from onecycle.train import export
-from onecycle.train.export import build_model, export_model, model_to_config, training_card
+from onecycle.train.built_model import build_model
+from onecycle.train.export import export_model, model_to_config, training_card
 from onecycle.train.learner import Learner
 
 

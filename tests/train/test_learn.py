@@ -97,13 +97,28 @@ class TestLearn:
         monkeypatch.setattr(learn, "_fitted", lambda *all_: given.append(all_) or fitted(*all_))
         learned = learner.learn(journal, tolerance=100)
         features = given[0][2]
-        weight = 4 * learned.trained["corrected"] + learned.trained["confirmed"]
+        weight = 2 * learned.trained["corrected"] + learned.trained["confirmed"]
         assert len(features.inputs) == 24 + weight
         judged = learn.judged_features(learner.state, read_judgements(journal, learner.data).items, learner.model)
         held = [one.held_back for one in read_judgements(journal, learner.data).items]
         rows = {tuple(row) for row in features.inputs.tolist()}
         assert sum(held) == learned.new.items
         assert [tuple(row) in rows for row in judged.inputs.tolist()] == [not one for one in held]
+
+    def test_corrections_that_the_others_contradict_are_not_trained_on_and_named(
+        self, learner: Learner, new_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        journal = judge(oc.Journal(tmp_path / "a.journal"), new_photos, right_or_wrong)
+        every = copy.deepcopy(learner).learn(journal, tolerance=100)
+        doubt_all = lambda old, judged, corrected, seed: corrected  # noqa: E731
+        monkeypatch.setattr(learn, "contradicted", doubt_all)
+        learned = learner.learn(journal, tolerance=100)
+        assert learned.trained == {"corrected": 0, "confirmed": every.trained["confirmed"]}
+        assert len(learned.doubted) == every.trained["corrected"] > 0
+        assert learned.new.items == every.new.items
+        assert learned.used["journal"]["trained on"] == every.trained["confirmed"]
+        assert "not trained on, since the other items contradict them: " in repr(learned)
+        assert learned.to_dict()["doubted"] == list(learned.doubted)
 
     def test_a_model_that_would_get_worse_stays(self, learner: Learner, monkeypatch: pytest.MonkeyPatch) -> None:
         """Everything that was right is corrected to what is wrong, and the validation set notices."""
@@ -118,7 +133,7 @@ class TestLearn:
         corrections.append([f"red/red_{number}.jpg" for number in range(10)], "relabel", "blue")
         learned = learner.learn(corrections)
         assert not learned.accepted
-        assert tried == [4, 2, 1]
+        assert tried == [2, 1]
         assert same(weights(learner), before)
         assert learner.state.weights_record is record
         assert repr(learned).startswith("Not accepted, the model is as it was: ")

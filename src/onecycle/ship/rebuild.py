@@ -18,7 +18,7 @@ from onecycle.errors import BundleError, DataError, ModelError, OnecycleError, s
 from onecycle.inference.calibration import Calibration
 from onecycle.inference.precision import MODES
 from onecycle.registry import is_built_in, lookup
-from onecycle.train.export import CALIBRATION, build_model, build_without_memory
+from onecycle.train.built_model import CALIBRATION, build_model, build_without_memory
 from onecycle.train.packing import unpack
 
 # Options that are the length of a tensor, so that none can be longer than the longest in the file.

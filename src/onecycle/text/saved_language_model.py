@@ -16,7 +16,7 @@ from onecycle.text.language_model import LanguageModel
 from onecycle.text.masked_model import MaskedModel
 from onecycle.text.texts import Texts
 from onecycle.text.tokenizer import Tokenizer
-from onecycle.train.export import build_model, build_without_memory
+from onecycle.train.built_model import build_model, build_without_memory
 from onecycle.train.learner import Learner
 
 

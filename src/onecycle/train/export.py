@@ -21,6 +21,7 @@ from onecycle.errors import BundleError, ModelError, OnecycleError
 from onecycle.foreign_names import unknown_options
 from onecycle.inference.predictor import run_model
 from onecycle.registry import list_registered, lookup, registered_name
+from onecycle.train.built_model import CALIBRATION, build_model, build_without_memory
 from onecycle.train.packing import pack
 from onecycle.train.sharded import all_whole, class_of
 from onecycle.train.state import TrainState
@@ -28,8 +29,6 @@ from onecycle.train.state import TrainState
 PACKAGES = ("torch", "timm", "safetensors")
 LARGEST_COPY = 2 * 10**9
 """Bytes of weights of which export makes a second copy, to compare outputs."""
-CALIBRATION = "/calibration"
-"""The tensors of the calibration begin with this: no module has a slash in its name."""
 
 
 def export_model(state: TrainState, path: str | Path, *, card: Mapping[str, Any] | None = None, **options: Any) -> Path:
@@ -117,16 +116,6 @@ def model_to_config(model: nn.Module) -> dict[str, Any]:
     return {**config, "kind": name}
 
 
-def build_model(config: dict[str, Any], *, hint_module: str | None = None) -> nn.Module:
-    """Return the model that `model_to_config` described, with random weights."""
-    cls = lookup("model", config["kind"], hint_module=hint_module)
-    if hasattr(cls, "from_config"):
-        model: nn.Module = cls.from_config(config)
-        return model
-    made: nn.Module = cls(**{name: value for name, value in config.items() if name != "kind"})
-    return made
-
-
 def _check_registered(kind: str, cls: type, name: str) -> None:
     if registered_name(kind, cls) != name:
         raise ModelError(
@@ -170,17 +159,6 @@ def _check_model_rebuilt(config: dict[str, Any], state: TrainState, own: dict[st
     if small:
         again.load_state_dict(own)
         _check_same_outputs(state, again.to(state.device).eval())
-
-
-def build_without_memory(config: dict[str, Any], *, hint_module: str | None = None) -> nn.Module:
-    """Return what `build_model` does, its tensors without memory where its constructor allows that."""
-    try:
-        with torch.device("meta"):
-            return build_model(config, hint_module=hint_module)
-    except OnecycleError:
-        raise
-    except Exception:  # a constructor that computes with its weights
-        return build_model(config, hint_module=hint_module)
 
 
 def _check_same_outputs(state: TrainState, again: nn.Module) -> None:

@@ -79,12 +79,13 @@ class Judgements:
         """Return what measures the learning."""
         return [one for one in self.items if one.held_back]
 
-    def used(self, *, confirmed: bool) -> dict[str, dict[str, int]]:
-        """Return how many items of each source are trained on and held back."""
+    def used(self, *, confirmed: bool, doubted: Sequence[str] = ()) -> dict[str, dict[str, int]]:
+        """Return how many items of each source are trained on and held back; those that are doubted are neither."""
         used: dict[str, dict[str, int]] = {}
         for one in self.items:
             counts = used.setdefault(one.source, {"trained on": 0, "held back": 0})
-            counts["held back" if one.held_back else "trained on"] += confirmed or one.corrected or one.held_back
+            taken = confirmed or one.corrected or one.held_back
+            counts["held back" if one.held_back else "trained on"] += taken and one.item not in doubted
         return used
 
 

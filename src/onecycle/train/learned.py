@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 from torch import Tensor
 
-from onecycle.errors import counted
+from onecycle.errors import counted, some
 from onecycle.notebook import html_lines, html_table
 
 DOUBT = 1.64
@@ -111,6 +111,7 @@ class Learned:
         left_out: Removed items and validation items, that were not trained on, and how many.
         used: How many items of each source, the journal and the corrections, were trained on and held back.
         held_back_own: How many that were held back are training items: the model before had learned them.
+        doubted: Corrections that were not trained on, since the other items contradict them, and there were many.
 
     Example:
         >>> Learned(True, "head refitted", "nothing fell", Change(4, 0, 4), Change(5, 3, 4, 1), Change(90, 80, 81, 1))
@@ -137,6 +138,7 @@ class Learned:
     left_out: dict[str, int] = field(default_factory=dict)
     used: dict[str, dict[str, int]] = field(default_factory=dict)
     held_back_own: int = 0
+    doubted: tuple[str, ...] = ()
 
     @property
     def has_gain(self) -> bool:
@@ -177,7 +179,7 @@ class Learned:
             "unused": self.unused, "first": self.first, "last": self.last, "seconds": round(self.seconds, 2),
             "metrics": {name: {"before": pair[0], "after": pair[1]} for name, pair in self.metrics.items()},
             "measured": self.table.to_pylist(), "measurable_gain": self.has_gain, "used": self.used,
-            "left_out": self.left_out, "held_back_own": self.held_back_own,
+            "left_out": self.left_out, "held_back_own": self.held_back_own, "doubted": list(self.doubted),
         }  # fmt: skip
 
     def write(self, path: str | Path) -> tuple[Path, Path]:
@@ -214,6 +216,11 @@ class Learned:
         if self.trained:
             lines.append(f"trained on: {_counted(self.trained)}")
         lines += [f"used from the {source}: {_counted(counts)}" for source, counts in sorted(self.used.items())]
+        if self.doubted:
+            lines.append(
+                f"not trained on, since the other items contradict them: {counted(len(self.doubted), 'correction')}, "
+                f"to be looked at again: {some(self.doubted, 3)}"
+            )
         if self.left_out:
             lines.append(f"left out of training: {_counted(self.left_out)}")
         if self.unused:

@@ -15,9 +15,9 @@ from onecycle.data.categories import ClassTarget, MultiCategory
 from onecycle.errors import DataError, ModelError
 from onecycle.review.rankings.copies import ROWS, find_copies
 from onecycle.review.rankings.features import ItemFeatures, features_of
-from onecycle.review.rankings.heads import FOLDS, out_of_fold
 from onecycle.review.rankings.ranking import Ranking, ranking_table
 from onecycle.train.learner import Learner
+from onecycle.train.linear_heads import FOLDS, out_of_fold
 
 NEIGHBOURS = 10
 # What is listed: the label is believed less than this, another one more than that, and no more than a share of all.

@@ -13,8 +13,8 @@ from onecycle.data.categories import Category
 from onecycle.inference.evaluation import evaluate
 from onecycle.review.rankings.copies import ROWS, Copies
 from onecycle.review.rankings.features import ItemFeatures
-from onecycle.review.rankings.heads import fitted
 from onecycle.train.learner import Learner
+from onecycle.train.linear_heads import fitted
 
 Places = NDArray[np.int64]
 # The cosine above which two items are very similar.

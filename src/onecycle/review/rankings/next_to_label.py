@@ -15,9 +15,9 @@ from onecycle.errors import DataError, ModelError
 from onecycle.review.rankings.clusters import k_means
 from onecycle.review.rankings.copies import ROWS
 from onecycle.review.rankings.features import ItemFeatures, features_of
-from onecycle.review.rankings.heads import fitted
 from onecycle.review.rankings.ranking import Ranking, ranking_table
 from onecycle.train.learner import Learner
+from onecycle.train.linear_heads import fitted
 
 FEWEST_LABELS, LABELS_A_CLASS = 20, 2
 NEIGHBOURS = 20

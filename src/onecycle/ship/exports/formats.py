@@ -27,7 +27,8 @@ from onecycle.ship.exports.onnx_graph import check_installed, set_metadata, to_o
 from onecycle.ship.exports.proof import Proof, prove
 from onecycle.ship.exports.served import ServedInput, ServedModel, check_servable, served_input
 from onecycle.ship.exports.torch_program import write_program
-from onecycle.train.export import build_model, model_to_config, training_card
+from onecycle.train.built_model import build_model
+from onecycle.train.export import model_to_config, training_card
 from onecycle.train.sharded import all_whole, class_of
 from onecycle.train.state import TrainState
 

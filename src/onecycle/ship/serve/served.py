@@ -18,7 +18,6 @@ from onecycle.data.modality import Modality
 from onecycle.errors import BundleError, DataError, ModelError
 from onecycle.inference.predictor import Predictor
 from onecycle.ship.model import find_bundle, load_model
-from onecycle.text.language_targets import LANGUAGE_TARGETS
 from onecycle.vision.decode import is_image
 
 
@@ -143,12 +142,20 @@ def load_served(source: str | Path | Predictor) -> ServedModel:
 
 
 def _checked(served: ServedModel) -> ServedModel:
-    if served.model.target.kind in LANGUAGE_TARGETS:
+    if _is_language_model(served.model):
         raise ModelError(
             f"{served.name} is a language model.", "a model that predicts a label for each input.",
             "continue texts with onecycle.load_model(path).generate(prompt).",
         )  # fmt: skip
     return served
+
+
+def _is_language_model(model: Predictor) -> bool:
+    if not model.modality.reads_text_directly:
+        return False
+    from onecycle.text.language_targets import LANGUAGE_TARGETS  # brings tokenizers
+
+    return model.target.kind in LANGUAGE_TARGETS
 
 
 def _files(path: Path) -> list[Path]:

@@ -23,6 +23,7 @@ const key = (letter) => element("kbd", { ariaHidden: "true" }, letter);
 const same = (one, other) => JSON.stringify([one].flat().sort()) === JSON.stringify([other].flat().sort());
 const tags = () => about.predicts === "multi_category";
 const hasClasses = () => tags() || about.predicts === "category";
+const inWords = () => hasClasses() || about.predicts === "numbers"; // others are drawn
 
 function tell(text, failed = false) {
   byId("status").textContent = text;
@@ -99,7 +100,7 @@ function showCard() {
   byId("classes").hidden = !hasClasses();
   byId("typed-label").replaceChildren(key("/"), tags() ? "Tags" : card.group ? "All of them are" : "It is");
   byId("save").hidden = !tags();
-  const keep = card.new ? `Right: ${caption(first.predicted)}` : `Keep: ${caption(first.label)}`;
+  const keep = card.new ? `Right: ${caption(first.predicted)}` : inWords() ? `Keep: ${caption(first.label)}` : "Keep";
   byId("keep").replaceChildren(key("K"), card.group ? "Keep all as labelled" : keep);
   byId("keep").hidden = card.new && first.predicted === null;
   byId("accept").replaceChildren(key("P"), `Relabel: ${caption(first.predicted)}`);
@@ -138,14 +139,17 @@ function oneOfMany(item, number) {
 }
 
 function said(item) {
-  const given = card.new ? "No label yet" : `Labelled: ${caption(item.label)}`;
+  const given = card.new ? "No label yet" : inWords() ? `Labelled: ${caption(item.label)}` : "";
   const likely = Object.entries(item.probabilities).sort((one, other) => other[1] - one[1]).slice(0, SHOWN);
   const rows = likely.map(([name, share]) => {
     const meter = element("meter", { min: 0, max: 1, value: share });
     meter.setAttribute("aria-label", name);
     return element("li", {}, element("span", {}, name), meter, element("span", { className: "share" }, percent(share)));
   });
-  return [element("p", { className: "given" }, given), element("ul", { className: "probabilities" }, ...rows)];
+  const fixed = card.new ? "No label of this kind can be given here: leave the item out, or skip it."
+    : "A label of this kind cannot be changed here: keep or remove the item, and correct the label where it comes from.";
+  const hint = hasClasses() ? "" : element("p", { className: "hint", id: "fixed" }, fixed);
+  return [element("p", { className: "given" }, given), hint, element("ul", { className: "probabilities" }, ...rows)];
 }
 
 // --- another label: the first ten by a key, all by their beginning ---
@@ -233,7 +237,7 @@ function relabel(label) {
   return decide("relabel", { label }, `${card.group ? "are" : "is"} ${caption(label)}`);
 }
 
-const keep = () => decide("keep", {}, card.group ? "are kept" : `is ${caption(card.new ? card.items[0].predicted : card.items[0].label)}`);
+const keep = () => decide("keep", {}, card.group ? "are kept" : inWords() ? `is ${caption(card.new ? card.items[0].predicted : card.items[0].label)}` : "is kept");
 
 function remove() {
   const ticked = [...byId("items").querySelectorAll("input:checked")].map((box) => box.value);

@@ -7,8 +7,8 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from onecycle.review.rankings import heads
-from onecycle.review.rankings.heads import fitted, out_of_fold
+from onecycle.train import linear_heads as heads
+from onecycle.train.linear_heads import fitted, out_of_fold
 from ranked_items import clusters
 
 NAMES = ("cat", "dog", "owl")

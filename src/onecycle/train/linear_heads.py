@@ -61,9 +61,9 @@ class Heads:
         self.mean, self.scale = features.mean(0), features.std(0, unbiased=False) + 1e-6
         tags = targets.is_floating_point()
         self.shape = (learns.shape[1], classes)
-        width = learns.shape[1] * classes
-        self.weight = torch.zeros(features.shape[1], width, requires_grad=True)
-        self.bias = torch.zeros(width, requires_grad=True)
+        outputs = learns.shape[1] * classes
+        self.weight = torch.zeros(features.shape[1], outputs, requires_grad=True)
+        self.bias = torch.zeros(outputs, requires_grad=True)
         inputs, shares = (features - self.mean) / self.scale, learns / learns.sum(0).clamp_min(1)
 
         def loss() -> Tensor:
