@@ -15,28 +15,53 @@ from onecycle.recipes.options import FineTuneOptions
 
 def export(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model, or the folder of a run.")],
-    out: Annotated[Path, typer.Argument(metavar="FILE", help="What to write: a name that ends in .onnx or .pt2.")],
+    out: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="What to write: a name in .onnx, .pt2 or .xml; with --web a folder."),
+    ],
     items: Annotated[
         Path | None,
         typer.Option(help="Files on which both are compared. Default: those that the run was validated on; "
                      "of a single model, some that are drawn."),
     ] = None,
+    precision: Annotated[
+        str, typer.Option(help="fp32; fp16 for half the size; or int8 for a quarter of it, of the folder of a run.")
+    ] = "fp32",
+    tolerance: Annotated[
+        float | None,
+        typer.Option(help="How much predictions may differ; of int8, how many points a metric may fall by "
+                     "(0.5 without it)."),
+    ] = None,
+    web: Annotated[
+        bool, typer.Option("--web", help="Write a page that classifies images in the browser, without a server.")
+    ] = False,
+    runtime_files: Annotated[
+        Path | None,
+        typer.Option(help="For --web: what npm pack onnxruntime-web downloaded, or the folder of that package."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it exists.")] = False,
 ) -> None:  # fmt: skip
     """Write a model for another runtime, once it is proved that it predicts the same there."""
     check_new(out, "pass another FILE", overwrite=overwrite)
-    compared: Any = items
-    if items is None and (model / OPTIONS).is_file():
-        compared = _validation_items(model)
+    options: dict[str, Any] = {"items": items, "web": web, "runtime_files": runtime_files, "tolerance": tolerance}
+    if precision != "fp32":
+        options["precision"] = precision
+    if (model / OPTIONS).is_file():
+        options |= _items_of_run(model, precision) if items is None or precision == "int8" else {}
     from onecycle.ship.model import load_model
 
-    load_model(model, device="cpu").export(out, items=compared)
+    given = {name: value for name, value in options.items() if value not in (None, False)}
+    load_model(model, device="cpu").export(out, **given)
 
 
-def _validation_items(run: Path) -> Any:
-    """Return the items that a run was validated on, as rows."""
+def _items_of_run(run: Path, precision: str) -> dict[str, Any]:
+    """Return the items that a run was validated on, as rows; for int8 also those it was trained on, and its metrics."""
+    from onecycle.recipes.task import build_pipeline, prepare
+
     data, options = RunFolder(run).read_options()
-    from onecycle.recipes.task import build_pipeline
-
     pipeline = build_pipeline(data, read_options(FineTuneOptions, options))
-    return pipeline.label(pipeline.find_items()).valid
+    if precision != "int8":
+        return {"items": pipeline.label(pipeline.find_items()).valid}
+    learner = prepare(pipeline)
+    labelled = learner.data.labelled
+    return {"items": labelled.valid, "training_items": labelled.train, "metrics": learner.state.metrics}
