@@ -117,7 +117,7 @@ def test_a_learner_s_files_in_fewer_bits(photo_model: Any, photos: Path, tmp_pat
     files = sorted(photos.rglob("*.jpg"))
     expected = learner.predictor().probabilities(files).cpu().numpy()
     half = load_model(learner.export(tmp_path / "half.onnx", precision="fp16"))
-    assert (half.proof["precision"], half.proof["tolerance"], half.proof["margin"]) == ("fp16", 0.01, 0.01)
+    assert (half.proof["precision"], half.proof["tolerance"], half.proof["margin"]) == ("fp16", 0.03, 0.03)
     np.testing.assert_allclose(half.probabilities(files), expected, atol=0.01)
     path = learner.export(tmp_path / "small.onnx", precision="int8", tolerance=100)
     small = load_model(path)

@@ -9,7 +9,7 @@ from onecycle.errors import ModelError, suggest
 from onecycle.ship.exports.proof import TOLERANCE
 
 Precision = Literal["fp32", "fp16", "int8"]
-HALF_TOLERANCE = 0.01
+HALF_TOLERANCE = 0.03
 POINTS = 0.5
 
 

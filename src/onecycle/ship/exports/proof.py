@@ -94,8 +94,7 @@ def prove(
     """
     shown = items.inputs.cpu().numpy()
     counted = 0 if read is None else _check_reading(items, shown, read, name)
-    margin = MARGIN if precision == "fp32" else tolerance
-    worst = _Worst(served.target, name, items.what, tolerance, margin)
+    worst = _Worst(served.target, name, items.what, tolerance, precision)
     for rows in _batches(len(items)):
         batch = shown[rows]
         worst.compare(served.predict(batch), run_file(run, batch, name), [items.names[row] for row in rows])
@@ -104,7 +103,9 @@ def prove(
         batch = _text_of(length, shown, served.modality)
         names = [f"a text of {length} tokens", f"a text of 1 token beside one of {length}"]
         worst.compare(served.predict(batch), run_file(run, batch, name), names)
-    return Proof(len(items), items.what, worst.difference, BATCH_SIZES, lengths, counted, tolerance, margin, precision)
+    return Proof(
+        len(items), items.what, worst.difference, BATCH_SIZES, lengths, counted, tolerance, worst.margin, precision
+    )
 
 
 def run_file(run: Run, batch: NDArray[Any], name: str) -> Floats:
@@ -137,11 +138,17 @@ def _batches(count: int) -> Iterator[list[int]]:
         yield list(itertools.islice(rows, size))
 
 
+def margin_of(precision: str, tolerance: float) -> float:
+    """Return by how much the model has to prefer a label for a file to have it as well."""
+    return MARGIN if precision == "fp32" else tolerance
+
+
 class _Worst:
     """Compares predictions, and remembers the largest difference."""
 
-    def __init__(self, target: Target, name: str, what: str, tolerance: float, margin: float) -> None:
-        self.target, self.name, self.what, self.tolerance, self.margin = target, name, what, tolerance, margin
+    def __init__(self, target: Target, name: str, what: str, tolerance: float, precision: str) -> None:
+        self.target, self.name, self.what, self.tolerance, self.precision = target, name, what, tolerance, precision
+        self.margin = margin_of(precision, tolerance)
         self.difference = 0.0
 
     def compare(self, reference: Floats, exported: Floats, names: Sequence[str]) -> None:
@@ -160,12 +167,16 @@ class _Worst:
         self.difference = max(self.difference, float(apart[worst]))
 
     def _refused(self, why: str) -> ModelError:
+        fix = (
+            "export a bundle, such as model.onecycle, which computes with PyTorch; or find the operation that differs: "
+            "what depends on the batch, and what is random, does not belong into forward()."
+        )
+        if self.precision != "fp32":
+            fix = f"leave precision={self.precision!r} out, or allow more: tolerance={10 * self.tolerance:g}."
         return ModelError(
             f"{self.name} was not written: {why}.",
-            f"the model's labels on all {self.what}, and predictions within {self.tolerance:g}.",
-            "export a bundle, such as model.onecycle, which computes with PyTorch; or find the operation that differs: "
-            "what depends on the batch, and what is random, does not belong into forward().",
-        )
+            f"the model's labels on all {self.what}, and predictions within {self.tolerance:g}.", fix,
+        )  # fmt: skip
 
 
 def differences(target: Target, reference: Floats, exported: Floats) -> NDArray[np.float64]:
