@@ -31,7 +31,8 @@ def drawn(items: Any) -> Any:
 
 def photos(folder: Path, backbone: str = "tf_efficientnet_lite0", **options: Any) -> oc.Learner:
     images = drawn(oc.ImageList.from_folder(folder / "monkeys10")).label_from_folder()
-    return oc.vision_learner(images.transform(96).databunch(16), backbone, **options, **QUIET)
+    size = 224 if backbone.endswith("_224") else 96  # which is all that a ViT of that name takes
+    return oc.vision_learner(images.transform(size).databunch(16), backbone, **options, **QUIET)
 
 
 def tags(folder: Path) -> oc.Learner:

@@ -358,7 +358,27 @@ def exports_real(found: Found) -> list[str]:
     return lines
 
 
+def exports_precision(found: Found) -> list[str]:
+    """Exported files in fewer bits."""
+    lines = [
+        "| model | file | MB | ms an image | the same labels | metrics, in 32 bits before |",
+        "|---|---|---|---|---|---|",
+    ]
+    for model, files in found["exports_precision"]["rows"].items():
+        for kind, one in files.items():
+            proof = one["proof"]
+            same = f"{proof['same_labels']:.1%}" if "same_labels" in proof else "all that are sure"
+            metrics = ", ".join(
+                f"{name} {each['after']:.4f} ({each['before']:.4f})" for name, each in proof.get("metrics", {}).items()
+            )
+            lines.append(
+                f"| {model} | {kind} | {one['megabytes']:.1f} | {one['milliseconds']:.2f} | {same} | {metrics or '-'} |"
+            )
+    return lines
+
+
 TABLES = {
+    "exports_precision": exports_precision,
     "processes": processes,
     "core": core,
     "minutes": minutes,

@@ -63,7 +63,7 @@ def page_module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     ("docs/serving.md", ["photos.onecycle", "judged.parquet"]),
     ("docs/review.md", ["runs/patterns/corrections.parquet"]),
     ("docs/corrections.md", ["corrections.parquet", "learned.json"]),
-    ("docs/exporting.md", ["photos.onnx", "again.onnx", "photos.pt2"]),
+    ("docs/exporting.md", ["photos.onnx", "again.onnx", "small.onnx", "photos.pt2"]),
     ("docs/text.md", ["texts.png", "why.png", "reviews.onecycle"]),
     ("docs/from_fastai.md", ["planet.onecycle", "submission.csv", "encoder.onecycle"]),
     ("docs/extending.md", ["small.onecycle", "boxes.onecycle", "series.onecycle", "numbers.onecycle", "run.csv"]),

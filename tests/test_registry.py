@@ -77,7 +77,7 @@ def test_a_name_belongs_to_its_kind() -> None:
 def test_names_are_listed_sorted_with_those_of_the_library() -> None:
     assert list_registered("schedule") == ["Constant", "Cosine", "OneCycle"]
     assert list_registered("tracker") == ["mlflow", "tensorboard", "trackio", "wandb"]
-    assert list_registered("exporter") == ["onnx", "pt2"]
+    assert list_registered("exporter") == ["onnx", "pt2", "web", "xml"]
 
 
 def test_an_unknown_name_is_refused_with_a_suggestion() -> None:

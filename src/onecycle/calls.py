@@ -60,6 +60,19 @@ def explained(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
+def check_options(caller: str, function: Callable[..., Any], options: Iterable[str]) -> None:
+    """Refuse options that a function does not have, beside its first two arguments.
+
+    Raises:
+        CallError: It does not have one.
+    """
+    parameters = list(inspect.signature(function).parameters.values())[2:]
+    known = [one.name for one in parameters if one.kind is not one.VAR_KEYWORD]
+    unknown = [name for name in options if name not in known]
+    if unknown and len(known) == len(parameters):
+        raise unknown_options(caller, unknown, known)
+
+
 def explains_calls(cls: ClassT) -> ClassT:
     """Class decorator: `explained` for all public methods, and an explanation for methods that do not exist."""
     for name, member in list(vars(cls).items()):

@@ -67,7 +67,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "split": {},
     "augmentation": {},
     "tracker": dict.fromkeys(("tensorboard", "mlflow", "wandb", "trackio"), "onecycle.train.trackers"),
-    "exporter": dict.fromkeys(("onnx", "pt2"), "onecycle.ship.exports.formats"),
+    "exporter": dict.fromkeys(("onnx", "pt2", "xml", "web"), "onecycle.ship.exports.formats"),
     "interpretation": {
         "category": "onecycle.inference.interpretation.classes",
         "multi_category": "onecycle.inference.interpretation.classes",

@@ -29,16 +29,38 @@ def test_a_run_is_compared_on_the_items_that_it_was_validated_on(shell: Any, pho
     assert done.code == 0, done.err
     assert "proved on 6 validation items: same labels" in done.out
     assert load_model(tmp_path / "x.onnx").proof["items"] == 6
+    small = shell("export", "run", "small.onnx", "--precision", "int8", "--tolerance", "100")
+    assert small.code == 0, small.err
+    assert "small.onnx: int8, measured on 6 given items: accuracy " in small.out
+    assert load_model(tmp_path / "small.onnx").proof["precision"] == "int8"
+
+
+def test_options_of_the_shell_are_those_of_python(shell: Any, bundle: Path, monkeypatch: Any) -> None:
+    seen: list[dict[str, Any]] = []
+    monkeypatch.setattr("onecycle.ship.model.Model.export", lambda model, path, **options: seen.append(options))
+    shell("export", bundle, "x.onnx", "--precision", "int8", "--tolerance", "2")
+    shell("export", bundle, "page", "--web", "--runtime-files", "ort.tgz")
+    assert seen == [
+        {"tolerance": 2.0, "precision": "int8"}, {"web": True, "runtime_files": Path("ort.tgz")},
+    ]  # fmt: skip
+
+
+def test_int8_of_a_single_model_says_where_its_items_are(shell: Any, bundle: Path) -> None:
+    done = shell("export", bundle, "x.onnx", "--precision", "int8")
+    assert done.code == 2
+    assert "onecycle export RUN x.onnx --precision int8" in done.err
 
 
 def test_another_suffix_is_refused(shell: Any, bundle: Path) -> None:
     done = shell("export", bundle, "tags.tflite")
     assert done.code == 2
-    assert done.err.startswith("A loaded model is not exported as 'tags.tflite'.\nExpected a name that ends in .onnx")
+    assert done.err.startswith(
+        "A loaded model is not exported as 'tags.tflite'.\nExpected a name that ends in .onnx, .pt2, .xml"
+    )
 
 
 def test_nothing_is_replaced_unless_asked(shell: Any, bundle: Path, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("onecycle.ship.model.Model.export", lambda model, path, items=None: path.write_text("new"))
+    monkeypatch.setattr("onecycle.ship.model.Model.export", lambda model, path: path.write_text("new"))
     held = tmp_path / "tags.onnx"
     held.write_text("another model")
     done = shell("export", bundle, "tags.onnx")

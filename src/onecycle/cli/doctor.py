@@ -19,6 +19,7 @@ PURPOSES = {
     "heif": "HEIC photos",
     "serve": "onecycle serve, onecycle review",
     "onnx": "export to ONNX",
+    "openvino": "export to OpenVINO",
     "runtime": "exported models without PyTorch",
     "report": "the report as one page",
     "track": "trackers: TensorBoard, MLflow, Weights & Biases, Trackio",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,32 +19,73 @@ if TYPE_CHECKING:
 
 def export(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model, or the folder of a run.")],
-    out: Annotated[Path, typer.Argument(metavar="FILE", help="What to write: a name that ends in .onnx or .pt2.")],
+    out: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="What to write: a name in .onnx, .pt2 or .xml; with --web a folder."),
+    ],
     items: Annotated[
         Path | None,
         typer.Option(help="Files on which both are compared. Default: those that the run was validated on; "
                      "of a single model, some that are drawn."),
     ] = None,
+    precision: Annotated[
+        str, typer.Option(help="fp32; fp16 for half the size; or int8 for a quarter of it, of the folder of a run.")
+    ] = "fp32",
+    tolerance: Annotated[
+        float | None,
+        typer.Option(help="How much predictions may differ; of int8, how many points a metric may fall by "
+                     "(0.5 without it)."),
+    ] = None,
+    web: Annotated[
+        bool, typer.Option("--web", help="Write a page that classifies images in the browser, without a server.")
+    ] = False,
+    runtime_files: Annotated[
+        Path | None,
+        typer.Option(help="For --web: what npm pack onnxruntime-web downloaded, or the folder of that package."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it exists.")] = False,
 ) -> None:  # fmt: skip
     """Write a model for another runtime, once it is proved that it predicts the same there."""
     check_new(out, "pass another FILE", overwrite=overwrite)
-    rows = validation_items(model) if items is None and (model / OPTIONS).is_file() else None
+    options: dict[str, Any] = {"items": items, "web": web, "runtime_files": runtime_files, "tolerance": tolerance}
+    if precision != "fp32":
+        options["precision"] = precision
+    of_run = (model / OPTIONS).is_file() and items is None
+    if of_run:
+        options |= _items_of_run(model, precision)
     from onecycle.ship.exports.check_items import items_given
     from onecycle.ship.model import load_model
 
     loaded = load_model(model, device="cpu")
-    held_back = None if rows is None else items_given(rows, loaded.modality, loaded.target, "validation items")
-    loaded.export(out, items=held_back or items)
+    if of_run and precision != "int8":
+        options["items"] = items_given(options["items"], loaded.modality, loaded.target, "validation items")
+    loaded.export(out, **{name: value for name, value in options.items() if value is not None and value is not False})
+
+
+def _items_of_run(run: Path, precision: str) -> dict[str, Any]:
+    """Return the items that a run was validated on, as rows; for int8 also those it was trained on, and its metrics."""
+    if precision != "int8":
+        return {"items": validation_items(run)}
+    from onecycle.recipes.task import prepare
+
+    learner = prepare(_pipeline_as_before(run)[0])
+    labelled = learner.data.labelled
+    return {"items": labelled.valid, "training_items": labelled.train, "metrics": learner.state.metrics}
 
 
 def validation_items(run: Path) -> Rows:
     """Return the items that a run was validated on, as far as they are there; print what has changed since."""
-    data, options = RunFolder(run).read_options()
+    pipeline, labelled = _pipeline_as_before(run)
+    rows: Rows = (labelled or pipeline.label(pipeline.find_items())).valid
+    return rows
+
+
+def _pipeline_as_before(run: Path) -> tuple[Any, Any]:
+    """Return the pipeline of a run with the items of its splits, and what it labels if that is known already."""
     from onecycle.recipes.task import build_pipeline
 
+    data, options = RunFolder(run).read_options()
     pipeline = build_pipeline(data, read_options(FineTuneOptions, options))
     now = pipeline.label(pipeline.find_items())
     as_before = pipeline_of_run(pipeline, run, now)
-    rows: Rows = (now if as_before is pipeline else as_before.label(as_before.find_items())).valid
-    return rows
+    return as_before, now if as_before is pipeline else None

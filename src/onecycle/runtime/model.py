@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +20,17 @@ from onecycle.runtime.outputs import DECODERS, Decoder, TagsDecoder
 if TYPE_CHECKING:
     import onnxruntime
 
+    from onecycle.runtime.openvino import OpenVINOSession
+
+    Session: TypeAlias = onnxruntime.InferenceSession | OpenVINOSession
+
 
 @explains_calls
 class Model:
     """An exported model, ready to use. It may be used from several threads at once.
 
     Args:
-        session: Of onnxruntime, with the file.
+        session: Of onnxruntime or OpenVINO, with the file.
         description: What the file says of itself.
         reader: How items are read.
         decoder: What outputs mean.
@@ -35,9 +39,7 @@ class Model:
         description: See above: target, modality, training card, and the proof that it predicts as the learner did.
     """
 
-    def __init__(
-        self, session: onnxruntime.InferenceSession, description: dict[str, Any], reader: Reader, decoder: Decoder
-    ) -> None:
+    def __init__(self, session: Session, description: dict[str, Any], reader: Reader, decoder: Decoder) -> None:
         self.session, self.description = session, description
         self._reader, self._decoder = reader, decoder
 
@@ -144,7 +146,7 @@ class Model:
 
 
 def load_model(path: str | Path, *, threads: int | None = None) -> Model:
-    """Load an ONNX file that `export` wrote.
+    """Load a file that `export` wrote: ONNX, or the .xml file of OpenVINO.
 
     Args:
         path: The file.
@@ -161,6 +163,10 @@ def load_model(path: str | Path, *, threads: int | None = None) -> Model:
     path = Path(path)
     if not path.is_file():
         raise BundleError(f"No such file: {path}.", "a file that export() wrote.", "check the path.")
+    if path.suffix.lower() == ".xml":
+        from onecycle.runtime.openvino import open_openvino
+
+        return _model_of(open_openvino(path, threads), path.name)
     return open_model(str(path), path.name, threads)
 
 
@@ -174,7 +180,11 @@ def open_model(source: str | bytes, name: str, threads: int | None = None) -> Mo
     Raises:
         BundleError: See `load_model`.
     """
-    session = _open_session(source, name, threads)
+    return _model_of(_open_session(source, name, threads), name)
+
+
+def _model_of(session: Session, name: str) -> Model:
+    """Return the model in an opened file, by what the file says of itself."""
     description = read_description(session.get_modelmeta().custom_metadata_map, name)
     parts: dict[str, dict[str, Any]] = {"modality": READERS, "target": DECODERS}
     made: dict[str, Any] = {}

@@ -30,6 +30,7 @@ from onecycle.inference.fuse_batchnorm import fuse_batchnorm
 from onecycle.inference.precision import supported
 from onecycle.inference.predictions import Predictions, concatenate, predictions_table
 from onecycle.inference.predictor import Predictor
+from onecycle.metrics import MetricLike
 from onecycle.review.versions import FIRST as MODEL_NAME
 from onecycle.review.versions import current_version
 from onecycle.ship.rebuild import read_model, rebuild, rebuild_calibration, refused_as_bundle
@@ -90,25 +91,47 @@ class Model(Predictor):
         loader = DataLoader(dataset, batch_size=batch_size, workers=count, on_bad_item=on_bad_item)
         return predict_loader(self, loader, sets=sets)
 
-    def export(self, path: str | Path, *, items: NewItems | CheckItems | None = None) -> Path:
-        """Write the model for another runtime: ONNX where the path ends in .onnx, `torch.export` where in .pt2.
+    def export(
+        self,
+        path: str | Path,
+        *,
+        items: NewItems | CheckItems | None = None,
+        training_items: NewItems | None = None,
+        metrics: Sequence[MetricLike] | None = None,
+        **options: Any,
+    ) -> Path:
+        """Write the model for another runtime: ONNX where the path ends in .onnx, `torch.export` where in .pt2,
+        OpenVINO where in .xml.
 
         Before it is written, its predictions are compared with this model's; a learner does that on its validation
         items, which a bundle does not have.
 
         Args:
             path: The file.
-            items: What to compare on: a folder, or a list of files or texts; None draws some.
+            items: What to compare on: a folder, or a list of files or texts; None draws some. For precision="int8"
+                they have labels, such as `labelled.valid`.
+            training_items: For precision="int8": items that were trained on, such as `labelled.train`.
+            metrics: For precision="int8": what is measured; None takes the usual of the target.
+            options: See `Learner.export`.
         Raises:
             ModelError: It cannot be exported, or predicts something else; nothing is written then.
         """
+        from onecycle.ship.exports import quantising
         from onecycle.ship.exports.check_items import CheckItems, drawn_items, items_given
-        from onecycle.ship.exports.formats import Exported, write_format
+        from onecycle.ship.exports.exported import Exported
+        from onecycle.ship.exports.formats import write_format
 
-        given = drawn_items(self.modality) if items is None else items
-        if not isinstance(given, CheckItems):
-            given = items_given(given, self.modality, self.target)
-        return write_format(Path(path), Exported(self.model, self.modality, self.target, self.card, given))
+        named = None if isinstance(items, CheckItems) else items
+        if isinstance(items, CheckItems):
+            given = items
+        else:
+            given = drawn_items(self.modality) if named is None else items_given(named, self.modality, self.target)
+
+        def for_int8() -> quantising.QuantisingItems:
+            return quantising.of_rows(named, training_items, self.modality, self.target, metrics)
+
+        exported = Exported(self.model, self.modality, self.target, self.card, given, for_int8)
+        return write_format(Path(path), exported, **options)
 
     def generate(self, prompt: str = "", words: int = 40, **options: Any) -> str:
         """Continue a text with a language model; the options are those of `onecycle.text.generate.generate`."""

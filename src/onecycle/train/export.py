@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from onecycle.bundle import write_bundle
+from onecycle.calls import check_options
 from onecycle.data.nested import tensors_in
 from onecycle.errors import BundleError, ModelError, OnecycleError
 from onecycle.foreign_names import unknown_options
@@ -41,15 +42,17 @@ def export_model(state: TrainState, path: str | Path, *, card: Mapping[str, Any]
         path: A name with a suffix, such as planet.onecycle, becomes one file; a name without one a folder. The suffix
             of a registered exporter, such as .onnx, is written by that.
         card: What else to say of the model, as JSON.
-        options: Of the exporter.
+        options: Of the exporter; with web=True that is the one of pages, whatever the path.
     Raises:
         CallError: An option is not known.
         ModelError: The model, the target or the modality is not registered.
         BundleError: One of them cannot be built again from its config, or the file cannot be written.
     """
-    suffix = Path(path).suffix[1:].lower()
-    if suffix in list_registered("exporter"):
-        written: Path = lookup("exporter", suffix)(state, Path(path), **options)
+    kind = "web" if options.pop("web", False) else Path(path).suffix[1:].lower()
+    if kind in list_registered("exporter"):
+        exporter = lookup("exporter", kind)
+        check_options("export", exporter, options)
+        written: Path = exporter(state, Path(path), **options)
         return written
     if options:
         raise unknown_options("export", list(options), ())

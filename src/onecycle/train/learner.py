@@ -254,12 +254,14 @@ class Learner(Predicting, Reported, DeprecatedNames):
     def export(self, path: str | Path, **options: Any) -> Path:
         """Write the model for use with `load_model(path)`: a file, or a folder where `path` has no suffix.
 
-        A path that ends in .onnx or .pt2 is written for another runtime, once its predictions for the validation items
-        were compared with the model's, see docs/exporting.md. Of several processes, all must call it, and the main
-        process writes.
+        A path that ends in .onnx, .pt2 or .xml (OpenVINO) is written for another runtime, once its predictions for the
+        validation items were compared with the model's, see docs/exporting.md. Of several processes, all must call it,
+        and the main process writes.
 
         Args:
             path: Its suffix says what is written.
-            options: Of exporters that are registered; those of onecycle have none.
+            options: For ONNX precision="int8" or "fp16", and tolerance=, what may be lost by that. web=True writes a
+                folder with a page that classifies images in the browser, where runtime_files= says where
+                onnxruntime-web is. Of exporters that are registered, their own.
         """
         return export.export_model(self.state, path, **options)

@@ -22,9 +22,11 @@ from learners import photo_bunch, plain_model, tiny
 from onecycle.errors import BundleError, CallError, DataError, ModelError
 from onecycle.runtime import load_model
 from onecycle.ship.exports.check_items import drawn_items
-from onecycle.ship.exports.formats import Exported, _write, write_onnx, write_pt2
+from onecycle.ship.exports.exported import Exported
+from onecycle.ship.exports.formats import write_onnx, write_pt2
 from onecycle.ship.exports.onnx_graph import OPSET
 from onecycle.ship.exports.proof import Proof
+from onecycle.ship.exports.writing import write_content
 from onecycle.ship.rebuild import rebuild
 from onecycle.text.awd_lstm import AwdLstm, Dropouts
 from onecycle.text.awd_lstm_classifier import AwdLstmClassifier
@@ -52,7 +54,8 @@ def test_a_learner_s_file_predicts_as_it_does(photo_model: Any, photos: Path) ->
     assert model.classes == learner.data.classes
     assert model.proof == {
         "items": 6, "of": "validation items", "largest_difference": model.proof["largest_difference"],
-        "tolerance": 1e-3, "batch_sizes": [1, 2, 3, 17, 33], "lengths": [], "items_read": 6,
+        "tolerance": 1e-3, "batch_sizes": [1, 2, 3, 17, 33], "lengths": [], "items_read": 6, "margin": 1e-4,
+        "precision": "fp32",
     }  # fmt: skip
     assert model.proof["largest_difference"] < 1e-5
 
@@ -78,7 +81,7 @@ def test_the_file_says_nothing_of_the_machine(photo_model: Any) -> None:
 
 
 def test_the_proof_is_printed_and_the_file_is_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = _write(tmp_path / "new" / "x.onnx", b"content", Proof(6, "validation items", 2e-7, (1, 2)))
+    path = write_content(tmp_path / "new" / "x.onnx", b"content", Proof(6, "validation items", 2e-7, (1, 2)))
     assert capsys.readouterr().out == (
         "x.onnx: proved on 6 validation items: same labels, largest difference 2e-07 (batches of 1, 2)\n"
     )
@@ -101,7 +104,28 @@ def test_a_program_is_read_by_torch(photo_model: Any, tmp_path: Path) -> None:
 def test_options_of_other_formats_are_refused(photo_model: Any, tmp_path: Path) -> None:
     with pytest.raises(CallError, match=r"export\(\) has no option precision="):
         photo_model[0].export(tmp_path / "x.onecycle", precision="int8")
-    assert not (tmp_path / "x.onecycle").exists()
+    with pytest.raises(CallError, match=r"export\(\) has no option precision=\.\nExpected none\."):
+        photo_model[0].export(tmp_path / "x.pt2", precision="int8")
+    with pytest.raises(CallError, match=r"no option presicion=\.\nExpected one of: precision, tolerance\."):
+        photo_model[0].export(tmp_path / "x.onnx", presicion="int8")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_learner_s_files_in_fewer_bits(photo_model: Any, photos: Path, tmp_path: Path) -> None:
+    learner, whole = photo_model
+    files = sorted(photos.rglob("*.jpg"))
+    expected = learner.predictor().probabilities(files).cpu().numpy()
+    half = load_model(learner.export(tmp_path / "half.onnx", precision="fp16"))
+    assert (half.proof["precision"], half.proof["tolerance"], half.proof["margin"]) == ("fp16", 0.03, 0.03)
+    np.testing.assert_allclose(half.probabilities(files), expected, atol=0.01)
+    path = learner.export(tmp_path / "small.onnx", precision="int8", tolerance=100)
+    small = load_model(path)
+    assert small.proof["metrics"]["accuracy"]["before"] == pytest.approx(learner.validate()["accuracy"])
+    assert (small.proof["precision"], small.proof["tolerance"], small.proof["items"]) == ("int8", 100, 6)
+    assert small.predict(files[0]).label in learner.data.classes
+    assert path.stat().st_size < whole.stat().st_size
+    assert onnx.load(path).opset_import[0].version == OPSET
 
 
 class CountsItems(nn.Module):
@@ -139,7 +163,8 @@ def test_language_models_are_refused(tmp_path: Path) -> None:
 def test_a_bundle_is_exported_by_its_suffix(tmp_path: Path) -> None:
     model = oc.load_model(tiny_bundles.photos().write(tmp_path / "x.onecycle"), device="cpu")
     with pytest.raises(
-        ModelError, match=r"A loaded model is not exported as 'y\.onecycle'\.\n.*\.onnx or \.pt2\.\nFix: pass 'y\.onnx'"
+        ModelError,
+        match=r"A loaded model is not exported as 'y\.onecycle'\.\n.*\.onnx, \.pt2, \.xml\.\nFix: pass 'y\.onnx'",
     ):
         model.export(tmp_path / "y.onecycle")
 
@@ -147,13 +172,18 @@ def test_a_bundle_is_exported_by_its_suffix(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BundleError, match=r"Cannot write .*y\.pt2: "):
-        _write(tmp_path / "file" / "y.pt2", b"", Proof(1, "validation items", 0.0, (1,)))
+        write_content(tmp_path / "file" / "y.pt2", b"", Proof(1, "validation items", 0.0, (1,)))
 
 
 def test_missing_packages_are_named(photo_model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("onecycle.ship.exports.onnx_graph.PACKAGES", ("onnx", "no_such_package"))
     with pytest.raises(ModelError, match=r"Not installed: no_such_package\.\n.*\nFix: pip install 'onecycle\[onnx\]'"):
         photo_model[0].export(tmp_path / "x.onnx")
+
+
+def no_items() -> Any:
+    """Models here are exported in 32 bits."""
+    raise NotImplementedError
 
 
 def lstm() -> Exported:
@@ -163,7 +193,7 @@ def lstm() -> Exported:
     encoder = AwdLstm(tokenizer.embedding_rows, pad=tokenizer.pad, width=4, hidden=6, layers=2, dropouts=Dropouts())
     texts = Texts(tokenizer, 16)
     model = AwdLstmClassifier(encoder, 2, hidden=3).eval()
-    return Exported(model, texts, oc.Category(("neg", "pos")), {}, drawn_items(texts))
+    return Exported(model, texts, oc.Category(("neg", "pos")), {}, drawn_items(texts), no_items)
 
 
 def plain_timm() -> Exported:
@@ -171,7 +201,7 @@ def plain_timm() -> Exported:
     torch.manual_seed(0)
     network = nn.Sequential(oc.Normalize(), timm.create_model("test_efficientnet", num_classes=3)).eval()
     images = Images((32, 32))
-    return Exported(network, images, oc.Category(("a", "b", "c")), {}, drawn_items(images))
+    return Exported(network, images, oc.Category(("a", "b", "c")), {}, drawn_items(images), no_items)
 
 
 def bundle(name: str) -> Callable[[], Exported]:
@@ -179,7 +209,7 @@ def bundle(name: str) -> Callable[[], Exported]:
         torch.manual_seed(0)
         content = tiny_bundles.MODELS[name]()
         model, modality, target = rebuild(content.tensors, content.config)
-        return Exported(model.eval(), modality, target, {}, drawn_items(modality))
+        return Exported(model.eval(), modality, target, {}, drawn_items(modality), no_items)
 
     return make
 

@@ -171,3 +171,18 @@ def test_texts_are_predicted_at_lengths_around_the_window() -> None:
 
     with pytest.raises(ModelError, match=r"prediction for a text of (1 token beside one of 11|11 tokens)"):
         prove(model, cut, items, "x")
+
+
+def test_in_fewer_bits_labels_may_differ_within_the_tolerance_and_the_fix_works() -> None:
+    model = served(oc.Points(("a",)), nn.Sequential(Means(), nn.Linear(3, 2)))
+
+    def run(batch: Any) -> Any:
+        return outputs(model, batch) + 0.04
+
+    with pytest.raises(
+        ModelError, match=r"differs by 0\.04\.\n.*\nFix: leave precision='fp16' out, or .*tolerance=0\.3\."
+    ):
+        prove(model, run, IMAGES, "x", tolerance=0.03, precision="fp16")
+    proof = prove(model, run, IMAGES, "x", tolerance=0.3, precision="fp16")
+    assert (proof.margin, proof.precision) == (0.3, "fp16")
+    assert str(proof).startswith("fp16, proved on 60 drawn items")

@@ -64,7 +64,7 @@ def items_of_learner(state: TrainState, split: str = "valid", count: int = MOST_
     if isinstance(data, LoaderBunch) or not data.random_access:
         return _first_items(state, split, count, what)
     dataset = data.watched if split == "valid" else data.dataset_of(data.train.dataset.rows)
-    return _items_of(dataset, what, count)
+    return items_of_dataset(dataset, what, count)
 
 
 def items_given(items: NewItems, modality: Modality, target: Target, what: str = "given items") -> CheckItems:
@@ -73,10 +73,19 @@ def items_given(items: NewItems, modality: Modality, target: Target, what: str =
     Raises:
         DataError: None can be read.
     """
-    return _items_of(Dataset(rows_of(items, modality), modality, target, training=False), what, MOST_ITEMS)
+    return items_of_dataset(Dataset(rows_of(items, modality), modality, target, training=False), what, MOST_ITEMS)
 
 
-def _items_of(dataset: Dataset, what: str, count: int) -> CheckItems:
+def items_of_dataset(dataset: Dataset, what: str, count: int) -> CheckItems:
+    """Return items of a dataset, spread over it.
+
+    Args:
+        dataset: Reads items as at prediction.
+        what: See `CheckItems`.
+        count: How many, unless they are large.
+    Raises:
+        DataError: None can be read.
+    """
     shape = dataset.modality.item_shape(training=False)
     most = MOST_BYTES // max(int(np.prod(shape)), 1) if shape else count
     rows = spread_rows(len(dataset), max(min(count, most), 1))

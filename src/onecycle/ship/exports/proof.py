@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from onecycle.data.categories import Category, MultiCategory
@@ -43,6 +42,8 @@ class Proof:
         lengths: Of texts that were predicted as well, in tokens.
         read: How many items were read by the code without PyTorch, to the same inputs.
         tolerance: What `difference` may be at most.
+        margin: Labels are the same wherever the model prefers one by more than this.
+        precision: In how many bits the file computes.
     """
 
     items: int
@@ -52,11 +53,14 @@ class Proof:
     lengths: tuple[int, ...] = ()
     read: int = 0
     tolerance: float = TOLERANCE
+    margin: float = MARGIN
+    precision: str = "fp32"
 
     def __str__(self) -> str:
+        bits = "" if self.precision == "fp32" else f"{self.precision}, "
         lengths = f"; texts of {some(self.lengths, 9)} tokens" if self.lengths else ""
         return (
-            f"proved on {counted(self.items, self.what.removesuffix('s'))}: same labels, largest difference "
+            f"{bits}proved on {counted(self.items, self.what.removesuffix('s'))}: same labels, largest difference "
             f"{self.difference:.1g} (batches of {some(self.batch_sizes)}{lengths})"
         )
 
@@ -65,12 +69,13 @@ class Proof:
         return {
             "items": self.items, "of": self.what, "largest_difference": self.difference, "tolerance": self.tolerance,
             "batch_sizes": list(self.batch_sizes), "lengths": list(self.lengths), "items_read": self.read,
+            "margin": self.margin, "precision": self.precision,
         }  # fmt: skip
 
 
 def prove(
     served: ServedModel, run: Run, items: CheckItems, name: str, *, read: ReadItem | None = None,
-    tolerance: float = TOLERANCE,
+    tolerance: float = TOLERANCE, precision: str = "fp32",
 ) -> Proof:  # fmt: skip
     """Compare a file's predictions with the model's.
 
@@ -81,31 +86,34 @@ def prove(
         name: The file, for errors.
         read: Reads an item as the file's own reader does.
         tolerance: How much predictions may differ.
+        precision: In how many bits the file computes. In less than 32, another label is one that the model does not
+            prefer by more than the tolerance.
     Raises:
         ModelError: A label differs where the model is sure of it by more than `MARGIN`, or a number by more than the
             tolerance; it names the item that differs most.
     """
     shown = items.inputs.cpu().numpy()
     counted = 0 if read is None else _check_reading(items, shown, read, name)
-    worst = _Worst(served.target, name, items.what, tolerance)
+    worst = _Worst(served.target, name, items.what, tolerance, precision)
     for rows in _batches(len(items)):
         batch = shown[rows]
-        worst.compare(_reference(served, batch), _run(run, batch, name), [items.names[row] for row in rows])
+        worst.compare(served.predict(batch), run_file(run, batch, name), [items.names[row] for row in rows])
     lengths = _lengths(served, shown) if isinstance(served.modality, Texts) else ()
     for length in lengths:
         batch = _text_of(length, shown, served.modality)
         names = [f"a text of {length} tokens", f"a text of 1 token beside one of {length}"]
-        worst.compare(_reference(served, batch), _run(run, batch, name), names)
-    return Proof(len(items), items.what, worst.difference, BATCH_SIZES, lengths, counted, tolerance)
+        worst.compare(served.predict(batch), run_file(run, batch, name), names)
+    return Proof(
+        len(items), items.what, worst.difference, BATCH_SIZES, lengths, counted, tolerance, worst.margin, precision
+    )
 
 
-def _reference(served: ServedModel, batch: NDArray[Any]) -> Floats:
-    with torch.no_grad():
-        reference: Floats = served(torch.from_numpy(batch)).numpy()
-    return reference
+def run_file(run: Run, batch: NDArray[Any], name: str) -> Floats:
+    """Return a file's predictions for a batch.
 
-
-def _run(run: Run, batch: NDArray[Any], name: str) -> Floats:
+    Raises:
+        ModelError: It does not compute them.
+    """
     try:
         return run(batch)
     except OnecycleError:
@@ -130,11 +138,17 @@ def _batches(count: int) -> Iterator[list[int]]:
         yield list(itertools.islice(rows, size))
 
 
+def margin_of(precision: str, tolerance: float) -> float:
+    """Return by how much the model has to prefer a label for a file to have it as well."""
+    return MARGIN if precision == "fp32" else tolerance
+
+
 class _Worst:
     """Compares predictions, and remembers the largest difference."""
 
-    def __init__(self, target: Target, name: str, what: str, tolerance: float) -> None:
-        self.target, self.name, self.what, self.tolerance = target, name, what, tolerance
+    def __init__(self, target: Target, name: str, what: str, tolerance: float, precision: str) -> None:
+        self.target, self.name, self.what, self.tolerance, self.precision = target, name, what, tolerance, precision
+        self.margin = margin_of(precision, tolerance)
         self.difference = 0.0
 
     def compare(self, reference: Floats, exported: Floats, names: Sequence[str]) -> None:
@@ -142,28 +156,30 @@ class _Worst:
             raise self._refused(
                 f"for {names[0]} its predictions have the shape {exported.shape}, the model's {reference.shape}"
             )
-        differences = _differences(self.target, reference, exported)
-        other = _other_labels(self.target, reference, exported)
+        apart = differences(self.target, reference, exported)
+        other = _other_labels(self.target, reference, exported, self.margin)
         if other.any():
-            row = int(np.flatnonzero(other)[differences[other].argmax()])
-            raise self._refused(
-                f"it has another label for {names[row]} (probabilities differ by {differences[row]:.2g})"
-            )
-        worst = int(differences.argmax())
-        if not differences[worst] <= self.tolerance:
-            raise self._refused(f"its prediction for {names[worst]} differs by {differences[worst]:.2g}")
-        self.difference = max(self.difference, float(differences[worst]))
+            row = int(np.flatnonzero(other)[apart[other].argmax()])
+            raise self._refused(f"it has another label for {names[row]} (probabilities differ by {apart[row]:.2g})")
+        worst = int(apart.argmax())
+        if not apart[worst] <= self.tolerance:
+            raise self._refused(f"its prediction for {names[worst]} differs by {apart[worst]:.2g}")
+        self.difference = max(self.difference, float(apart[worst]))
 
     def _refused(self, why: str) -> ModelError:
+        fix = (
+            "export a bundle, such as model.onecycle, which computes with PyTorch; or find the operation that differs: "
+            "what depends on the batch, and what is random, does not belong into forward()."
+        )
+        if self.precision != "fp32":
+            fix = f"leave precision={self.precision!r} out, or allow more: tolerance={10 * self.tolerance:g}."
         return ModelError(
             f"{self.name} was not written: {why}.",
-            f"the model's labels on all {self.what}, and predictions within {self.tolerance:g}.",
-            "export a bundle, such as model.onecycle, which computes with PyTorch; or find the operation that differs: "
-            "what depends on the batch, and what is random, does not belong into forward().",
-        )
+            f"the model's labels on all {self.what}, and predictions within {self.tolerance:g}.", fix,
+        )  # fmt: skip
 
 
-def _differences(target: Target, reference: Floats, exported: Floats) -> NDArray[np.float64]:
+def differences(target: Target, reference: Floats, exported: Floats) -> NDArray[np.float64]:
     """Return how much each item's prediction differs, (batch,); infinite where it is not a number."""
     apart = np.abs(reference.astype(np.float64) - exported)
     if isinstance(target, Numbers):
@@ -174,14 +190,14 @@ def _differences(target: Target, reference: Floats, exported: Floats) -> NDArray
     return np.where(np.isfinite(largest), largest, np.inf)
 
 
-def _other_labels(target: Target, reference: Floats, exported: Floats) -> NDArray[np.bool_]:
-    """Return which items have another label, at any pixel, where the model prefers its own by more than `MARGIN`."""
+def _other_labels(target: Target, reference: Floats, exported: Floats, margin: float) -> NDArray[np.bool_]:
+    """Return which items have another label, at any pixel, where the model prefers its own by more than `margin`."""
     if isinstance(target, MultiCategory):
-        sure = np.abs(reference - target.threshold) > MARGIN
+        sure = np.abs(reference - target.threshold) > margin
         other = sure & ((reference > target.threshold) != (exported > target.threshold))
     elif isinstance(target, Category | Mask) and reference.shape[1] > 1:
         highest = np.partition(reference, -2, axis=1)
-        sure = highest[:, -1] - highest[:, -2] > MARGIN
+        sure = highest[:, -1] - highest[:, -2] > margin
         other = sure & (reference.argmax(axis=1) != exported.argmax(axis=1))
     else:
         return np.zeros(len(reference), bool)

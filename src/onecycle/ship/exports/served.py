@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from onecycle.data.batch import Batch
@@ -51,6 +53,18 @@ class ServedModel(nn.Module):
                 "export a bundle, such as model.onecycle.",
             )  # fmt: skip
         return activated
+
+    def predict(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+        """Return predictions, (batch, ...), as a file gives them."""
+        with torch.no_grad():
+            outputs: NDArray[np.float32] = self(torch.from_numpy(batch)).numpy()
+        return outputs
+
+    def as_activated(self, outputs: Tensor) -> Tensor:
+        """Return what a file gives as `Target.activate` gives it, which metrics are computed from."""
+        if isinstance(self.target, Numbers):
+            return (outputs - outputs.new_tensor(self.target.mean)) / outputs.new_tensor(self.target.std)
+        return outputs
 
     @property
     def output_name(self) -> str:
