@@ -109,6 +109,7 @@ class Loop:
             state.history.steps.extend(zip(fit.losses.values, fit.step_lrs, strict=False))
             state.head_steps += head_steps
             state.weights_record = record
+            state.energy.sample()
             fit.end_epoch()
             self.good_weights, self.good_record = state.copy_weights(), record
             fit.exact = True

@@ -45,17 +45,18 @@ class Reported:
         """Write a report as one HTML file that opens offline, and return its path.
 
         It says what was trained on what, with curves, scores of each class and their 95% intervals, confusions, worst
-        mistakes and best successes, calibration, and the times. It needs jinja2: pip install "onecycle[report]". Of
-        several processes, all must call it, and the main process writes.
+        mistakes and best successes with heat maps, calibration before and after, and the times. It needs jinja2: pip
+        install "onecycle[report]". Of several processes, all must call it, and the main process writes.
 
         Args:
             path: The file, replaced where it exists.
-            explain: Also say what takes longest to find out: the words of a text that mattered.
+            explain: Also look for what takes passes over all items: doubtful labels, near-duplicates of images with
+                the scores without them, the words of texts that mattered, samples of a language model.
         Example:
             >>> learner.report("report.html").name
             'report.html'
         """
-        written: Path = lookup("report", "html")(self.state, path, explain=explain)
+        written: Path = lookup("report", "html")(self, path, explain=explain)
         return written
 
 

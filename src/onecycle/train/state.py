@@ -29,6 +29,7 @@ from onecycle.metrics.reliability import CalibrationReport
 from onecycle.processes import ALONE, Processes
 from onecycle.train.cached_features import CachedFeatures
 from onecycle.train.ema import Held
+from onecycle.train.energy import EnergyMeter
 from onecycle.train.history import EpochRecord, History
 from onecycle.train.joined_model import joined
 from onecycle.train.layer_groups import checkpoint_activations, fine_tuning_of, layer_groups, trained_layers
@@ -70,6 +71,7 @@ class TrainState:
         calibration: How sure the model may be, besides the target's temperatures; None until it was found out.
         calibration_report: What was measured then.
         kept_outputs: Of the split that was looked at last.
+        energy: What the machine took since the learner was made, where that can be read.
         code: The program that made and trained the learner, where a recipe wrote it; else empty.
         command: The command that did, if one did.
     """
@@ -105,6 +107,7 @@ class TrainState:
         self.calibration: Calibration | None = None
         self.calibration_report: CalibrationReport | None = None
         self.kept_outputs = KeptOutputs()
+        self.energy = EnergyMeter.of(self.device)
         self.code = self.command = ""
 
     def __repr__(self) -> str:

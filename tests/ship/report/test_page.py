@@ -121,7 +121,7 @@ class TestPage:
 
     def test_the_previous_run_is_beside_it(self, learner: Learner, tmp_path: Path) -> None:
         previous = PreviousRun("runs/photos", {"accuracy": 0.25}, {"lr": "auto", "seed": 1}, {"lr": "0.1", "seed": 1})
-        path = write_page(learner.state, tmp_path / "report.html", previous=previous)
+        path = write_page(learner, tmp_path / "report.html", previous=previous)
         text = Parsed(path.read_text()).text
         accuracy = learner.interpret().scores["accuracy"]
         assert f"0.2500 ({accuracy - 0.25:+.4f})" in text

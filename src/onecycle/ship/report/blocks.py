@@ -98,6 +98,8 @@ class Card:
     picture: str = ""
     text: str = ""
     marked: str = ""  # HTML that is escaped already
+    beside: str = ""  # a second picture, such as a heat map or a copy
+    beside_name: str = ""
 
 
 @dataclass(frozen=True)

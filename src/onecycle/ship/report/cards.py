@@ -44,7 +44,7 @@ def make_cards(
     if isinstance(predictor.modality, Images) and not isinstance(predictor.target, SpatialTarget):
         shown = predictor.modality.prepare(batch, predictor.target, None).inputs
         return [
-            _card(dataset, row, said[row], picture=_webp(_pixels(one))) for row, one in zip(index, shown, strict=True)
+            _card(dataset, row, said[row], picture=webp(_pixels(one))) for row, one in zip(index, shown, strict=True)
         ]
     outputs = list(predictor.run([batch]))
     cpu = torch.device("cpu")
@@ -81,7 +81,7 @@ def _pixels(image: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
     return pixels
 
 
-def _webp(pixels: np.ndarray[Any, np.dtype[np.uint8]], *, lossless: bool = False) -> str:
+def webp(pixels: np.ndarray[Any, np.dtype[np.uint8]], *, lossless: bool = False) -> str:
     """Return pixels as the address of a WebP image that holds all its data."""
     image = Image.fromarray(pixels)
     if not lossless:
@@ -93,7 +93,7 @@ def _webp(pixels: np.ndarray[Any, np.dtype[np.uint8]], *, lossless: bool = False
 
 def overview_of(shares: np.ndarray[Any, np.dtype[np.float64]]) -> str:
     """Return a matrix of shares as a picture with a pixel a cell, dark where the share is high."""
-    return _webp((255 - 255 * np.sqrt(shares)).astype(np.uint8), lossless=True)
+    return webp((255 - 255 * np.sqrt(shares)).astype(np.uint8), lossless=True)
 
 
 def _drawn(predictor: Predictor, input: Any, label: Any, prediction: Any) -> str:

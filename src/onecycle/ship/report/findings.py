@@ -14,8 +14,11 @@ from onecycle.inference.interpretation.confusion import ConfusionMatrix
 from onecycle.inference.interpretation.interpretation import Interpretation
 from onecycle.inference.interpretation.numbers import NumberInterpretation
 from onecycle.inference.interpretation.result import Result, cell
+from onecycle.metrics.reliability import CalibrationReport
 from onecycle.ship.report.blocks import Block, Card, Cell, Chart, Gallery, Interval, Matrix, Note, Section, Table
+from onecycle.ship.report.calibration import calibration_section
 from onecycle.ship.report.cards import make_cards, overview_of
+from onecycle.ship.report.heat_maps import NOTE, with_heat_maps
 from onecycle.ship.report.svg import Bars, Dots, Line, Mark, chart
 from onecycle.train.state import TrainState
 from onecycle.vision.mask_interpretation import MaskInterpretation
@@ -23,12 +26,23 @@ from onecycle.vision.masks import Mask
 from onecycle.vision.point_interpretation import PointInterpretation
 
 MOST_CLASSES, CARDS, PAIRS, OF_A_PAIR = 20, 12, 8, 3
+# Mistakes with a heat map; of successes half as many.
+HEATED = 6
 MOST_DOTS = 1500
 
 
-def findings(state: TrainState, found: Interpretation) -> list[Section]:
-    """Return the sections that fit the labels."""
-    sections = [_per_class(found), _confusion(state, found), _thresholds(found), _calibration(found), _errors(found)]
+def findings(state: TrainState, found: Interpretation, calibrated: CalibrationReport | None = None) -> list[Section]:
+    """Return the sections that fit the labels.
+
+    Args:
+        state: Of the learner.
+        found: What is known of the validation items.
+        calibrated: What calibration did; None where there was none.
+    """
+    sections = [
+        _per_class(found), _confusion(state, found), _thresholds(found), calibration_section(found, calibrated),
+        _errors(found),
+    ]  # fmt: skip
     kept = [section for section in sections if section is not None]
     return [*kept, _items(state, found)]
 
@@ -112,19 +126,6 @@ def _thresholds(found: Interpretation) -> Section | None:
     return Section("Thresholds", [Chart(drawn, "Precision, recall and F1"), Note(result.note)])
 
 
-def _calibration(found: Interpretation) -> Section | None:
-    if "calibration" not in found.available:
-        return None
-    result = found.calibration()
-    columns = result.table.to_pydict()
-    most = max(columns["predictions"], default=1)
-    sizes = [2 + 7 * (count / most) ** 0.5 for count in columns["predictions"]]
-    marks: list[Mark] = [Dots("predictions of a confidence", columns["confidence"], columns["right"], sizes),
-             Line("perfect", [0, 1], [0, 1], dashed=True)]  # fmt: skip
-    drawn = chart(marks, title="Calibration", x="confidence", y="share that is right", x_range=(0, 1), y_range=(0, 1))
-    return Section("Calibration", [Chart(drawn, "How sure, and how often right"), Note(result.note)])
-
-
 def _errors(found: Interpretation) -> Section | None:
     if isinstance(found, PointInterpretation):
         known = found.distances[~np.isnan(found.distances)]
@@ -154,14 +155,25 @@ def _residuals(found: NumberInterpretation) -> Section:
 def _items(state: TrainState, found: Interpretation) -> Section:
     worst, best = found.places_by_loss(CARDS), found.places_by_loss(CARDS // 2, best=True)
     cards = _cards(state, found, [*worst, *best])
+    mistakes, successes = cards[: len(worst)], cards[len(worst) :]
+    mistakes, successes = _mapped(state, found, mistakes, HEATED), _mapped(state, found, successes, HEATED // 2)
     legend = _legend(found)
     note = "" if worst else f"No mistakes: all {len(found):,} items are predicted as they are labelled."
+    maps = NOTE if any(card.beside for card in (*mistakes, *successes)) else ""
     title, wide = "Worst mistakes" if found.mistaken() is not None else "Highest losses", found.target.side_by_side
     blocks: list[Block] = [
-        Gallery(title, cards[: len(worst)], legend, note, wide),
-        Gallery("Best successes", cards[len(worst) :], legend, wide=wide),
+        Gallery(title, mistakes, legend, note or maps, wide),
+        Gallery("Best successes", successes, legend, "" if worst else maps, wide),
     ]
     return Section("Mistakes and successes", blocks)
+
+
+def _mapped(state: TrainState, found: Interpretation, cards: Sequence[Card], count: int) -> list[Card]:
+    """Return the cards with heat maps beside the first `count` pictures."""
+    dataset: Dataset = found.source.dataset
+    rows = {dataset.name(row): row for row in found.evaluated.rows.tolist()} if cards else {}
+    first = cards[:count]
+    return [*with_heat_maps(state, dataset, [rows[card.name] for card in first], first), *cards[count:]]
 
 
 def _legend(found: Interpretation) -> Sequence[tuple[str, str]]:
@@ -187,7 +199,7 @@ def _cards(state: TrainState, found: Interpretation, places: Sequence[int]) -> l
 
 
 def _lines(found: Interpretation, place: int) -> list[str]:
-    loss = float(found.evaluated.losses[place])
+    loss = float(found.evaluated.losses[place]) + 0.0  # no -0
     prediction = found.prediction(place)
     if isinstance(found, MaskInterpretation | PointInterpretation):
         return [prediction, f"loss {loss:.3g}"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -17,9 +17,12 @@ from onecycle.inference.interpretation.classes import TagInterpretation
 from onecycle.inference.interpretation.interpretation import Interpretation
 from onecycle.registry import register
 from onecycle.ship.report.blocks import Note, Section
+from onecycle.ship.report.calibration import measured_calibration
+from onecycle.ship.report.data_checks import data_checks
 from onecycle.ship.report.findings import findings
 from onecycle.ship.report.training import differences, how_it_went, score_rows, time_and_memory, what_was_trained
 from onecycle.ship.report.words import words_that_mattered
+from onecycle.train.learner import Learner
 from onecycle.train.reported import interpret
 from onecycle.train.state import TrainState
 from onecycle.train.threshold import threshold_note
@@ -44,7 +47,7 @@ class PreviousRun:
 
 @register("report", "html")
 def write_page(
-    state: TrainState,
+    learner: Learner,
     path: str | Path,
     *,
     explain: bool = True,
@@ -54,20 +57,28 @@ def write_page(
     """Write the report of a learner; see `Learner.report`.
 
     Args:
-        state: Of the learner.
+        learner: What is reported on.
         path: The file.
-        explain: Also say which words of a text mattered, which takes a prediction a word.
+        explain: Also look for what takes passes over all items: doubtful labels, near-duplicates, and the words of a
+            text that mattered.
         found: What is known of the validation items already; None looks at them.
         previous: The run to compare with.
     Raises:
         ModelError: jinja2 is not installed.
     """
     template = load_template()
+    began, state = time.perf_counter(), learner.state
     found = found or interpret(state)
     path = Path(path)
+    calibrated, checks = measured_calibration(state, found), data_checks(learner) if explain else []
 
     def write() -> Path:
-        html = template.render(**page_of(state, found, explain=explain, previous=previous))
+        sections = [
+            *findings(state, found, calibrated),
+            *checks,
+            *(words_that_mattered(state, found) if explain else []),
+        ]
+        html = template.render(**page_of(state, found, sections, previous, began))
         path.parent.mkdir(parents=True, exist_ok=True)
         with writing(path.parent, path.name) as part:
             part.file.write(html.encode("utf-8", "replace"))
@@ -77,9 +88,10 @@ def write_page(
     return state.processes.decide(write)
 
 
-def page_of(state: TrainState, found: Interpretation, *, explain: bool, previous: PreviousRun | None) -> dict[str, Any]:
+def page_of(
+    state: TrainState, found: Interpretation, findings: Sequence[Section], previous: PreviousRun | None, began: float
+) -> dict[str, Any]:
     """Return what the template shows."""
-    began = time.perf_counter()
     scores = Section(
         "Scores", [score_rows(found.scores, previous.scores if previous else {}, items_of(found.source.split))]
     )
@@ -87,9 +99,7 @@ def page_of(state: TrainState, found: Interpretation, *, explain: bool, previous
         scores.blocks.append(Note(f"{note[0].upper()}{note[1:]}."))
     if previous and (differ := differences(previous.options, previous.own_options)):
         scores.blocks.append(differ)
-    sections = [scores, what_was_trained(state), how_it_went(state), *findings(state, found)]
-    if explain:
-        sections += words_that_mattered(state, found)
+    sections = [scores, what_was_trained(state), how_it_went(state), *findings]
     sections.append(time_and_memory(state, {"This report": time.perf_counter() - began}))
     return {
         "title": f"{type(state.model).__name__}: {state.target.summary}",

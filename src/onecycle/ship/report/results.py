@@ -42,7 +42,7 @@ def write_report(
         lambda: {"model": model, **_write_numbers_and_pictures(learner, known, folder)}
     )
     if importlib.util.find_spec("jinja2") is not None:
-        page = write_page(learner.state, folder / "report.html", found=known, explain=explain, previous=previous)
+        page = write_page(learner, folder / "report.html", found=known, explain=explain, previous=previous)
         written["report"] = page
     return written
 

@@ -109,6 +109,10 @@ def time_and_memory(state: TrainState, seconds: Mapping[str, float]) -> Section:
         rows.append(("Most memory of the process", f"{memory / 2**20:,.0f} MiB"))
     if state.device.type == "cuda" and torch.cuda.is_available():
         rows.append(("Most memory of the GPU", f"{torch.cuda.max_memory_allocated(state.device) / 2**20:,.0f} MiB"))
+    rows += [
+        (f"Energy of the {name}", f"{joules / 3600:.3g} Wh since the learner was made, with what other programs took")
+        for name, joules in state.energy.joules().items()
+    ]
     return Section("Time and memory", [Facts(rows)])
 
 
