@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow test-device test-processes test-notebooks test-browser check docs bench clean
+.PHONY: demo test test-slow test-device test-processes test-notebooks test-browser test-package check docs bench clean
 
 # One stamp a set of extras: reinstalled when pyproject.toml changes.
 $(VENV)/.installed: pyproject.toml
@@ -21,6 +21,10 @@ $(VENV)/.installed-notebook: $(VENV)/.installed-dev
 
 $(VENV)/.installed-browser: $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[offline,dev,browser]"
+	touch $@
+
+$(VENV)/.installed-package: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[offline,dev,package]"
 	touch $@
 
 $(VENV)/.installed-bench: $(VENV)/.installed
@@ -41,7 +45,7 @@ test: $(VENV)/.installed-dev
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest --numprocesses auto -m slow $(ELSEWHERE)
 
-ELSEWHERE := $(addprefix --ignore=tests/,distributed notebooks browser)
+ELSEWHERE := $(addprefix --ignore=tests/,distributed notebooks browser package)
 
 # Several processes that train together, joined by gloo.
 test-processes: $(VENV)/.installed-dev
@@ -54,6 +58,10 @@ test-notebooks: $(VENV)/.installed-notebook
 # The page of `onecycle serve`, used in Chromium.
 test-browser: $(VENV)/.installed-browser
 	$(BIN)/python -m pytest tests/browser
+
+# What the wheel and the source distribution hold, and the wheel in a fresh environment outside of the source.
+test-package: $(VENV)/.installed-package
+	$(BIN)/python -m pytest tests/package
 
 # On a CUDA device that is pretended on the CPU: raises wherever tensors of two devices meet.
 test-device: $(VENV)/.installed-dev

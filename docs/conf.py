@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from docutils import nodes
+
 import onecycle
 
 project = "onecycle"
@@ -18,6 +20,8 @@ html_theme = "furo"
 html_copy_source = False
 html_show_sphinx = False
 html_show_copyright = False
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 
 # Pages with code cells are executed as they are built; saved notebooks, which `make test-notebooks` executes, are not.
 nb_execution_mode = "off"
@@ -47,6 +51,17 @@ def name_functions(_: Any, what: str, name: str, obj: Any, options: Any, signatu
     return (re.sub(r"<function (\w+)[^>]*>", r"\1", signature), returns) if signature else None
 
 
+def describe_pictures(_: Any, tree: nodes.document) -> None:
+    """Say in place of a picture that code has drawn, for those who do not see it, what it is about."""
+    for image in tree.findall(nodes.image):
+        section: nodes.Node | None = image
+        while section is not None and not isinstance(section, nodes.section):
+            section = section.parent
+        if "alt" not in image and section is not None:
+            image["alt"] = f"{section[0].astext()}: what the code above draws"
+
+
 def setup(app: Any) -> None:
     app.connect("autodoc-process-signature", name_functions)
+    app.connect("doctree-read", describe_pictures)
     app.connect("source-read", point_to_measurements)
