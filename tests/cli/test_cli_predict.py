@@ -131,10 +131,8 @@ def test_images_inside_a_parquet_file(shell: Any, bundle: Path, tagged: Path, tm
     assert done.code == 2
     assert "none.png (row 3) has no bytes." in done.err
     rows = json.loads((tmp_path / "x.json").read_text())
-    assert [row["image"] for row in rows] == [
-        *(file.name for file in files),
-        "none.png",
-    ]  # the column, as of a CSV file
+    names = [*(file.name for file in files), "none.png"]
+    assert [row["image"] for row in rows] == names  # the column, as of a CSV file
     expected = oc.load_model(bundle).predict(files[1]).probabilities["red"]
     assert rows[1]["p(red)"] == pytest.approx(expected, abs=1e-6)
     assert "on-bad-item" not in done.err
@@ -145,7 +143,7 @@ def test_images_inside_a_parquet_file(shell: Any, bundle: Path, tagged: Path, tm
         pq.write_table(pa.table({"image": images[:2]}), tmp_path / f"shards/{name}.parquet")
     assert shell("predict", bundle, "shards", "--out", "z.json").code == 0
     named = [row["image"] for row in json.loads((tmp_path / "z.json").read_text())]
-    assert named == [f"{name}.parquet/{file.stem}" for name in ("a", "b") for file in files[:2]]
+    assert named == [f"{name}.parquet/{file.name}" for name in ("a", "b") for file in files[:2]]
 
 
 def test_nothing_is_overwritten_unless_asked(shell: Any, bundle: Path, tagged: Path, tmp_path: Path) -> None:
