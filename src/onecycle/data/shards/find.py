@@ -52,7 +52,10 @@ def find_shards(shards: str | Path | Sequence[str | Path]) -> tuple[str, list[st
 
 def _paths(pattern: str) -> list[str]:
     if is_remote(pattern):
-        return [path for one in expand_braces(address_of(pattern)) for path in list_remote(one, tuple(SUFFIXES))]
+        found = [path for one in expand_braces(address_of(pattern)) for path in list_remote(one, tuple(SUFFIXES))]
+        if not found:
+            raise DataError(f"No shards in {pattern}.", "files that end in .tar or .parquet.", "check the path.")
+        return found
     if os.path.isdir(pattern):
         inside = sorted(str(path) for path in Path(pattern).rglob("*") if path.suffix.lower() in SUFFIXES)
         if not inside:
