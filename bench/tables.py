@@ -364,7 +364,7 @@ def exports_precision(found: Found) -> list[str]:
         "| model | file | MB | ms an image | the same labels | metrics, in 32 bits before |",
         "|---|---|---|---|---|---|",
     ]
-    for model, files in found["exports_precision"]["rows"].items():
+    for model, files in found.get("exports_precision", {"rows": {}})["rows"].items():
         for kind, one in files.items():
             proof = one["proof"]
             same = f"{proof['same_labels']:.1%}" if "same_labels" in proof else "all that are sure"
