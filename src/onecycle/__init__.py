@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from onecycle.ship.attribution import attribute as attribute
     from onecycle.ship.bulk_prediction import predict_on_cluster as predict_on_cluster
     from onecycle.ship.compare import compare as compare
+    from onecycle.ship.hub.load import from_hub as from_hub
     from onecycle.ship.model import load_model as load_model
     from onecycle.ship.review_page.server import serve_review as serve_review
     from onecycle.ship.serve.server import serve as serve
@@ -142,6 +143,7 @@ _HOMES = {
     "compare": "onecycle.ship.compare",
     "doubtful_labels": "onecycle.review.rankings.doubtful_labels",
     "fine_tune": "onecycle.recipes.task",
+    "from_hub": "onecycle.ship.hub.load",
     "language_model_learner": "onecycle.text.language_model_learner",
     "list_registered": "onecycle.registry",
     "load_model": "onecycle.ship.model",

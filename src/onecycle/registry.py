@@ -78,7 +78,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "masked_token": "onecycle.text.language_interpretation",
         "other": "onecycle.inference.interpretation.interpretation",
     },
-    "report": {"html": "onecycle.ship.report.page"},
+    "report": {"html": "onecycle.ship.report.page", "hub": "onecycle.ship.hub.push"},
 }
 
 _registered: dict[str, dict[str, Any]] = {kind: {} for kind in BUILT_IN}

@@ -19,6 +19,7 @@ from onecycle.cli.info import info
 from onecycle.cli.launched import rank
 from onecycle.cli.learn import learn
 from onecycle.cli.predict import predict
+from onecycle.cli.push import push
 from onecycle.cli.report import report
 from onecycle.cli.review import review
 from onecycle.cli.serve import serve
@@ -32,7 +33,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _command in (train, predict, serve, review, learn, export, report, compare, check, info, doctor, demo):
+for _command in (train, predict, serve, review, learn, export, push, report, compare, check, info, doctor, demo):
     app.command()(_command)
 
 

@@ -18,6 +18,7 @@ PURPOSES = {
     "formats": "masks in COCO's run-length form",
     "heif": "HEIC photos",
     "serve": "onecycle serve, onecycle review",
+    "hub": "models on the Hugging Face hub",
     "onnx": "export to ONNX",
     "openvino": "export to OpenVINO",
     "runtime": "exported models without PyTorch",

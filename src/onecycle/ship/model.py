@@ -33,6 +33,7 @@ from onecycle.inference.predictor import Predictor
 from onecycle.metrics import MetricLike
 from onecycle.review.versions import FIRST as MODEL_NAME
 from onecycle.review.versions import current_version
+from onecycle.ship.hub.download import downloaded, hub_address
 from onecycle.ship.rebuild import read_model, rebuild, rebuild_calibration, refused_as_bundle
 
 if TYPE_CHECKING:
@@ -145,7 +146,8 @@ def load_model(path: str | Path, *, device: str | torch.device | None = None, fu
     """Load what `Learner.export` wrote.
 
     Args:
-        path: The bundle, a file or a folder; or the folder of a run that `onecycle train` wrote.
+        path: The bundle, a file or a folder; the folder of a run that `onecycle train` wrote; or of a model on the
+            Hugging Face hub "hf://user/name", with "@revision" behind it where you want one, see `from_hub`.
         device: Where to run; None takes the best there is.
         fuse: Fuse batch norms into the convolutions before them: less time for each image, and predictions that differ
             from the learner's in the last digits (by up to 1e-4 of the largest output). Without it they are the same.
@@ -154,6 +156,9 @@ def load_model(path: str | Path, *, device: str | torch.device | None = None, fu
             of a model that fits the weights.
     """
     keep_freed_memory()
+    if address := hub_address(path):
+        with downloaded(*address) as folder:
+            return load_model(folder, device=device, fuse=fuse)
     path = find_bundle(path)
     tensors, config = read_model(path)
     with (
@@ -181,6 +186,11 @@ def find_bundle(path: str | Path) -> Path:
         raise BundleError(
             f"load_model() was given {path!r} ({type(path).__name__}).", "the path of a model.",
             "pass what export() returned, such as 'photos.onecycle'.",
+        )  # fmt: skip
+    if address := hub_address(path):
+        raise BundleError(
+            f"The model {address[0]} is on the hub, and is read as a file here.", "a file, or the folder of a run.",
+            f"use onecycle predict or onecycle export, or in Python oc.from_hub({address[0]!r}).",
         )  # fmt: skip
     folder = Path(path)
     if (current := current_version(folder)).exists():

@@ -1,4 +1,4 @@
-"""What a learner tells about itself: what it gets right and wrong, and a report in one file."""
+"""What a learner tells about itself: what it gets right and wrong, a report in one file, a card on the hub."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @explains_calls
 class Reported:
-    """`interpret` and `report` of a learner."""
+    """`interpret`, `report` and `push_to_hub` of a learner."""
 
     state: TrainState
 
@@ -58,6 +58,39 @@ class Reported:
         """
         written: Path = lookup("report", "html")(self, path, explain=explain)
         return written
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        revision: str | None = None,
+        token: str | None = None,
+        commit_message: str = "A model of onecycle",
+    ) -> str:
+        """Push the model to the Hugging Face hub with a card that says what it is, and return the address.
+
+        The repository is made where there is none. It gets `config.json`, `model.safetensors` and the card `README.md`
+        in one commit: never the data, nor pictures of it. What you write below the card's last line stays when you
+        push again; a card that onecycle did not write stays as it is. `oc.from_hub(repo_id)` loads the model. It needs
+        huggingface_hub: pip install "onecycle[hub]". Of several processes, all must call it, and the main one pushes.
+
+        Args:
+            repo_id: "user/name", or "name" for your own.
+            private: Whether a repository that is made now is private; None takes the hub's default.
+            revision: The branch; it is made where there is none. None takes the main branch.
+            token: With the right to write; None takes HF_TOKEN, or that of `hf auth login`.
+            commit_message: Of the commit.
+        Raises:
+            BundleError: The hub does not take it, cannot be reached, or holds a model of another library there.
+        Example:
+            >>> learner.push_to_hub("user/photos", private=True)  # doctest: +SKIP
+            'https://huggingface.co/user/photos'
+        """
+        pushed: str = lookup("report", "hub")(
+            self, repo_id, private=private, revision=revision, token=token, commit_message=commit_message
+        )
+        return pushed
 
 
 def interpret(state: TrainState, split: str | None = None) -> Interpretation:

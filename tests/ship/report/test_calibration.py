@@ -32,6 +32,21 @@ def test_it_says_whether_calibration_helped(before: float, after: float, told: s
     assert verdict(report(before, after, 60)) == f"{told}, on 60 {where}{chance}"
 
 
+def test_where_no_temperature_was_found_nothing_has_changed() -> None:
+    assert verdict(report(0.085, 0.085)).startswith("Calibration changed nothing: the expected calibration error (ECE)")
+
+
+def test_what_was_done_is_told_after_a_checkpoint_was_loaded_too(photos: Path, tmp_path: Path) -> None:
+    learner = tiny(photo_bunch(photos))
+    notes = learner.calibrate().notes
+    learner.save(tmp_path / "last.ckpt")
+    other = tiny(photo_bunch(photos))
+    other.load(tmp_path / "last.ckpt")
+    measured = measured_calibration(other.state, other.interpret())
+    assert measured is not None
+    assert measured.notes == notes
+
+
 def test_both_diagrams_are_shown_with_what_was_done(photos: Path) -> None:
     learner = tiny(photo_bunch(photos))
     found = learner.interpret()

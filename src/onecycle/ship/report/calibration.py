@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from onecycle.inference.interpretation.interpretation import Interpretation
@@ -18,7 +19,11 @@ SAME = 0.002
 
 def measured_calibration(state: TrainState, found: Interpretation) -> CalibrationReport | None:
     """Return what calibration did to the items of a report; None where there is none. All processes must call it."""
-    return None if state.calibration is None else calibrate.measure(state, found.source.split)
+    if state.calibration is None:
+        return None
+    report = calibrate.measure(state, found.source.split)
+    # A checkpoint holds what calibration did as the card alone.
+    return report if report.notes else replace(report, notes=tuple(state.calibration.card.get("notes", ())))
 
 
 def calibration_section(found: Interpretation, report: CalibrationReport | None) -> Section | None:
@@ -47,6 +52,8 @@ def verdict(report: CalibrationReport) -> str:
     where = f"on {report.items:,} items of {report.split} that it was not fitted to"
     if after < before - SAME:
         return f"Calibration brought the expected calibration error (ECE) from {before:.3f} to {after:.3f}, {where}."
+    if after == before:
+        return f"Calibration changed nothing: the expected calibration error (ECE) is {after:.3f}, {where}."
     how = f"left the expected calibration error (ECE) at {after:.3f}"
     if after > before + SAME:
         how = f"raised the expected calibration error (ECE) from {before:.3f} to {after:.3f}"
