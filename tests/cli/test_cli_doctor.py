@@ -8,7 +8,7 @@ import torch
 
 from onecycle.cli import doctor
 
-FOR_WORK_ON_ONECYCLE = {"dev", "notebook", "browser", "bench", "docs"}
+FOR_WORK_ON_ONECYCLE = {"dev", "notebook", "browser", "bench", "docs", "package"}
 
 
 def test_doctor_shows_what_a_report_needs(shell: Any) -> None:

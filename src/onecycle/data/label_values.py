@@ -13,6 +13,8 @@ import numpy as np
 MISSING = frozenset(
     {"", "#N/A", "#NA", "N/A", "NA", "n/a", "<NA>", "NULL", "null", "NaN", "nan", "-nan", "-NaN", "None"}
 )
+# How columns of flags say which tags an item has.
+YES, NO = frozenset({"1", "1.0", "true"}), frozenset({"0", "0.0", "false"})
 _LIST = re.compile(r"""^[\[({]\s*(?:(?:'[^']*'|"[^"]*")[\s,]*)*[\])}]$""")
 _QUOTED = re.compile(r"""'([^']*)'|"([^"]*)\"""")
 

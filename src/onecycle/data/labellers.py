@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from onecycle.data.categories import Category, MultiCategory, in_natural_order
 from onecycle.data.class_labels import is_list
-from onecycle.data.label_values import are_written_lists, differ_by_capitals, label_of, numbers_in, tags_of
+from onecycle.data.label_values import NO, YES, are_written_lists, differ_by_capitals, label_of, numbers_in, tags_of
 from onecycle.data.labels import Labels, distinct
 from onecycle.data.rows import ITEM, Rows
 from onecycle.data.shards.source import Shards
@@ -24,7 +24,6 @@ from onecycle.errors import DataError, counted, some, users_level
 
 JOIN = "\x1f"  # between the tags of a list, where it is a text
 MOST_NUMBERS = 200  # with more different numbers, classes are unlikely
-YES, NO = frozenset({"1", "1.0", "true"}), frozenset({"0", "0.0", "false"})
 Labeller = Callable[[Rows], Sequence[Any]]
 # All classes in the order wanted; "all" takes the labels of both splits; None takes those of the training set.
 Classes = Sequence[str] | Literal["all"] | None

@@ -14,8 +14,7 @@ import pyarrow.compute as pc
 
 from onecycle.data.candidates import Candidate, choose
 from onecycle.data.class_labels import check_no_records, holds_records
-from onecycle.data.label_values import label_of, numbers_in
-from onecycle.data.labellers import NO, YES
+from onecycle.data.label_values import NO, YES, label_of, numbers_in
 from onecycle.data.parquet_files import read_parquet
 from onecycle.data.split_names import role_of
 from onecycle.data.table_format import TableFormat, find_format, is_index, no_header
