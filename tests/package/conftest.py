@@ -1,4 +1,4 @@
-"""The source that git knows is built once, and installed alone.
+"""The source that git knows is built once, and installed twice: with everything it asks for, and alone.
 
 Without the packages of the extra `package` there is nothing to collect here.
 """
@@ -32,6 +32,16 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     (sdist,), (wheel,) = (folder / "dist").glob("*.tar.gz"), (folder / "dist").glob("*.whl")
     (wheel_of_tree,) = (folder / "tree").glob("*.whl")
     return Built(files, sdist, wheel, wheel_of_tree)
+
+
+@pytest.fixture(scope="session")
+def installed(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
+    """The wheel, with pretrained weights for the demo."""
+    folder = tmp_path_factory.mktemp("installed")
+    made = Environment(folder)
+    made.install(f"{built.wheel}[offline]")
+    yield made
+    shutil.rmtree(folder)  # some gigabytes
 
 
 @pytest.fixture(scope="session")

@@ -63,6 +63,38 @@ def test_its_description_and_metadata(built: Built, metadata: Message) -> None:
     assert set(metadata.get_all("Classifier") or ()) == set(project["classifiers"])
 
 
+def test_the_demo_runs_in_an_empty_folder(installed: Environment, tmp_path: Path) -> None:
+    said = installed.run("-m", "onecycle", "demo", "--out", "made", cwd=tmp_path)
+    for name in ("planet", "patterns"):
+        assert f"--- {name}: " in said
+        assert (tmp_path / "made" / name / "model.onecycle").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
+    photo = next((tmp_path / "made/data/patterns").rglob("*.jpg"))
+    command = [installed.python.with_name("onecycle"), "predict", "made/patterns", photo]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    assert photo.parent.name in answer
+
+
+def test_it_is_the_wheel_that_runs(installed: Environment) -> None:
+    place = Path(installed.run("-c", "import onecycle; print(onecycle.__file__)").strip())
+    assert place.is_relative_to(installed.folder)
+
+
+@pytest.mark.parametrize("checker", [["mypy", "--strict"], ["pyright"]], ids=["mypy", "pyright"])
+def test_checkers_see_its_types(checker: list[str], installed: Environment, tmp_path: Path) -> None:
+    """The good line passes, and the bad one is found, so that it was no `Any`."""
+    (tmp_path / "user.py").write_text('import onecycle as oc\nitems = oc.ImageList.from_folder("photos")\n')
+    (tmp_path / "wrong.py").write_text("import onecycle as oc\noc.ImageList.from_folder(1.5)\n")
+    chosen = "--python-executable" if checker[0] == "mypy" else "--pythonpath"
+    command = [sys.executable, "-m", *checker, chosen, installed.python]
+    right = subprocess.run([*command, "user.py"], capture_output=True, text=True, cwd=tmp_path)
+    wrong = subprocess.run([*command, "wrong.py"], capture_output=True, text=True, cwd=tmp_path)
+    assert right.returncode == 0, right.stdout + right.stderr
+    assert wrong.returncode == 1
+    assert "wrong.py:2:" in wrong.stdout
+    assert "float" in wrong.stdout
+
+
 def test_what_the_runtime_needs_brings_no_pytorch(runtime: Environment, metadata: Message, tmp_path: Path) -> None:
     """The packages of the extra are installed as the page says, without those of training."""
     asked = [Requirement(line) for line in metadata.get_all("Requires-Dist") or ()]
