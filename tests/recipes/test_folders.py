@@ -555,6 +555,26 @@ class TestWhatIsInTheFolder:
         with pytest.raises(DataError, match=r"^The table has no column of texts, only .{,200}\.\n"):
             pipeline_for(tmp_path)
 
+    @pytest.mark.parametrize("name", ["docs/{i}.txt", "{i} b.TXT"])
+    @pytest.mark.parametrize("of", ["data", "data/docs", "data/labels.csv"])
+    @pytest.mark.parametrize("column", [None, "file"])
+    def test_a_table_that_names_text_files_is_refused_and_its_fix_works(
+        self, tmp_path: Path, name: str, of: str, column: str | None
+    ) -> None:
+        """Seen: the names were learned from, and with a folder labels= was advised, which led there."""
+        (tmp_path / "data/docs").mkdir(parents=True)
+        for i in range(12):
+            (tmp_path / f"data/docs/{i}.txt").write_text(f"a short text about {kind(i)}")
+        rows = [[name.format(i=i), kind(i)] for i in range(12)]
+        file = table(tmp_path / "data/labels.csv", ["file", "label"], rows)
+        options = {} if of.endswith("csv") else {"labels": file}
+        with pytest.raises(DataError, match=r"^Column 'file' holds names of files, such as .*, not texts\.\n.*\nFix: p"):
+            pipeline_for(tmp_path / of, text_column=column, **options)
+        for i in range(12):
+            (folder := tmp_path / "texts" / kind(i)).mkdir(parents=True, exist_ok=True)
+            (tmp_path / f"data/docs/{i}.txt").rename(folder / f"{i}.txt")
+        assert "classes: cat (6), dog (6)" in found_in(tmp_path / "texts")
+
     def test_labels_of_which_none_recurs_are_told(self, tmp_path: Path) -> None:
         pictures(tmp_path, "{i}.png")
         table(tmp_path / "a.csv", ["image", "label"], [[f"{i}.png", f"photo number {i}"] for i in range(12)])

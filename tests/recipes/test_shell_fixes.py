@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -186,6 +187,25 @@ def two_tables(root: Path) -> None:
     table_of_images(root)
     for name in ("valid.csv", "dev.csv"):
         table(root / name, ["image", "label"], [["0.png", "cat"], ["1.png", "dog"]])
+
+
+def named_texts(root: Path) -> None:
+    (root / "docs").mkdir(parents=True)
+    for i in range(12):
+        (root / f"docs/{i}.txt").write_text(f"a short text about {kind(i)} number {i}")
+    table(root / "labels.csv", ["file", "label"], [[f"docs/{i}.txt", kind(i)] for i in range(12)])
+
+
+def texts_in_folders(root: Path) -> None:
+    for i in range(12):
+        (root / kind(i)).mkdir(exist_ok=True)
+        (root / f"docs/{i}.txt").rename(root / kind(i) / f"{i}.txt")
+
+
+def texts_in_table(root: Path) -> None:
+    rows = [[(root / f"docs/{i}.txt").read_text(), kind(i)] for i in range(12)]
+    table(root / "labels.csv", ["text", "label"], rows)
+    shutil.rmtree(root / "docs")
 
 
 IN_LABELS, CLASSES = "--labels labels.csv", "2 classes: cat, dog"
@@ -383,6 +403,12 @@ CASES = {
     "an option without a table": Case(
         lambda root: pictures(root, "{kind}/{i}.png"), "--column label", r"leave --column out, or pass --labels", "",
         CLASSES,
+    ),
+    "texts in one folder": Case(
+        named_texts, "", r"put those of each class into a folder of its own\.$", texts_in_folders, CLASSES
+    ),
+    "a table that names text files": Case(
+        named_texts, IN_LABELS, r"write the texts into a column of the table\.", texts_in_table, CLASSES
     ),
     "two tables for validation": Case(
         two_tables, IN_LABELS, r"--valid valid\.csv", f"{IN_LABELS} --valid valid.csv", "10 training, 2 validation"

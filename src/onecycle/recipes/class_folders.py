@@ -27,20 +27,28 @@ def class_counts(names: Iterable[str], level: int = 1) -> Counter[str]:
 
 
 def one_class(
-    data: Listing, names: Sequence[str], counts: Counter[str], tables: Sequence[str], level: int
+    data: Listing, names: Sequence[str], counts: Counter[str], tables: Sequence[str] | None, level: int
 ) -> DataError | None:
-    """Return the error for items that are all in one folder, which is no class; None where they are in several."""
+    """Return the error for items that are all in one folder, which is no class; None where they are in several.
+
+    Args:
+        data: The folder.
+        names: The items.
+        counts: How many are in a folder of each name.
+        tables: Tables that may have the labels; None where a table cannot label such items, as it cannot text files.
+        level: The level of the folders.
+    """
     if len(counts) > 1:
         return None
     above = "" if level == 1 else f" {level} levels above them"
     where = f"in {next(iter(counts))}/" if counts else f"in no folder{above}"
-    table = tables[0] if tables else "labels.csv"
+    fix = ("pass folder_level=1, or " if level > 1 else "") + "put those of each class into a folder of its own"
+    if tables is not None:
+        fix += f", or pass labels={(*tables, 'labels.csv')[0]!r} where a table has the labels"
     return DataError(
-        f"All {len(names):,} items of {data.root} that are trained on are {where}, so that there is one class.",
-        "a folder for each of two classes or more.",
-        ("pass folder_level=1, " if level > 1 else "")
-        + f"put those of each class into a folder of its own, or pass labels={table!r} where a table has the labels.",
-    )
+        f"All {len(names):,} items of {data.root} that are trained on are {where}, so that there is one "
+        "class.", "a folder for each of two classes or more.", f"{fix}.",
+    )  # fmt: skip
 
 
 def empty_classes(data: Listing, names: Iterable[str]) -> list[str]:

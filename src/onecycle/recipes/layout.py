@@ -36,7 +36,7 @@ from onecycle.recipes.split_calls import images_to_test, split_call, test_set_ca
 from onecycle.recipes.split_folders import empty_split_folders, find_split_folders, held_folders
 from onecycle.recipes.split_tables import Learned, TableItems, find_split_tables
 from onecycle.recipes.unnamed_images import images_without_a_row
-from onecycle.text.text_columns import choose_text_column
+from onecycle.text.text_columns import SUFFIXES_OF_NAMES, choose_text_column, refuse_file_names
 from onecycle.vision.decode import original_size
 
 
@@ -90,7 +90,8 @@ def find_layout(data: Path, options: FineTuneOptions, listing: Listing | None = 
             (*findings, *empty),
         )  # fmt: skip
     inside = options.labels is not None and Path(options.labels).resolve().is_relative_to(data.resolve())
-    if task == "auto" and not listing.images and inside:
+    beside = options.labels is not None and listing.with_suffix(*SUFFIXES_OF_NAMES)
+    if task == "auto" and not listing.images and (inside or beside):
         task = "text"
         findings.append("task: text, since there are no images")
     if task == "auto" and options.labels is None:
@@ -237,6 +238,7 @@ def texts(data: Listing, options: FineTuneOptions, findings: list[str]) -> Layou
 def _texts_of(table: LabelTable, column: str) -> TableItems:
     if column not in table.table.column_names:
         raise missing_column(column, table.table.column_names)
+    refuse_file_names(column, table.table[column])
     call = Call(f"TextList.{table.maker}", (str(table.path),), {"column": column, **table.format.options})
     return TableItems(call, [str(text or "") for text in table.table[column].to_pylist()])
 
@@ -268,7 +270,8 @@ def _folders(
     label = Call("label_from_folder", (), {"level": level} if level > 1 else {})
     trained = [name for name in names if split is None or split.holds(name, "train")]
     counts = class_counts(trained, level)
-    if wrong := one_class(data, trained, counts, data.with_suffix(*TABLES), level):
+    tables = data.with_suffix(*TABLES) if kind == "ImageList" else None
+    if wrong := one_class(data, trained, counts, tables, level):
         raise labels_outside(data, options) or wrong
     findings.append(f"classes: {some((f'{name} ({count:,})' for name, count in sorted(counts.items())), 8)}")
     if empty := empty_classes(data, trained):

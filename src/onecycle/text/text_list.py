@@ -24,7 +24,7 @@ from onecycle.errors import DataError
 from onecycle.text.cleaning import RULE_NAMES, check_rules
 from onecycle.text.labelled_texts import LabelledTexts, iterate_values
 from onecycle.text.language_targets import MaskedToken, NextToken
-from onecycle.text.text_columns import choose_text_column, text_columns
+from onecycle.text.text_columns import choose_text_column, refuse_file_names, text_columns
 from onecycle.text.text_files import TEXT_SUFFIXES, CleanedTexts, clean_rows, find_texts, read_text_files
 from onecycle.text.texts import Texts
 
@@ -152,6 +152,7 @@ class TextList(ItemList[SplitTexts]):
         if name not in rows.column_names:
             raise missing_column(name, rows.column_names)
         texts = rows[name].cast(pa.large_string())
+        refuse_file_names(name, texts)
         cleaned = clean_rows(iterate_values(texts), rules, len(texts))
         _check_not_empty(cleaned, f"Column {name!r} contains no texts.")
         with_text = pa.array([int(row.removeprefix("row ")) for row in cleaned.names], pa.int64())
