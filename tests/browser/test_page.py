@@ -140,6 +140,53 @@ def test_numbers_are_corrected_in_fields(serve: Callable[[str], Served], picture
     assert served.page.problems == []
 
 
+def test_a_reload_keeps_what_was_said_and_tells_what_is_gone(
+    serve: Callable[[str], Served], pictures: list[Path]
+) -> None:
+    served = serve("photos")
+    served.page.choose_files("#files", pictures[0], pictures[1])
+    served.page.wait_for(f"{CARDS} === 2")
+    served.page.run("document.querySelector('[data-verdict=right]').click()")
+    served.page.wait_for("document.querySelector('.said').textContent === 'Saved: right.'")
+    said = served.last_words()
+    assert (said[-1][:2], served.page.run(CARDS)) == ((pictures[1].name, "right"), 2)
+    served = serve("photos")
+    served.page.wait_for("document.querySelector('#status').textContent")
+    assert served.page.run("document.querySelector('#status').textContent") == (
+        "The page was loaded again: 2 answers are no longer shown, 1 judgement is saved."
+    )
+    assert (served.last_words(), served.page.run(CARDS)) == (said, 0)
+    assert served.page.problems == []
+
+
+def test_two_tabs_judge_the_same_photo_and_the_last_word_counts(
+    serve: Callable[[str], Served], pictures: list[Path]
+) -> None:
+    served = serve("photos")
+    name = pictures[2].name
+
+    def said() -> list[tuple[Any, ...]]:
+        return [(verdict, label) for item, verdict, label in served.last_words() if item == name]
+
+    with served.page.another_tab() as tab:
+        other = Served(tab, served.journal, served.kind)
+        tab.open(served.page.run("location.href"))
+        tab.wait_for("document.querySelector('#summary').textContent")
+        for one in (served, other):
+            one.page.choose_files("#files", pictures[2])
+        for one in (served, other):
+            one.page.wait_for(f"{CARDS} === 1")
+        for one, verdict, words in ((served, "right", "right"), (other, "unknown", "cannot tell")):
+            one.page.run(f"document.querySelector('[data-verdict={verdict}]').click()")
+            one.page.wait_for(f"document.querySelector('.said').textContent === 'Saved: {words}.'")
+        assert said() == [("unknown", None)]
+        tab.run("document.querySelector('[data-verdict=undo]').click()")
+        tab.wait_for("document.querySelector('.said').textContent === 'Taken back.'")
+        predicted = tab.run("document.querySelector('.predicted').textContent")
+        assert said() == [("right", predicted)], "what the other tab said"
+        assert [*served.page.problems, *tab.problems] == []
+
+
 def test_several_files_are_answered_and_a_broken_one_is_told(
     serve: Callable[[str], Served], pictures: list[Path], tmp_path: Path
 ) -> None:

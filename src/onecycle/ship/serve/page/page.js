@@ -16,6 +16,7 @@ async function predict(name, input, request) {
     const answer = await ask(model.journal ? "predict?keep=true" : "predict", { method: "POST", ...request });
     if (answer.model !== model.model) await describe(); // the model was replaced
     await show(card, answer.predictions[0], request);
+    remember(1, 0);
     byId("status").textContent = `${name}: ${card.querySelector(".predicted").textContent}`;
   } catch (error) {
     card.classList.add("failed");
@@ -202,8 +203,10 @@ function offerVerdict(card, { id, prediction }) {
     group.setAttribute("aria-busy", "true");
     try {
       await askJson("feedback", { id, verdict, label });
+      const judgedBefore = history.length > 0;
       if (verdict === "undo") history.pop();
       else history.push([verdict, words]);
+      remember(0, (history.length > 0) - judgedBefore);
       openForm(false);
       const [now, text] = history.at(-1) || [null, "Taken back."];
       for (const each of group.querySelectorAll("button")) {
@@ -265,6 +268,22 @@ function fillForm(form, prediction) {
   }
 }
 
+// --- what a reload takes from sight ---
+
+// Counts the answers that this tab shows, and the judgements of them that are saved.
+function remember(answers, judgements) {
+  const [shown, saved] = JSON.parse(sessionStorage.shown || "[0, 0]");
+  sessionStorage.shown = JSON.stringify([shown + answers, saved + judgements]);
+}
+
+function tellWhatIsGone() {
+  const [shown, saved] = JSON.parse(sessionStorage.shown || "[0, 0]");
+  sessionStorage.removeItem("shown");
+  const count = (number, what) => (number === 1 ? `1 ${what} is` : `${number} ${what}s are`);
+  const kept = model.journal ? `, ${count(saved, "judgement")} saved` : "";
+  if (shown) byId("status").textContent = `The page was loaded again: ${count(shown, "answer")} no longer shown${kept}.`;
+}
+
 // --- what comes in ---
 
 async function describe() {
@@ -309,6 +328,7 @@ document.addEventListener("drop", (event) => {
 
 try {
   await describe();
+  tellWhatIsGone();
 } catch (error) {
   byId("status").textContent = error.message;
 }
