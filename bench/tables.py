@@ -366,6 +366,8 @@ def exports_precision(found: Found) -> list[str]:
     ]
     for model, files in found.get("exports_precision", {"rows": {}})["rows"].items():
         for kind, one in files.items():
+            if not isinstance(one, dict):
+                continue  # of the process
             proof = one["proof"]
             same = f"{proof['same_labels']:.1%}" if "same_labels" in proof else "all that are sure"
             metrics = ", ".join(

@@ -18,7 +18,8 @@ class Asked:
     """What was asked of a file.
 
     Attributes:
-        precision: "fp32"; "fp16", for half the size; or "int8", for a quarter of it and half the time on a CPU.
+        precision: "fp32"; "fp16", for half the size; or "int8", for a quarter of it and two thirds of the time on a
+            CPU.
         tolerance: How much probabilities, or what else is predicted, may differ from the model's; of int8 how many
             points (hundredths) a metric may fall by.
     """
