@@ -568,7 +568,9 @@ class TestWhatIsInTheFolder:
         rows = [[name.format(i=i), kind(i)] for i in range(12)]
         file = table(tmp_path / "data/labels.csv", ["file", "label"], rows)
         options = {} if of.endswith("csv") else {"labels": file}
-        with pytest.raises(DataError, match=r"^Column 'file' holds names of files, such as .*, not texts\.\n.*\nFix: p"):
+        with pytest.raises(
+            DataError, match=r"^Column 'file' holds names of files, such as .*, not texts\.\n.*\nFix: p"
+        ):
             pipeline_for(tmp_path / of, text_column=column, **options)
         for i in range(12):
             (folder := tmp_path / "texts" / kind(i)).mkdir(parents=True, exist_ok=True)
