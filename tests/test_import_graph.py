@@ -34,6 +34,8 @@ LAYERS = [
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # "linewidth" of a plot and "bandwidth" of a curve are other words.
+# The right to write to the hub, which its users know as `token=`.
+ACCESS_TOKEN = re.compile(r"token: str \| None|token: With the right to write|token=token")
 FOREIGN = re.compile(r"(?<![a-z])(pixel|token|height|width)s?(?![a-z])", re.IGNORECASE)
 IMAGES = re.compile(r"image", re.IGNORECASE)
 
@@ -139,7 +141,7 @@ def test_the_core_has_no_words_of_one_kind_of_input() -> None:
         f"{path.relative_to(SOURCE)}:{number}: {line.strip()}"
         for path in files_of("data", "train")
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
-        if FOREIGN.search(line)
+        if FOREIGN.search(ACCESS_TOKEN.sub("", line))
     ]
     assert not found, "\n".join(found)
 
