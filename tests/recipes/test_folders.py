@@ -568,7 +568,9 @@ class TestWhatIsInTheFolder:
         rows = [[name.format(i=i), kind(i)] for i in range(12)]
         file = table(tmp_path / "data/labels.csv", ["file", "label"], rows)
         options = {} if of.endswith("csv") else {"labels": file}
-        with pytest.raises(DataError, match=r"^Column 'file' holds names of files, such as .*, not texts\.\n.*\nFix: p"):
+        with pytest.raises(
+            DataError, match=r"^Column 'file' holds names of files, such as .*, not texts\.\n.*\nFix: p"
+        ):
             pipeline_for(tmp_path / of, text_column=column, **options)
         for i in range(12):
             (folder := tmp_path / "texts" / kind(i)).mkdir(parents=True, exist_ok=True)
@@ -628,6 +630,8 @@ class TestFoldersPerClass:
             pipeline_for(tmp_path)
         assert labelled(tmp_path, folder_level=2).target.classes == ("cat", "dog")
         assert "classes: cat (12), dog (12)" in found_in(tmp_path, folder_level=2)
+        split = 'split_random(valid=0.25, seed=42, stratify="folder", level=2)'
+        assert split in str(pipeline_for(tmp_path, folder_level=2, valid=0.25))
         assert len(labelled(tmp_path, folder_level=1).target.classes) == 6
         with pytest.raises(DataError, match=r"are in no folder 4 levels above them, .*\n.*\nFix: pass folder_level=1,"):
             pipeline_for(tmp_path, folder_level=4, valid=0.2)

@@ -112,7 +112,9 @@ class TestTables:
         with pytest.raises(DataError, match=r"Column 'text' contains no texts"):
             TextList.from_table(pa.table({"text": ["", " "]}))
         for column in (None, "file"):
-            with pytest.raises(DataError, match=r"Column 'file' holds names of files, such as 1.txt, b/2.md and 6 more, not"):
+            with pytest.raises(
+                DataError, match=r"Column 'file' holds names of files, such as 1.txt, b/2.md and 6 more, not"
+            ):
                 TextList.from_table(pa.table({"file": ["1.txt", "b/2.md"] * 4, "label": ["a", "b"] * 4}), column=column)
 
 
