@@ -136,10 +136,11 @@ def counted(count: int, what: str, verb: tuple[str, str] | None = None) -> str:
     """Return a count and what is counted, and where there is a verb its form for one or for several.
 
     Example:
-        >>> counted(1, "item"), counted(1200, "item"), counted(1, "row", ("has", "have"))
-        ('1 item', '1,200 items', '1 row has')
+        >>> counted(1, "item"), counted(1200, "item"), counted(2, "class"), counted(1, "row", ("has", "have"))
+        ('1 item', '1,200 items', '2 classes', '1 row has')
     """
-    said = f"{count:,} {what}{'' if count == 1 else 's'}"
+    plural = "es" if what.endswith("s") else "s"
+    said = f"{count:,} {what}{'' if count == 1 else plural}"
     return said if verb is None else f"{said} {verb[count != 1]}"
 
 

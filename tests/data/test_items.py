@@ -1,5 +1,7 @@
 """Items are rows of an Arrow table, whatever they came from."""
 
+import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,6 +75,28 @@ def test_lists_hold_back_what_the_column_or_the_file_says(table: oc.ImageList, t
     people = table.split_by_group("person", valid=0.3)
     assert len(set(people.valid.column("person").to_pylist())) == 3
     assert len(table.split_random(0.3, stratify="folder").valid) == 9
+
+
+def test_the_folder_above_can_be_stratified_by(photos: Path, tmp_path: Path) -> None:
+    """Seen: classes two levels up were split by the folder that an item is in, of one item each."""
+    for number, name in enumerate(["a"] * 12 + ["b"] * 4):
+        (tmp_path / name / str(number)).mkdir(parents=True)
+        shutil.copy(photos / "red/red_0.jpg", tmp_path / name / str(number) / "photo.jpg")
+    items = oc.ImageList.from_folder(tmp_path)
+    assert Counter(name[0] for name in items.split_random(0.25, stratify="folder", level=2).valid.names()) == {
+        "a": 3,
+        "b": 1,
+    }
+    with pytest.raises(oc.DataError, match=r"^level=0\.\nExpected 1 for the folder .*\nFix: pass level=1\."):
+        items.split_random(0.25, stratify="folder", level=0)
+
+
+def test_one_item_that_is_left_out_is_told_in_the_singular(photos: Path, tmp_path: Path) -> None:
+    shutil.copy(photos / "red/red_0.jpg", tmp_path / "red_0.jpg")
+    (tmp_path / "one.txt").touch()
+    found = oc.ImageList.from_folder(tmp_path)
+    assert "(left out: 1 other file; see" in repr(found)
+    assert found.left_out() == "left out: 1 other file: one.txt"
 
 
 def test_a_pattern_keeps_a_group_in_one_split(table: oc.ImageList) -> None:

@@ -630,6 +630,8 @@ class TestFoldersPerClass:
             pipeline_for(tmp_path)
         assert labelled(tmp_path, folder_level=2).target.classes == ("cat", "dog")
         assert "classes: cat (12), dog (12)" in found_in(tmp_path, folder_level=2)
+        split = 'split_random(valid=0.25, seed=42, stratify="folder", level=2)'
+        assert split in str(pipeline_for(tmp_path, folder_level=2, valid=0.25))
         assert len(labelled(tmp_path, folder_level=1).target.classes) == 6
         with pytest.raises(DataError, match=r"are in no folder 4 levels above them, .*\n.*\nFix: pass folder_level=1,"):
             pipeline_for(tmp_path, folder_level=4, valid=0.2)

@@ -22,7 +22,7 @@ from onecycle.data.labels import Labels
 from onecycle.data.modality import Modality
 from onecycle.data.preview import html_of_rows
 from onecycle.data.rows import ITEM, Rows
-from onecycle.data.skipped import Skipped
+from onecycle.data.skipped import Skipped, counted_reason
 from onecycle.errors import DataError, counted, some, users_level
 from onecycle.registry import lookup
 
@@ -53,7 +53,9 @@ class ItemList(ABC, Generic[SplitT], metaclass=ExplainingMeta):
             text += f" in {self.items.root}"
         if self.skipped:
             counts = Counter(skipped.reason for skipped in self.skipped)
-            text += f" (left out: {', '.join(f'{counts[why]:,} {why}' for why in sorted(counts))}; see .skipped)"
+            text += (
+                f" (left out: {', '.join(counted_reason(counts[why], why) for why in sorted(counts))}; see .skipped)"
+            )
         return text
 
     def left_out(self) -> str:
@@ -61,7 +63,9 @@ class ItemList(ABC, Generic[SplitT], metaclass=ExplainingMeta):
         names: dict[str, list[str]] = {}
         for skipped in self.skipped:
             names.setdefault(skipped.reason, []).append(skipped.path)
-        return "\n".join(f"left out: {len(names[why]):,} {why}: {some(names[why], 3)}" for why in sorted(names))
+        return "\n".join(
+            f"left out: {counted_reason(len(names[why]), why)}: {some(names[why], 3)}" for why in sorted(names)
+        )
 
     def _repr_html_(self) -> str:
         return html_of_rows(repr(self), self.items)
@@ -98,18 +102,24 @@ class ItemList(ABC, Generic[SplitT], metaclass=ExplainingMeta):
         drawn = np.random.default_rng(seed).permutation(len(self))[:count]
         return replace(self, items=self.items.take(np.sort(drawn)))
 
-    def split_random(self, valid: float = 0.2, *, seed: int = 42, stratify: str | None = None) -> SplitT:
+    def split_random(
+        self, valid: float = 0.2, *, seed: int = 42, stratify: str | None = None, level: int = 1
+    ) -> SplitT:
         """Hold back a random fraction for validation.
 
         Args:
             valid: Fraction of the items, above 0 and below 1.
             seed: The same seed gives the same split.
             stratify: "folder", or a column's name: hold back the same fraction of each of its values.
+            level: With "folder", which folder: 1 the one that an item is in, 2 the one above it; as that of
+                `label_from_folder`.
         """
+        if level < 1:
+            raise DataError(f"level={level}.", "1 for the folder that an item is in, or more.", "pass level=1.")
         strata = None
         if stratify == "folder":
             strata = Labels.by_value(
-                self.items.folders(), lambda path: PurePosixPath(path or "").name, pa.string()
+                self.items.folders(), lambda path: "".join(PurePosixPath(path or "").parts[-level:][:1]), pa.string()
             ).column
         elif stratify is not None:
             strata = self.items.column(stratify)

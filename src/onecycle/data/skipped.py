@@ -11,3 +11,25 @@ class Skipped:
 
     path: str
     reason: str
+
+
+# Reasons are of several items; these are the ones that are said otherwise of one.
+_OF_ONE = {
+    "names that are not UTF-8": "name that is not UTF-8",
+    "folders that onecycle wrote": "folder that onecycle wrote",
+    "empty texts": "empty text",
+    "repeated rows": "repeated row",
+    "rows without an image": "row without an image",
+    "other files": "other file",
+    "notes about the data": "note about the data",
+}
+
+
+def counted_reason(count: int, reason: str) -> str:
+    """Return how many were left out for a reason.
+
+    Example:
+        >>> counted_reason(1, "repeated rows"), counted_reason(1200, "repeated rows"), counted_reason(1, "hidden")
+        ('1 repeated row', '1,200 repeated rows', '1 hidden')
+    """
+    return f"{count:,} {_OF_ONE.get(reason, reason) if count == 1 else reason}"

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from onecycle.errors import DataError, some
+from onecycle.errors import DataError, counted, some
 from onecycle.recipes.annotation_files import AnnotationFiles, find_annotations
 from onecycle.recipes.class_folders import class_counts, why_no_classes
 from onecycle.recipes.data_kinds import find_masks
@@ -74,7 +74,7 @@ def annotation_calls(data: Listing, task: str, options: FineTuneOptions, finding
     if chosen == "segment" and "Segmentation" in images.facts.image_sets:
         call = replace(call, options={**call.options, "image_sets": "Segmentation"})
         images = call.run(package, package)
-    findings.append(f"annotations: {source}; {len(images):,} images, {_classes(images)}")
+    findings.append(f"annotations: {source}; {counted(len(images), 'image')}, {_classes(images)}")
     findings += [f"task: {chosen}, {why}"] if why else []
     label = Call(_LABELS[chosen], (), {"ignore": options.ignore} if chosen == "segment" and options.ignore else {})
     made = Made(call.name, call.arguments, call.options, images)
@@ -83,7 +83,7 @@ def annotation_calls(data: Listing, task: str, options: FineTuneOptions, finding
 
 def _classes(images: AnnotatedImages) -> str:
     facts = images.facts
-    text = f"{len(facts.classes):,} classes: {some(facts.classes, 6)}" if facts.classes else "no class"
+    text = f"{counted(len(facts.classes), 'class')}: {some(facts.classes, 6)}" if facts.classes else "no class"
     return text + (f"; points {some(facts.points, 6)}" if facts.points else "")
 
 
@@ -185,7 +185,7 @@ def _task(images: AnnotatedImages, task: str, source: AnnotationFiles) -> tuple[
     fitting += ["segment"] if counts["segment"] > counts["tag"] / 2 or (counts["segment"] and fitting) else []
     if len(fitting) > 1:
         known = [name for name in _LABELS if name in fitting or name == "tag"]
-        held = some((f"{_LEARNED[name]} ({counts[name]:,} images)" for name in known), 4)
+        held = some((f"{_LEARNED[name]} ({counted(counts[name], 'image')})" for name in known), 4)
         raise DataError(
             f"Several tasks fit the annotations of {source}: {held}.", "one task.",
             f"pass {' or '.join(f'task={name!r}' for name in known)}.",
@@ -193,13 +193,14 @@ def _task(images: AnnotatedImages, task: str, source: AnnotationFiles) -> tuple[
     chosen = fitting[0] if fitting else "tag"
     count = counts[chosen]
     if chosen == "tag" and counts["segment"]:
-        why = f"{counts['segment']:,} of {count:,} images have polygons; task='segment' learns masks from those"
+        have = counted(count, "image", ("has", "have"))
+        why = f"{counts['segment']:,} of {have} polygons; task='segment' learns masks from those"
     elif chosen == "tag" and controls:
         why = "what is in an image: several choices for one"
     elif chosen == "tag":
         why = "what is in an image, not where: there are boxes alone, and nothing here learns boxes"
     else:
-        why = f"{_LEARNED[chosen]} of {count:,} images; task='tag' learns what is in them"
+        why = f"{_LEARNED[chosen]} of {counted(count, 'image')}; task='tag' learns what is in them"
     return chosen, why
 
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from onecycle.data.own_output import is_own_output
 from onecycle.data.split_names import role_of
-from onecycle.errors import DataError, some
+from onecycle.errors import DataError, counted, some
 from onecycle.recipes.listing import Listing, folder_of
 from onecycle.recipes.split_folders import find_split_folders
 
@@ -125,7 +125,7 @@ def not_read(path: str) -> DataError:
 
 
 def _why(data: Listing, counts: Counter[str], names: list[str]) -> str | None:
-    shown = some((f"{name} ({count:,} images)" for name, count in counts.items()), 4)
+    shown = some((f"{name} ({counted(count, 'image')})" for name, count in counts.items()), 4)
     if not data.images:
         kinds = sorted({PurePosixPath(name).suffix or "no suffix" for name in data.files})
         return f"It has no images, and {f'files such as {some(kinds)}' if kinds else 'no files at all'}."
@@ -136,7 +136,7 @@ def _why(data: Listing, counts: Counter[str], names: list[str]) -> str | None:
     if all(role_of(name) or name.casefold() in GENERIC for name in counts):
         return f"The names of its folders are of no classes: {shown}."
     if len(counts) > len(names) / 2:
-        return f"It has {len(counts):,} folders for {len(names):,} images."
+        return f"It has {counted(len(counts), 'folder')} for {counted(len(names), 'image')}."
     return _same_names(counts, names)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 
 from onecycle.data.candidates import Candidate, choose
-from onecycle.errors import DataError, some
+from onecycle.errors import DataError, counted, some
 from onecycle.recipes.class_folders import class_counts, why_no_classes
 from onecycle.recipes.found_tables import MOST_TABLES, TABLES, find_tables, only_table, tables_to_learn_from
 from onecycle.recipes.label_tables import SPREADSHEETS, image_column, read_table, spreadsheet
@@ -27,11 +27,15 @@ def find_task(data: Listing, options: FineTuneOptions) -> tuple[str, str | None,
     _refuse_other_formats(data)
     people = sum(PurePosixPath(name).name == "rgb.cal" and name.count("/") == 1 for name in data.files)
     if people > 1:
-        return "points", None, f"rgb.cal in {people:,} folders, as in the BIWI database"
+        return "points", None, f"rgb.cal in {counted(people, 'folder')}, as in the BIWI database"
     if masks := find_masks(data):
         return "segment", None, masks
     if len(data.texts) > len(data.images):
-        return "text", None, f"{len(data.texts):,} text files in {len(class_counts(data.texts)):,} folders"
+        return (
+            "text",
+            None,
+            f"{counted(len(data.texts), 'text file')} in {counted(len(class_counts(data.texts)), 'folder')}",
+        )
     if not data.images and (name := only_table(data)):
         return "text", name, f"{name}, beside which there are no images"
     if not data.images and len(names := tables_to_learn_from(data)) > 1:

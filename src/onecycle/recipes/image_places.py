@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from onecycle.data.candidates import CLOSE
-from onecycle.errors import DataError
+from onecycle.errors import DataError, counted
 from onecycle.recipes.listing import folder_of
 from onecycle.vision.image_index import ImageIndex
 
@@ -51,14 +51,14 @@ def find_place(names: Sequence[str], index: ImageIndex, table: str) -> Place:
                 unique[candidate][row] = inside[0]
     ranked = sorted(unique, key=lambda place: (-len(unique[place]), -place[0].count("/"), not place[0], place))
     if not ranked:
-        return Place("", "", False, [None] * len(names), f"0 of {len(names):,} rows")
+        return Place("", "", False, [None] * len(names), f"0 of {counted(len(names), 'row')}")
     best = unique[ranked[0]]
     for other in ranked[1:]:
         rival = unique[other]
         if len(rival) >= CLOSE * len(best) and any(best.get(row, path) != path for row, path in rival.items()):
             raise _two_places(table, len(names), (ranked[0][0], len(best)), (other[0], len(rival)))
     paths: list[str | None] = [best.get(row) for row in range(len(names))]
-    evidence = f"{len(best):,} of {len(names):,} rows"
+    evidence = f"{len(best):,} of {counted(len(names), 'row')}"
     for folder in [*_folders_above(f"{ranked[0][0]}/" if ranked[0][0] else "")][::-1]:
         rests = {_rest(folder, name, path) for name, path in zip(names, paths, strict=True) if path}
         if len(rests) == 1 and (suffix := rests.pop()) is not None:

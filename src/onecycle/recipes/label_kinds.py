@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from onecycle.data.label_values import are_written_lists, numbers_in, tags_of
-from onecycle.errors import DataError, some
+from onecycle.errors import DataError, counted, some
 
 DELIMITERS = (",", ";", "|", " ")
 # Of the words of labels with a delimiter in them, the share that occurs in more than one label: tags recur, and the
@@ -45,7 +45,7 @@ def find_kind(counts: Mapping[str, int], column: str, delimiter: str | None, tas
     """
     rows = sum(counts.values())
     if task == "classify":
-        return LabelKind(None, False, f"{len(counts):,} classes, one an item")
+        return LabelKind(None, False, f"{counted(len(counts), 'class')}, one an item")
     if are_written_lists(list(counts)):
         return LabelKind(None, True, "lists of tags")
     found = _evidence(counts, delimiter) if delimiter else _best(counts)
@@ -55,7 +55,9 @@ def find_kind(counts: Mapping[str, int], column: str, delimiter: str | None, tas
     if found is None or found.are_names:
         _check_no_numbers(counts, column)
         _check_recurring(counts, column)
-        return LabelKind(None, False, f"{len(counts):,} classes in {rows:,} rows{found.as_names if found else ''}")
+        return LabelKind(
+            None, False, f"{counted(len(counts), 'class')} in {counted(rows, 'row')}{found.as_names if found else ''}"
+        )
     if found.recurring < TAGS or found.by_position:
         example = next(name for name in counts if found.delimiter in name)
         raise DataError(
@@ -66,7 +68,7 @@ def find_kind(counts: Mapping[str, int], column: str, delimiter: str | None, tas
         )
     return LabelKind(
         found.delimiter, True,
-        f"tags separated by {found.delimiter!r}: {found.rows:,} of {rows:,} rows have several, "
+        f"tags separated by {found.delimiter!r}: {found.rows:,} of {counted(rows, 'row', ('has', 'have'))} several, "
         f"{found.recurring:.0%} of them in more than one combination",
     )  # fmt: skip
 
@@ -105,7 +107,7 @@ class _Evidence:
         if self.by_position and self.recurring > NAMES:
             return (
                 f"; each has {self.parts} words, of which none is ever in another's place, so that they are names and "
-                f"not {len(self.words):,} tags"
+                f"not {counted(len(self.words), 'tag')}"
             )
         return f"; of the words between {self.delimiter!r} {self.recurring:.0%} recur in another, so they are no tags"
 
@@ -148,8 +150,8 @@ def _check_no_numbers(counts: Mapping[str, int], column: str) -> None:
     if found is None or not (found[1] or (found[0] > MOST_WHOLE_NUMBERS and found[0] > rows / 5)):
         return
     raise DataError(
-        f"The labels of column {column!r} look like numbers: {found[0]:,} different ones in {rows:,} rows, such as "
-        f"{some(list(counts), 3)}.",
+        f"The labels of column {column!r} look like numbers: {found[0]:,} different ones in "
+        f"{counted(rows, 'row')}, such as {some(list(counts), 3)}.",
         "classes, or a word that numbers are to be predicted.",
         "pass task='numbers' to predict numbers, or task='classify' to take each for a class.",
     )
@@ -160,7 +162,8 @@ def _check_recurring(counts: Mapping[str, int], column: str) -> None:
     if rows < FEW_ROWS or len(counts) <= rows / 2:
         return
     raise DataError(
-        f"Column {column!r} has {len(counts):,} different labels in {rows:,} rows, such as {some(list(counts), 3)}.",
+        f"Column {column!r} has {counted(len(counts), 'different label')} in "
+        f"{counted(rows, 'row')}, such as {some(list(counts), 3)}.",
         "labels that recur, so that something can be learned and validated.",
         "pass column= for another column, or task='classify' if these are the classes all the same.",
     )

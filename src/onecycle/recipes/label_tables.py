@@ -19,7 +19,7 @@ from onecycle.data.parquet_files import read_parquet
 from onecycle.data.split_names import role_of
 from onecycle.data.table_format import TableFormat, find_format, is_index, no_header
 from onecycle.data.tables import missing_column
-from onecycle.errors import DataError, some, suggest
+from onecycle.errors import DataError, counted, some, suggest
 from onecycle.recipes.class_folders import not_read
 from onecycle.recipes.image_places import Place, find_place
 from onecycle.recipes.listing import Listing
@@ -128,7 +128,13 @@ def image_column(table: LabelTable, index: ImageIndex, given: str | None) -> Can
         shares[name] = count / rows
         # Of two columns that name images, the one that spells them in full, or has a usual name, is likelier.
         bonus = 0.15 * (spelled / rows + (name.strip().lower() in IMAGE_COLUMNS)) if count else 0.0
-        candidates.append(Candidate(name, count / rows + bonus, f"{count:,} of {rows:,} rows name an image"))
+        candidates.append(
+            Candidate(
+                name,
+                count / rows + bonus,
+                f"{count:,} of {counted(rows, 'row', ('names', 'name'))} an image",
+            )
+        )
     if not any(one.score for one in candidates):
         raise _no_images(table, index, given or table.columns[0])
     question = f"Which column of {table.path} names the images?"
@@ -218,7 +224,8 @@ def _only_test(table: LabelTable, tests: ImageIndex, names: Sequence[str]) -> Da
     found = [paths[0] for paths in tests.find_all(names) if paths]
     folder = found[0].split("/")[0]
     return DataError(
-        f"{len(found):,} rows of {table.path} name images that are in test folders alone, such as {found[0]}.",
+        f"{counted(len(found), 'row')} of {table.path} {'names' if len(found) == 1 else 'name'} images that are in "
+        f"test folders alone, such as {found[0]}.",
         "images outside of test folders to train on.",
         f"pass include={folder!r} if that folder is meant, or missing='drop' to leave those rows out.",
     )
@@ -293,7 +300,7 @@ def columns_of_flags(table: LabelTable, images: str, task: str) -> list[str]:
 def _as_labels(table: LabelTable, name: str) -> Candidate:
     counts = table.counts(name)
     rows, different = sum(counts.values()), len(counts)
-    evidence = f"{different:,} different values in {rows:,} rows"
+    evidence = f"{counted(different, 'different value')} in {counted(rows, 'row')}"
     if name.strip().lower() in LABEL_COLUMNS:
         return Candidate(name, 1.0, f"a usual name; {evidence}")
     repeated = 1 - different / rows if different > 1 else 0.0

@@ -10,7 +10,7 @@ from typing import Any
 
 from onecycle.data.candidates import Candidate
 from onecycle.data.tables import missing_column
-from onecycle.errors import DataError, some
+from onecycle.errors import DataError, counted, some
 from onecycle.recipes.annotation_layout import annotation_calls
 from onecycle.recipes.class_folders import class_counts, empty_classes, one_class
 from onecycle.recipes.data_kinds import find_task
@@ -170,7 +170,7 @@ def table_labels(
     if kind.has_tags:
         more = {**({"delimiter": kind.delimiter} if kind.delimiter else {}), "classes": "all"}
         if empty := table.table.num_rows - len(table.values(chosen.name)):
-            findings.append(f"{empty:,} rows have no tag")
+            findings.append(counted(empty, "row", ("has", "have")) + " no tag")
     elif options.missing == "drop":
         more = {"missing": "drop"}
     return Call("label_from_column", (chosen.name,), more), kind.has_tags, chosen.name
@@ -277,7 +277,7 @@ def _folders(
     if empty := empty_classes(data, trained):
         findings.append(f"left out: {some(empty, 4)}, without one item")
     if split is None:
-        return Layout(task, call, split_call(options, data, stratify="folder"), label, test=test)
+        return Layout(task, call, split_call(options, data, stratify="folder", level=level), label, test=test)
     if kind == "TextList" or (len(split.names) < len({name.split("/")[0] for name in names}) and not split.parent):
         call = Call(call.name, call.arguments, {"include": sorted(split.names)})
     held = held_folders(split, findings)
@@ -287,7 +287,7 @@ def _folders(
     items = Call(f"{kind}.from_folder", (str(root),), {"include": list(split.train)})
     if test is None and split.test:
         test = Call("add_test", (Call(f"{kind}.from_folder", (str(root),), {"include": list(split.test)}),))
-    return Layout(task, items, split_call(options, data, stratify="folder"), label, test=test)
+    return Layout(task, items, split_call(options, data, stratify="folder", level=level), label, test=test)
 
 
 def _image_splits(

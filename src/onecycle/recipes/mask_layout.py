@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from onecycle.data.candidates import Candidate, choose
-from onecycle.errors import DataError
+from onecycle.errors import DataError, counted
 from onecycle.recipes.data_kinds import MASK_FOLDERS
 from onecycle.recipes.listing import Listing, count_folders, existing_path, folder_of
 from onecycle.recipes.options import FineTuneOptions
@@ -138,7 +138,7 @@ def _mask_path(data: Listing, options: FineTuneOptions, folders: SplitFolders | 
     for top in sorted(tops):
         held = [PurePosixPath(name).stem for name in data.images if name.startswith(f"{top}/")]
         count = sum(stem in stems or stem.rpartition("_")[0] in stems for stem in held)
-        candidates.append(Candidate(top, count, f"{count:,} files named after images"))
+        candidates.append(Candidate(top, count, f"{counted(count, 'file')} named after images"))
     if not any(one.score for one in candidates):
         return str(data.root / candidates[0].name)
     question = f"Which folder of {data.root} has the masks?"

@@ -22,6 +22,7 @@ def split_call(
     *,
     stratify: str | None = None,
     columns: Sequence[str] = (),
+    level: int = 1,
 ) -> Call:
     """Return the call that splits: as `valid=` says, in whole groups, or at random.
 
@@ -38,7 +39,7 @@ def split_call(
         share = 0.2 if valid is None else valid
         return Call("split_by_group", (), {"pattern": options.group, "valid": share, "seed": options.seed})
     if isinstance(valid, int | float) or valid is None:
-        more = {"stratify": stratify} if stratify else {}
+        more = {"stratify": stratify} | ({"level": level} if level > 1 else {}) if stratify else {}
         return Call("split_random", (), {"valid": 0.2 if valid is None else valid, "seed": options.seed, **more})
     name = str(valid)
     ways: list[Call] = []

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from onecycle.data.label_values import tags_of
 from onecycle.data.split_names import ROLES, role_of
-from onecycle.errors import DataError, some
+from onecycle.errors import DataError, counted, some
 from onecycle.recipes.found_tables import TABLES, tables_for
 from onecycle.recipes.label_tables import LabelTable, read_table
 from onecycle.recipes.listing import Listing, existing_path
@@ -83,7 +83,7 @@ class _Other:
     shared: int
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.table.table.num_rows:,} rows)"
+        return f"{self.name} ({counted(self.table.table.num_rows, 'row')})"
 
 
 def find_split_tables(

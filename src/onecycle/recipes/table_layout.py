@@ -17,7 +17,7 @@ from onecycle.data.parquet_files import first_rows, read_parquet, without_bytes
 from onecycle.data.split_names import splits_of
 from onecycle.data.table_format import TableFormat
 from onecycle.data.tables import SPLIT, as_table
-from onecycle.errors import DataError, some
+from onecycle.errors import DataError, counted, some
 from onecycle.recipes.code import Given, quoted
 from onecycle.recipes.configurations import check_configurations
 from onecycle.recipes.label_tables import PARQUET, LabelTable, split_column
@@ -230,7 +230,7 @@ def _with_column(call: Callable[[Sequence[str]], Call], column: str) -> Callable
 
 
 def _said(source: Source, found: _Found) -> str:
-    return f"images: inside column {found.inside!r} of {source.name}, {len(found.table):,} rows"
+    return f"images: inside column {found.inside!r} of {source.name}, {counted(len(found.table), 'row')}"
 
 
 @dataclass(frozen=True)

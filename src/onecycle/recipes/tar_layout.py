@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from onecycle.data.split_names import splits_of
-from onecycle.errors import DataError, some
+from onecycle.errors import DataError, counted, some
 from onecycle.recipes.layout import Layout
 from onecycle.recipes.listing import Listing, path_of_all
 from onecycle.recipes.options import FineTuneOptions
@@ -42,7 +42,7 @@ def tar_layout(root: Path, names: Sequence[str], listing: Listing, options: Fine
             "a file with the label of each image, such as 0001.jpg and 0001.cls, or a folder for each class.",
             "pass column= with the suffix of the files that hold labels.",
         )
-    findings = [f"images: {', '.join(f'.{suffix}' for suffix in images)} in {len(names):,} tars of {root}"]
+    findings = [f"images: {', '.join(f'.{suffix}' for suffix in images)} in {counted(len(names), 'tar')} of {root}"]
     findings.append(f"labels: the text in .{label}" if label else f"labels: folders {some(sorted(folders), 6)}")
     findings.append("order: items are shuffled over all tars, since any is read by itself")
 

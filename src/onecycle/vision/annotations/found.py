@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from onecycle.data.rows import ITEM, Rows
 from onecycle.data.skipped import Skipped
-from onecycle.errors import DataError, some
+from onecycle.errors import DataError, counted, some
 from onecycle.vision.annotations.locate import Finder
 
 SPLITS = ("train", "valid", "test")
@@ -201,7 +201,7 @@ class Found:
                 self.leave_out(path, NOT_ANNOTATED)
         if not kept:
             raise DataError(
-                f"{self.source} names {len(found):,} images, and annotates none of them.", "annotations.",
+                f"{self.source} names {counted(len(found), 'image')}, and annotates none of them.", "annotations.",
                 "check which file is read.",
             )  # fmt: skip
         for path in finder.others(set(found)):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from onecycle.errors import DataError
+from onecycle.errors import DataError, counted
 from onecycle.vision.decode import open_image, original_size, read_safely
 from onecycle.vision.decode_memory import is_turned
 from onecycle.vision.read_options import ReadOptions
@@ -68,7 +68,10 @@ def settle_annotations(
     swapped = turned & (sizes.pixels != sizes.stored).any(axis=1)
     apply, ignore = (int((swapped & (said == one).all(axis=1)).sum()) for one in (sizes.pixels, sizes.stored))
     first = names[chosen[int(turned.argmax())]]
-    told = f"{int(turned.sum()):,} of {len(chosen):,} photos are turned by their EXIF orientation, such as {first}"
+    told = (
+        f"{int(turned.sum()):,} of {counted(len(chosen), 'photo', ('is', 'are'))} turned by their EXIF orientation, "
+        f"such as {first}"
+    )
     if bool(apply) == bool(ignore):
         why = (
             f"; by the width and height in {source}, {apply:,} are annotated as turned and {ignore:,} as stored"

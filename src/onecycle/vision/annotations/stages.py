@@ -18,7 +18,7 @@ from onecycle.data.labels import Labels
 from onecycle.data.rows import Rows
 from onecycle.data.split import at_random
 from onecycle.data.target import Target
-from onecycle.errors import DataError, some
+from onecycle.errors import DataError, counted, some
 from onecycle.losses import IGNORE_INDEX
 from onecycle.vision.annotations.drawing import coco_masks, drawn_label
 from onecycle.vision.annotations.found import (
@@ -143,7 +143,7 @@ class SplitAnnotated(SplitList[LabelledImages]):
         names = [*([background] if background is not None else []), *names]
         if not 2 <= len(names) <= MAX_CLASSES:
             raise DataError(
-                f"{len(names)} classes of pixels: {some(names)}.", f"2 to {MAX_CLASSES} of them.",
+                f"{counted(len(names), 'class')} of pixels: {some(names)}.", f"2 to {MAX_CLASSES} of them.",
                 'name more or fewer as classes=, or pass background="background".',
             )  # fmt: skip
         target = Mask(tuple(names), tuple(range(len(names))), ignored=(IGNORE_INDEX,))
@@ -248,7 +248,9 @@ class SplitAnnotated(SplitList[LabelledImages]):
                 shell_fix="pass --task tag, or split another way with --valid.",
             )  # fmt: skip
         if missing := len(rows) - int(there.sum()):
-            print(f"Left out: {missing:,} images without a {what}: {some_names(rows, np.flatnonzero(~there))}.")
+            print(
+                f"Left out: {counted(missing, 'image')} without a {what}: {some_names(rows, np.flatnonzero(~there))}."
+            )
         return rows.take(np.flatnonzero(there))
 
     def _say(self, notes: Sequence[str]) -> None:
@@ -326,7 +328,7 @@ class AnnotatedImages(ItemList[SplitAnnotated]):
         splits = np.array(self.items.column(SPLIT).to_pylist(), object)
         train, held, test = (np.flatnonzero(splits == name) for name in ("train", "valid", "test"))
         if left := int((splits == None).sum()):  # noqa: E711  an array is compared
-            print(f"Left out: {left:,} images of no split.")
+            print(f"Left out: {counted(left, 'image')} of no split.")
         if not len(held):
             drawn = at_random(len(train), valid, seed)
             print(f"No image is named for validation: {valid:g} of the training images validate.")
@@ -385,7 +387,8 @@ def _wrong_sizes(
     first = int(differ.argmax())
     height, width = sizes.pixels[first]
     what = (
-        f"{int(differ.sum()):,} of {len(rows):,} images have another size than {facts.source} says: "
+        f"{int(differ.sum()):,} of {counted(len(rows), 'image', ('has', 'have'))} another size than "
+        f"{facts.source} says: "
         f"{rows.names_at(np.array([first]))[0]} is {width}x{height}, not {said[first][1]:.0f}x{said[first][0]:.0f}."
     )
     return DataError(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from onecycle.data.rows import Rows
-from onecycle.errors import DataError, some
+from onecycle.errors import DataError, counted, some
 from onecycle.vision.annotations.files import read_text, read_yaml
 from onecycle.vision.annotations.found import Facts, Found, FoundImage
 from onecycle.vision.annotations.locate import Finder
@@ -116,7 +116,9 @@ def _class_names(about: dict[str, Any], config: Path) -> list[str]:
     count = about.get("nc", len(names))
     if count != len(names):
         raise DataError(
-            f"{config} has nc: {count} and {len(names)} names.", "a name for each class.", "correct names or nc."
+            f"{config} has nc: {count} and {counted(len(names), 'name')}.",
+            "a name for each class.",
+            "correct names or nc.",
         )
     return [str(name).strip() for name in names]
 
