@@ -113,7 +113,8 @@ def rounds(
             "accepted": learned.accepted, "method": learned.method,
             "stream before": round(before, 1), "stream after": round(stream.right(learner), 1),
             "old points": round(learned.old.points, 2), "held back points": round(new.points, 2),
-            "held back": new.items, "corrected right": round(100 * learned.corrected.after / learned.corrected.items),
+            "held back": new.items, "held back won, lost": [new.won, new.lost],
+            "corrected right": round(100 * learned.corrected.after / learned.corrected.items),
             "metrics": {name: [round(one, 4) for one in pair] for name, pair in learned.metrics.items()},
             "seconds": round(learned.seconds, 2), "reason": learned.reason,
         }  # fmt: skip

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 import onecycle as oc
 from learners import photo_bunch, tag_bunch, tiny
 from noisy_photos import COLOURS, draw
 from onecycle.data.judged import read_said
 from onecycle.train import learn
+from onecycle.train.heads import make_head
 from onecycle.train.judgements import Judgement, as_label, read_judgements
 from onecycle.train.layer_groups import GroupedModel
 from onecycle.train.learned import Change, Learned, reason_of
@@ -177,6 +179,7 @@ class TestLearn:
         learned = learner.learn(journal, tolerance=100)
         assert learned.accepted
         assert learned.trained["confirmed"] > 0
+        assert "An item is right if all of its tags are." in repr(learned)
         # of a validation item no tag may be right, and one that the model does not have
         names, none, unknown = learner.data.valid.dataset.rows.names(), oc.Corrections(), oc.Corrections()
         none.append(names[0], "relabel", [])
@@ -278,6 +281,18 @@ def test_metrics_before_are_of_this_model_and_these_labels(learner: Learner) -> 
     )
 
 
+def test_a_new_head_with_a_hidden_layer_starts_as_one_of_a_new_model(learner: Learner) -> None:
+    assert isinstance(learner.model, GroupedModel)
+    made = make_head(256, 50, hidden=512, dropout=0.1)
+    new = learn._new_head(learn.HeadAlone(made, learner.model), seed=1)
+    for head in (made, new):
+        first, last = (layer for layer in head.modules() if isinstance(layer, nn.Linear))
+        assert first.weight.std().item() == pytest.approx((2 / 256) ** 0.5, rel=0.03)
+        assert last.weight.std().item() == pytest.approx(512**-0.5, rel=0.03)
+        assert not last.bias.any()
+    assert not torch.equal(made[2].weight, new[2].weight)
+
+
 class TestErrors:
     def test_nothing_to_learn_from_is_counted(self, learner: Learner, new_photos: Path, tmp_path: Path) -> None:
         verdicts = {"red": ("unknown",), "blue": ("wrong",), "green": ("wrong", "violet")}
@@ -349,6 +364,11 @@ class TestReport:
         assert "No measurable gain" in repr(learned)
         assert "No measurable gain" in learned._repr_html_()
         assert learned.to_dict()["measurable_gain"] is False
+
+    def test_as_many_right_are_not_always_the_same_items(self) -> None:
+        said = repr(self.learned(Change(120, 43, 43, won=6, lost=6), Change(38, 4, 4)))
+        assert "the validation set is as right as before: 6 more right, 6 more wrong" in said
+        assert "what was held back is as right as before: the same items" in said
 
 
 class TestGuard:

@@ -47,7 +47,10 @@ def learn(
         ),
     ] = False,
     tolerance: Annotated[
-        float, typer.Option(min=0, max=100, help="Percentage points that may be lost on others, beyond chance.")
+        float,
+        typer.Option(
+            min=0, max=100, help="Percentage points that each measured set may fall; more where chance explains it."
+        ),
     ] = 1.0,
     undo: Annotated[bool, typer.Option("--undo", help="Take the newest version back, and learn nothing.")] = False,
 ) -> None:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from onecycle.data.bunch import DataBunch
-from onecycle.data.categories import Category, ClassTarget
+from onecycle.data.categories import Category, ClassTarget, MultiCategory
 from onecycle.data.corrections import Corrections
 from onecycle.data.dataset import Dataset
 from onecycle.data.judged import Source
@@ -32,6 +32,7 @@ from onecycle.train.cached_features import CachedFeatures, Features, compute_fea
 from onecycle.train.contradicted import contradicted
 from onecycle.train.fine_tuning import unfrozen_lrs
 from onecycle.train.fit import fit
+from onecycle.train.heads import reset_head
 from onecycle.train.judgements import Judgement, Judgements, read_judgements
 from onecycle.train.layer_groups import GroupedModel, fine_tuning_of, freeze_to
 from onecycle.train.learned import Change, Learned, reason_of
@@ -232,6 +233,7 @@ class Learning:
             changes["new"], changes["old"], metrics, trained, dict(judged.unused), judged.first, judged.last,
             left_out=dict(judged.left_out), used=judged.used(confirmed=confirmed, doubted=self.doubted),
             held_back_own=sum(one.row is not None for one in judged.held_back()), doubted=tuple(self.doubted),
+            all_tags=isinstance(self.state.target, MultiCategory),
         )  # fmt: skip
 
 
@@ -340,9 +342,7 @@ def _new_head(model: GroupedModel, seed: int) -> nn.Module:
     """Return a copy of the head with new random weights, the same for the same seed."""
     head = copy.deepcopy(model.head).cpu()
     with seeded_generators(torch.device("cpu"), seed):
-        for module in head.modules():
-            if callable(reset := getattr(module, "reset_parameters", None)):
-                reset()
+        reset_head(head)
     return head
 
 

@@ -65,13 +65,23 @@ class Change:
             'fell by 2.5 points, no more than chance explains on 40 items'
         """
         if self.lost <= self.won:
-            return f"rose by {self.points:.1f} points" if self.won > self.lost else "is as right as before"
+            return f"rose by {self.points:.1f} points" if self.won > self.lost else self._same()
         fell = f"fell by {-self.points:.1f} points"
         if self.lost - self.won <= tolerance / 100 * self.items:
             return f"{fell}, within the {tolerance:g} that are allowed"
         if self.passes(tolerance):
             return f"{fell}, no more than chance explains on {counted(self.items, 'item')}"
         return f"{fell}, more than the {tolerance:g} that are allowed and more than chance explains"
+
+    def _same(self) -> str:
+        """Return that as many are right, and whether they are the same items.
+
+        Example:
+            >>> Change(120, 43, 43, won=6, lost=6)._same()
+            'is as right as before: 6 more right, 6 more wrong'
+        """
+        changed = f"{self.won:,} more right, {self.lost:,} more wrong" if self.won else "the same items"
+        return f"is as right as before: {changed}"
 
     @property
     def points(self) -> float:
@@ -112,6 +122,7 @@ class Learned:
         used: How many items of each source, the journal and the corrections, were trained on and held back.
         held_back_own: How many that were held back are training items: the model before had learned them.
         doubted: Corrections that were not trained on, since the other items contradict them, and there were many.
+        all_tags: Whether the items have tags: one is right if all of them are.
 
     Example:
         >>> Learned(True, "head refitted", "nothing fell", Change(4, 0, 4), Change(5, 3, 4, 1), Change(90, 80, 81, 1))
@@ -139,6 +150,7 @@ class Learned:
     used: dict[str, dict[str, int]] = field(default_factory=dict)
     held_back_own: int = 0
     doubted: tuple[str, ...] = ()
+    all_tags: bool = False
 
     @property
     def has_gain(self) -> bool:
@@ -180,6 +192,7 @@ class Learned:
             "metrics": {name: {"before": pair[0], "after": pair[1]} for name, pair in self.metrics.items()},
             "measured": self.table.to_pylist(), "measurable_gain": self.has_gain, "used": self.used,
             "left_out": self.left_out, "held_back_own": self.held_back_own, "doubted": list(self.doubted),
+            "all_tags": self.all_tags,
         }  # fmt: skip
 
     def write(self, path: str | Path) -> tuple[Path, Path]:
@@ -198,6 +211,8 @@ class Learned:
                 shares = f"right before {one.before / one.items:.1%}, after {one.after / one.items:.1%}"
                 note = " (learned by heart, no measure)" if one is self.corrected else ""
                 lines.append(f"{name}: {counted(one.items, 'item')}, {shares}{note}")
+        if self.all_tags:
+            lines.append("An item is right if all of its tags are.")
         lines += [f"{name}: {before:.4f} before, {after:.4f} after" for name, (before, after) in self.metrics.items()]
         return lines
 
