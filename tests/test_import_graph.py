@@ -35,7 +35,7 @@ LAYERS = [
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # "linewidth" of a plot and "bandwidth" of a curve are other words.
 # The right to write to the hub, which its users know as `token=`.
-ACCESS_TOKEN = re.compile(r"token: str \| None|token: With the right to write|token=token")
+ACCESS_TOKEN = re.compile(r"token: str \| None|token: With the right to write|HF_TOKEN|token=token")
 FOREIGN = re.compile(r"(?<![a-z])(pixel|token|height|width)s?(?![a-z])", re.IGNORECASE)
 IMAGES = re.compile(r"image", re.IGNORECASE)
 

@@ -19,7 +19,6 @@ _OF_ONE = {
     "folders that onecycle wrote": "folder that onecycle wrote",
     "empty texts": "empty text",
     "repeated rows": "repeated row",
-    "rows without an image": "row without an image",
     "other files": "other file",
     "notes about the data": "note about the data",
 }
@@ -32,4 +31,5 @@ def counted_reason(count: int, reason: str) -> str:
         >>> counted_reason(1, "repeated rows"), counted_reason(1200, "repeated rows"), counted_reason(1, "hidden")
         ('1 repeated row', '1,200 repeated rows', '1 hidden')
     """
-    return f"{count:,} {_OF_ONE.get(reason, reason) if count == 1 else reason}"
+    of_one = _OF_ONE.get(reason, reason.replace("rows without ", "row without "))
+    return f"{count:,} {of_one if count == 1 else reason}"
