@@ -22,6 +22,7 @@ _OF_ONE = {
     "rows without an image": "row without an image",
     "other files": "other file",
     "notes about the data": "note about the data",
+    "images that the annotations do not name": "image that the annotations do not name",
 }
 
 
