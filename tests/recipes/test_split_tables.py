@@ -171,4 +171,4 @@ def test_what_the_second_table_leaves_out_is_printed(data: Path, capsys: pytest.
     table(data / "valid.csv", ["image", "label"], [*rows(8, 12), ["gone.png", "cat"]])
     shutil.copy(data / "images/8.png", data / "images/other.png")
     assert len(labelled(data, missing="drop").valid) == 4
-    assert "Validation, left out: 1 rows without an image: gone.png." in capsys.readouterr().out
+    assert "Validation, left out: 1 row without an image: gone.png." in capsys.readouterr().out

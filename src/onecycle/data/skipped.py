@@ -21,6 +21,7 @@ _OF_ONE = {
     "repeated rows": "repeated row",
     "other files": "other file",
     "notes about the data": "note about the data",
+    "images that the annotations do not name": "image that the annotations do not name",
 }
 
 

@@ -117,7 +117,7 @@ class TestWhatIsLeftOut:
             "images that the annotations name and the folder lacks": 1,
             "images that the annotations do not name": 1,
         }
-        assert "left out: 1 images that the annotations do not name: new.png" in images.left_out()
+        assert "left out: 1 image that the annotations do not name: new.png" in images.left_out()
         kept = oc.ImageList.from_coco(tmp_path / "instances.json", folder=tmp_path / "images", empty="keep")
         assert len(kept) == len(images) + 1 == COUNT
         with pytest.raises(DataError, match=r"empty='all'\."):
@@ -258,7 +258,7 @@ class TestErrors:
             split.label_masks(classes=["fox"])
         with pytest.raises(DataError, match=r"has no point 'ear'\.\nExpected some of: nose, tail\."):
             split.label_points(names=["ear"])
-        with pytest.raises(DataError, match=r"1 classes of pixels: cat\.[^$]*pass background="):
+        with pytest.raises(DataError, match=r"1 class of pixels: cat\.[^$]*pass background="):
             split.label_masks(classes=["cat"], background=None)
         assert split.label_masks(classes=["cat"], background="background").target.classes == ("background", "cat")
 
