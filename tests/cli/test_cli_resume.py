@@ -237,6 +237,16 @@ class TestReport:
         assert written >= {"model.onecycle", "history.csv", "history_picture.png", "worst_mistakes.png"}
         assert RunFolder(tmp_path / "run").unfinished
 
+    def test_one_that_had_reached_a_second_size_is_reported_at_it(
+        self, shell: Any, photos: Path, tmp_path: Path, stop_at: Any
+    ) -> None:
+        stop_at(30)
+        shell("train", photos, "--sizes", "24,40", "--epochs", "1,2", "--batch-size", "8", "--out", "run")
+        assert RunFolder(tmp_path / "run").unfinished
+        done = shell("report", "run")
+        assert done.code == 0, done.err
+        assert oc.load_model(tmp_path / "run/report/model.onecycle").modality.to_config()["size"] == [40, 40]
+
     def test_without_a_run_there_is_nothing_to_report(self, shell: Any) -> None:
         done = shell("report", "nothing")
         assert done.code == 2

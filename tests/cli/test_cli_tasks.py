@@ -41,6 +41,19 @@ def test_masks(layout: str, request: pytest.FixtureRequest, shell: Any, tmp_path
 
 
 @pytest.mark.usefixtures("_tiny_unfrozen_models")
+def test_a_run_of_two_sizes_is_reported_and_goes_on_at_the_last_one(photos: Path, shell: Any, tmp_path: Path) -> None:
+    done = shell("train", photos, "--sizes", "24,40", "--epochs", "1,1", "--lr", "0.003", "--out", "out")
+    assert done.code == 0, done.err
+    told = next(line for line in done.out.splitlines() if line.startswith("On "))
+    reported = shell("report", "out")
+    assert told in reported.out, reported.err
+    assert "40 pixels" in (tmp_path / "out/report/report.html").read_text()
+    first, again = (oc.load_model(name) for name in ("out/model.onecycle", "out/report/model.onecycle"))
+    assert again.modality.to_config() == first.modality.to_config()
+    assert again.target.to_config() == first.target.to_config(), "with its temperatures"
+
+
+@pytest.mark.usefixtures("_tiny_unfrozen_models")
 def test_points(dots: Path, shell: Any, tmp_path: Path) -> None:
     done = shell(
         "train", dots, "--task", "points", "--labels", dots / "points.csv", "--group", "([a-z])_", "--epochs", 1,

@@ -20,6 +20,7 @@ from onecycle.recipes.options import FineTuneOptions, Precision, Size
 from onecycle.recipes.pipeline import Call, Pipeline, public_package
 from onecycle.recipes.table_layout import layout_of
 from onecycle.train.callbacks import KeepBest
+from onecycle.train.checkpoint import has_ended
 from onecycle.train.option_fields import takes_options
 from onecycle.train.options import TrainOptions
 from onecycle.vision.augment import PRESETS
@@ -188,7 +189,7 @@ def train(learner: Learner, pipeline: Pipeline, checkpoint: Path | None = None) 
 
 
 def best_of(learner: Learner, pipeline: Pipeline, checkpoint: Path, *, allow_other_split: bool = False) -> None:
-    """Load a checkpoint, with the weights of the best epoch until then.
+    """Load a checkpoint, with the weights of the best epoch until then, on inputs of the size that it had reached.
 
     Args:
         learner: As `prepare` returns it.
@@ -198,6 +199,9 @@ def best_of(learner: Learner, pipeline: Pipeline, checkpoint: Path, *, allow_oth
     Raises:
         ModelError: No epoch had ended yet.
     """
+    sizes = pipeline.train.options.get("sizes", ())
+    if sizes and has_ended(checkpoint):
+        learner.data = learner.data.resize(sizes[-1])
     learner.load(checkpoint, allow_other_split=allow_other_split)
     if not len(learner.history):
         raise ModelError(
@@ -205,6 +209,9 @@ def best_of(learner: Learner, pipeline: Pipeline, checkpoint: Path, *, allow_oth
             "at least one epoch.",
             "go on with the run: onecycle train DATA --out RUN --resume.",
         )
+    for size in sizes if learner.state.plan is not None else ():  # loaded at the first size, as it was begun
+        if (resized := learner.data.resize(size)).modality.describe().model == learner.history[-1].inputs:
+            learner.data = resized
     for callback in learner.callbacks:
         if isinstance(callback, KeepBest):
             callback.restore(learner.state)

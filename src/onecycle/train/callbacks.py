@@ -150,8 +150,9 @@ class KeepBest(_Monitor):
             return
         state.load_weights(self.best_weights)
         state.weights_record = best
-        if best.epoch != state.history[-1].epoch:
-            state.history.notes.append(f"kept the weights of epoch {best.epoch}, the best {self.monitor}")
+        note = f"kept the weights of epoch {best.epoch}, the best {self.monitor}"
+        if best.epoch != state.history[-1].epoch and note not in state.history.notes:
+            state.history.notes.append(note)
 
 
 class Checkpoint(Callback):

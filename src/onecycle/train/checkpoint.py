@@ -104,6 +104,16 @@ def load_checkpoint(
     loaded.replace_in(state)
 
 
+def has_ended(path: str | Path) -> bool:
+    """Return whether a checkpoint was saved after the last stage of training.
+
+    Raises:
+        BundleError: The file is damaged or not a checkpoint.
+    """
+    _, config = read_bundle(path, "checkpoint")
+    return config.get("plan") is None
+
+
 class _Loaded:
     """All of a checkpoint but the weights, read and checked, and not yet in use."""
 
