@@ -26,7 +26,7 @@ def report(before: float, after: float, items: int = 300) -> CalibrationReport:
     ],
 )
 def test_it_says_whether_calibration_helped(before: float, after: float, told: str) -> None:
-    where = "items of valid that it was not fitted to."
+    where = "validation items that it was not fitted to."
     assert verdict(report(before, after)) == f"{told}, on 300 {where}"
     chance = "" if after < before - 0.01 else " With so few items that may be chance."
     assert verdict(report(before, after, 60)) == f"{told}, on 60 {where}{chance}"
