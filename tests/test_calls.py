@@ -271,7 +271,8 @@ class TestExplained:
             bare(1)  # type: ignore[call-arg]
 
     def test_signatures_stay(self) -> None:
-        assert list(inspect.signature(oc.ImageList.split_random).parameters) == ["self", "valid", "seed", "stratify"]
+        parameters = inspect.signature(oc.ImageList.split_random).parameters
+        assert list(parameters) == ["self", "valid", "seed", "stratify", "level"]
         assert "weight_decay" in inspect.signature(oc.vision_learner).parameters
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -13,16 +14,8 @@ class Skipped:
     reason: str
 
 
-# Reasons are of several items; these are the ones that are said otherwise of one.
-_OF_ONE = {
-    "names that are not UTF-8": "name that is not UTF-8",
-    "folders that onecycle wrote": "folder that onecycle wrote",
-    "empty texts": "empty text",
-    "repeated rows": "repeated row",
-    "other files": "other file",
-    "notes about the data": "note about the data",
-    "images that the annotations do not name": "image that the annotations do not name",
-}
+# The first plural of a reason, which may follow an adjective; "unreadable" has none.
+_PLURAL = re.compile(r"^((?:empty |repeated |other )?\w+?)s\b")
 
 
 def counted_reason(count: int, reason: str) -> str:
@@ -32,5 +25,5 @@ def counted_reason(count: int, reason: str) -> str:
         >>> counted_reason(1, "repeated rows"), counted_reason(1200, "repeated rows"), counted_reason(1, "hidden")
         ('1 repeated row', '1,200 repeated rows', '1 hidden')
     """
-    of_one = _OF_ONE.get(reason, reason.replace("rows without ", "row without "))
+    of_one = _PLURAL.sub(r"\1", reason).replace(" that are ", " that is ")
     return f"{count:,} {of_one if count == 1 else reason}"
