@@ -154,7 +154,7 @@ def test_names_and_missing_labels(contents: list[tuple[bytes, int]]) -> None:
     shards = [[*contents[:5], (contents[0][0], -1)]]
     images = oc.ImageList.from_shards(stream(shards), label="label")
     assert images.items.column("label").to_pylist() == [NAMES[label] for _, label in contents[:5]]
-    assert "left out: 1 items without a label" in repr(images)
+    assert "left out: 1 item without a label" in repr(images)
     bunch = oc.ImageList.from_shards(stream(shards), label="label", length=6).split_by_index([4])
     loaded = bunch.label_from_column("label").transform(16).databunch(5, on_bad_item="skip", cache=None)
     with pytest.warns(UserWarning, match=r"Skipped shard-00000/5: shard-00000/5 has no label\."):
