@@ -33,6 +33,7 @@ def page_faults(call: str, **environment: str) -> tuple[str, int]:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc is Linux's")
+@pytest.mark.slow
 def test_memory_of_freed_tensors_is_used_again() -> None:
     if not keep_freed_memory():
         pytest.skip("the C library is not glibc, or the user has set how it allocates")

@@ -41,6 +41,7 @@ def test_masks(layout: str, request: pytest.FixtureRequest, shell: Any, tmp_path
 
 
 @pytest.mark.usefixtures("_tiny_unfrozen_models")
+@pytest.mark.slow
 def test_a_run_of_two_sizes_is_reported_and_goes_on_at_the_last_one(photos: Path, shell: Any, tmp_path: Path) -> None:
     done = shell("train", photos, "--sizes", "24,40", "--epochs", "1,1", "--lr", "0.003", "--out", "out")
     assert done.code == 0, done.err

@@ -133,6 +133,7 @@ class TestWithoutValidation:
             assert getattr(unwatched, method)("train")
             assert getattr(tiny(photo_bunch(photos)), method)(*arguments)
 
+    @pytest.mark.slow
     def test_training_items_are_called_so(self, unwatched: Learner, tmp_path: Path, capsys: Any) -> None:
         with pytest.warns(UserWarning, match="these are the 30 training items, which the model knows") as caught:
             found = unwatched.interpret()

@@ -107,7 +107,7 @@ def test_a_fit_in_half_precision(varied: DataBunch, tmp_path: Path, mode: str) -
     check_every_step(make, lambda learner: learner.fit_one_cycle(2, 1e-3), tmp_path / "a.ckpt", every=2)
 
 
-@pytest.mark.parametrize("context", ["fork", "spawn"])
+@pytest.mark.parametrize("context", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_a_fit_whose_items_are_read_by_workers(photos: Path, tmp_path: Path, context: str) -> None:
     bunch = photo_bunch(photos, augment=oc.augment.default(), workers=2, cache=None)
     bunch.train._processes.context = context
@@ -154,6 +154,7 @@ def test_both_steps_of_fine_tuning_at_two_sizes(photos: Path, tmp_path: Path) ->
     )
 
 
+@pytest.mark.slow
 def test_fine_tuning_with_rates_that_are_found(photos: Path, tmp_path: Path) -> None:
     bunch = photo_bunch(photos, batch_size=12)
     check_every_step(
