@@ -1,6 +1,6 @@
 // The page: images that are chosen, dropped or pasted become cards with what the model says of them.
 
-import { byId, element, percent } from "./common.js";
+import { byId, element, onFiles, percent } from "./common.js";
 import { description, predict } from "./model.js";
 
 const MOST_SHOWN = 5;
@@ -37,15 +37,7 @@ async function showAll(files) {
   for (const file of files) await show(file);
 }
 
-function stopped(event) {
-  event.preventDefault();
-  document.body.classList.toggle("dropping", event.type === "dragover");
-}
-
-for (const type of ["dragover", "dragleave", "drop"]) document.addEventListener(type, stopped);
-document.addEventListener("drop", (event) => showAll(event.dataTransfer.files));
-document.addEventListener("paste", (event) => showAll(event.clipboardData.files));
-for (const id of ["files", "camera"]) byId(id).addEventListener("change", ({ target }) => showAll(target.files));
+onFiles(["files", "camera"], showAll);
 
 description.then(({ target, card }) => {
   byId("summary").textContent = `Predicts ${target.classes.length} ${target.kind === "category" ? "classes" : "tags"}: `

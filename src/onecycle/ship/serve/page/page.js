@@ -1,6 +1,6 @@
 // The page: sends inputs to /predict, shows the answers, and sends what a person says about them to /feedback.
 
-import { ask, askJson, byId, element, percent } from "./common.js";
+import { ask, askJson, byId, element, onFiles, percent } from "./common.js";
 
 const SHOWN = 5; // classes beside an answer
 let model = null;
@@ -298,32 +298,13 @@ async function describe() {
   byId("files").accept = model.reads === "images" ? "image/*" : "";
 }
 
-for (const id of ["files", "camera"]) {
-  byId(id).addEventListener("change", async (event) => {
-    const files = [...event.target.files];
-    event.target.value = ""; // so that the same file can be chosen again
-    await predictFiles(files);
-  });
-}
+onFiles(["files", "camera"], predictFiles);
 byId("texts").addEventListener("submit", (event) => {
   event.preventDefault();
   predictText(byId("text").value);
 });
 byId("text").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) byId("texts").requestSubmit();
-});
-document.addEventListener("paste", (event) => {
-  if (event.clipboardData.files.length) predictFiles([...event.clipboardData.files]);
-});
-document.addEventListener("dragover", (event) => {
-  event.preventDefault();
-  document.body.classList.add("dropping");
-});
-document.addEventListener("dragleave", () => document.body.classList.remove("dropping"));
-document.addEventListener("drop", (event) => {
-  event.preventDefault();
-  document.body.classList.remove("dropping");
-  predictFiles([...event.dataTransfer.files]);
 });
 
 try {
