@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+from onecycle.errors import counted
+
 ROLES = {
     "train": ("train", "training", "trn"),
     "valid": ("valid", "validation", "val", "dev"),
@@ -23,6 +25,16 @@ def items_of(split: str) -> str:
         ('validation items', 'test items')
     """
     return f"{_WORDS.get(split, split)} items"
+
+
+def counted_items(count: int, split: str) -> str:
+    """Return how many items of a split there are.
+
+    Example:
+        >>> counted_items(1, "valid"), counted_items(1200, "test")
+        ('1 validation item', '1,200 test items')
+    """
+    return counted(count, items_of(split).removesuffix("s"))
 
 
 def role_of(name: str) -> str | None:

@@ -11,8 +11,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from onecycle.data.preview import html_of_table
-from onecycle.data.split_names import items_of
-from onecycle.errors import counted
+from onecycle.data.split_names import counted_items
 from onecycle.notebook import html_lines
 
 if TYPE_CHECKING:
@@ -119,7 +118,7 @@ class CalibrationReport:
             f"{name} {getattr(self.before, key):.3f} before, {getattr(self.after, key):.3f} after"
             for name, key in (("ECE", "ece"), ("Brier score", "brier"))
         )
-        return "\n".join([f"Calibration on {counted(self.items, items_of(self.split)[:-1])}: {measured}", *self.notes])
+        return "\n".join([f"Calibration on {counted_items(self.items, self.split)}: {measured}", *self.notes])
 
     def _repr_html_(self) -> str:
         return html_lines(repr(self)) + html_of_table(self.table, "bin") + self.plot().to_html()

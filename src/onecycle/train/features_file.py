@@ -10,8 +10,8 @@ from torch import Tensor
 
 from onecycle.bundle import read_bundle, write_bundle
 from onecycle.errors import BundleError
-from onecycle.inference.hash_weights import hash_weights
 from onecycle.train.cached_features import CachedFeatures, Features
+from onecycle.train.hash_weights import hash_weights
 from onecycle.train.layer_groups import GroupedModel
 from onecycle.train.state import TrainState
 

@@ -20,7 +20,6 @@ from onecycle.data.seeding import seeded
 from onecycle.data.target import Target, same_labels
 from onecycle.errors import DataError, ModelError, counted
 from onecycle.inference.calibration import Calibration
-from onecycle.inference.kept_outputs import KeptOutputs
 from onecycle.inference.precision import Mode, Precision
 from onecycle.inference.predictor import Predictor
 from onecycle.losses import Loss, as_loss
@@ -32,6 +31,7 @@ from onecycle.train.ema import Held
 from onecycle.train.energy import EnergyMeter
 from onecycle.train.history import EpochRecord, History
 from onecycle.train.joined_model import joined
+from onecycle.train.kept_outputs import KeptOutputs
 from onecycle.train.layer_groups import checkpoint_activations, fine_tuning_of, layer_groups, trained_layers
 from onecycle.train.loss_scaling import LossScaler
 from onecycle.train.lr_curve import LRFinderResult

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from onecycle.data.categories import tag_target
-from onecycle.data.split_names import items_of
-from onecycle.errors import counted
+from onecycle.data.split_names import counted_items
 from onecycle.inference.predictions import Predictions
 from onecycle.metrics import MetricLike, resolve_metrics
 from onecycle.train.state import TrainState
@@ -54,7 +53,7 @@ def use_best_threshold(
 
     tuned = replace(target, threshold=state.processes.decide(best))
     state.data = state.data.with_target(tuned)
-    best_on = f"the best for {chosen.name} on the {counted(len(encoded), items_of(split)[:-1])}"
+    best_on = f"the best for {chosen.name} on the {counted_items(len(encoded), split)}"
     note_threshold(state, f"{BEGINNING}{tuned.threshold:.2f} is {best_on}: scores on them are a little too good")
     if split == "valid":
         record_metrics(state, probabilities, encoded)

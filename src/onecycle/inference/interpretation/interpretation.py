@@ -12,9 +12,9 @@ from torch import Tensor
 
 from onecycle.calls import explains_calls
 from onecycle.data.dataset import Dataset
-from onecycle.data.split_names import items_of
+from onecycle.data.split_names import counted_items
 from onecycle.data.target import Target
-from onecycle.errors import ModelError, counted
+from onecycle.errors import ModelError
 from onecycle.inference.interpretation.calibration import Calibration
 from onecycle.inference.interpretation.confusion import ConfusionMatrix
 from onecycle.inference.interpretation.evaluated import Evaluated
@@ -85,7 +85,7 @@ class Interpretation:
     def __repr__(self) -> str:
         scores = ", ".join(f"{name} {value:.4f}" for name, value in self.scores.items())
         return (
-            f"{type(self).__name__}: {counted(len(self), items_of(self.source.split)[:-1])}, {scores}\n"
+            f"{type(self).__name__}: {counted_items(len(self), self.source.split)}, {scores}\n"
             f"  has {', '.join(f'{name}()' for name in self.available)}"
         )
 

@@ -17,11 +17,11 @@ from onecycle.data.dataset import Dataset
 from onecycle.data.loader import DataLoader
 from onecycle.data.rows import Rows
 from onecycle.errors import ModelError
-from onecycle.inference.hash_weights import hash_weights
 from onecycle.inference.precision import Precision
 from onecycle.processes import ALONE
 from onecycle.review.rankings.perceptual_hash import BITS, perceptual_hash
 from onecycle.train.cached_features import FrozenBody
+from onecycle.train.hash_weights import hash_weights
 from onecycle.train.layer_groups import GroupedModel
 from onecycle.train.learner import Learner
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from onecycle.data.split_names import items_of
+from onecycle.data.split_names import counted_items
 from onecycle.inference.interpretation.interpretation import Interpretation
 from onecycle.metrics.reliability import CalibrationReport
 from onecycle.ship.report.blocks import Block, Chart, Note, Section
@@ -50,7 +50,7 @@ def _before_and_after(report: CalibrationReport) -> list[Block]:
 def verdict(report: CalibrationReport) -> str:
     """Return in a sentence what calibration did, or that it did not help."""
     before, after = report.before.ece, report.after.ece
-    where = f"on {report.items:,} {items_of(report.split)} that it was not fitted to"
+    where = f"on {counted_items(report.items, report.split)} that it was not fitted to"
     if after < before - SAME:
         return f"Calibration brought the expected calibration error (ECE) from {before:.3f} to {after:.3f}, {where}."
     if after == before:

@@ -89,7 +89,7 @@ def write_page(
 
 
 def page_of(
-    state: TrainState, found: Interpretation, findings: Sequence[Section], previous: PreviousRun | None, began: float
+    state: TrainState, found: Interpretation, known: Sequence[Section], previous: PreviousRun | None, began: float
 ) -> dict[str, Any]:
     """Return what the template shows."""
     scores = Section(
@@ -99,7 +99,7 @@ def page_of(
         scores.blocks.append(Note(f"{note[0].upper()}{note[1:]}."))
     if previous and (differ := differences(previous.options, previous.own_options)):
         scores.blocks.append(differ)
-    sections = [scores, what_was_trained(state), how_it_went(state), *findings]
+    sections = [scores, what_was_trained(state), how_it_went(state), *known]
     sections.append(time_and_memory(state, {"This report": time.perf_counter() - began}))
     return {
         "title": f"{type(state.model).__name__}: {state.target.summary}",

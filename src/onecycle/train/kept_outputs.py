@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from onecycle.data.loader import DataLoader
 from onecycle.data.nested import tensors_in
-from onecycle.inference.hash_weights import hash_weights
 from onecycle.inference.predictor import Output, Predictor
 from onecycle.processes import ALONE, Processes
+from onecycle.train.hash_weights import hash_weights
 
 # Outputs that take more memory, such as those of masks, are computed again.
 MOST_BYTES = 2**26

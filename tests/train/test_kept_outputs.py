@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from learners import photo_bunch, tag_bunch, tiny
-from onecycle.inference import kept_outputs, predictor
+from onecycle.inference import predictor
+from onecycle.train import kept_outputs
 from onecycle.train.learner import Learner
 
 
