@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from onecycle.cli.command_options import read_options
+from onecycle.cli.opened_run import prepare_run
 from onecycle.cli.outputs import check_new
 from onecycle.cli.run_folder import OPTIONS, RunFolder
 from onecycle.cli.run_items import pipeline_of_run
@@ -15,6 +16,8 @@ from onecycle.recipes.options import FineTuneOptions
 
 if TYPE_CHECKING:
     from onecycle.data.rows import Rows
+    from onecycle.ship.exports.check_items import CheckItems
+    from onecycle.ship.model import Model
 
 
 def export(
@@ -50,42 +53,35 @@ def export(
     options: dict[str, Any] = {"items": items, "web": web, "runtime_files": runtime_files, "tolerance": tolerance}
     if precision != "fp32":
         options["precision"] = precision
-    of_run = (model / OPTIONS).is_file() and items is None
-    if of_run:
-        options |= _items_of_run(model, precision)
-    from onecycle.ship.exports.check_items import items_given
     from onecycle.ship.model import load_model
 
     loaded = load_model(model, device="cpu")
-    if of_run and precision != "int8":
-        options["items"] = items_given(options["items"], loaded.modality, loaded.target, "validation items")
+    if items is None and (model / OPTIONS).is_file():
+        options |= _items_to_measure(model) if precision == "int8" else {"items": _items_to_compare(model, loaded)}
     loaded.export(out, **{name: value for name, value in options.items() if value is not None and value is not False})
 
 
-def _items_of_run(run: Path, precision: str) -> dict[str, Any]:
-    """Return the items that a run was validated on, as rows; for int8 also those it was trained on, and its metrics."""
-    if precision != "int8":
-        return {"items": validation_items(run)}
-    from onecycle.recipes.task import prepare
-
-    learner = prepare(_pipeline_as_before(run)[0])
+def _items_to_measure(run: Path) -> dict[str, Any]:
+    """Return the items that a run was trained and validated on, as rows, and its metrics."""
+    learner, _ = prepare_run(run)
     labelled = learner.data.labelled
     return {"items": labelled.valid, "training_items": labelled.train, "metrics": learner.state.metrics}
 
 
+def _items_to_compare(run: Path, model: Model) -> CheckItems:
+    """Return the items that a run was validated on, as far as files are compared on them."""
+    from onecycle.ship.exports.check_items import items_given
+
+    return items_given(validation_items(run), model.modality, model.target, "validation items")
+
+
 def validation_items(run: Path) -> Rows:
     """Return the items that a run was validated on, as far as they are there; print what has changed since."""
-    pipeline, labelled = _pipeline_as_before(run)
-    rows: Rows = (labelled or pipeline.label(pipeline.find_items())).valid
-    return rows
-
-
-def _pipeline_as_before(run: Path) -> tuple[Any, Any]:
-    """Return the pipeline of a run with the items of its splits, and what it labels if that is known already."""
     from onecycle.recipes.task import build_pipeline
 
     data, options = RunFolder(run).read_options()
     pipeline = build_pipeline(data, read_options(FineTuneOptions, options))
     now = pipeline.label(pipeline.find_items())
     as_before = pipeline_of_run(pipeline, run, now)
-    return as_before, now if as_before is pipeline else None
+    rows: Rows = (now if as_before is pipeline else as_before.label(as_before.find_items())).valid
+    return rows

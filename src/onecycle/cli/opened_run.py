@@ -13,6 +13,7 @@ from onecycle.imports import without_collecting
 from onecycle.recipes.options import FineTuneOptions
 
 if TYPE_CHECKING:
+    from onecycle.recipes.pipeline import Pipeline
     from onecycle.train.learner import Learner
 
 
@@ -27,20 +28,30 @@ def open_run(run: Path, checkpoint: Path | None = None) -> Learner:
         ModelError: No epoch had ended yet.
         BundleError: No checkpoint can be read.
     """
-    folder = RunFolder(run)
-    data, options = folder.read_options()
-    chosen = read_options(FineTuneOptions, options)
-    with without_collecting():
-        from onecycle.recipes.task import best_of, build_pipeline, prepare
+    learner, pipeline = prepare_run(run)
+    from onecycle.recipes.task import best_of
 
-    pipeline = build_pipeline(data, chosen)
+    newest = checkpoint or readable_checkpoint(RunFolder(run))
+    assert newest is not None  # read_options() has looked
+    best_of(learner, pipeline, newest, allow_other_split=is_safe(run, learner.data.labelled))
+    return learner
+
+
+def prepare_run(run: Path) -> tuple[Learner, Pipeline]:
+    """Return the learner of a run before it was trained, on the items of its splits, and what it was made by.
+
+    Raises:
+        DataError: There is no run, or its data is gone.
+    """
+    data, options = RunFolder(run).read_options()
+    with without_collecting():
+        from onecycle.recipes.task import build_pipeline, prepare
+
+    pipeline = build_pipeline(data, read_options(FineTuneOptions, options))
     learner = prepare(pipeline)
     as_before = pipeline_of_run(pipeline, run, learner.data.labelled)
     if as_before is not pipeline:
         code = learner.state.code
         learner = prepare(as_before)
         learner.state.code = code
-    newest = checkpoint or readable_checkpoint(folder)
-    assert newest is not None  # read_options() has looked
-    best_of(learner, pipeline, newest, allow_other_split=is_safe(run, learner.data.labelled))
-    return learner
+    return learner, pipeline
