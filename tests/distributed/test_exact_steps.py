@@ -10,9 +10,7 @@ from torch import Tensor
 
 from onecycle.data.batch import Batch
 from onecycle.data.nested import take
-from onecycle.train.distributed import Together
-from onecycle.train.optimizer_step import optimizer_step, release
-from onecycle.train.step_losses import StepLosses
+from steps import losses_of
 from train.test_gradients import difference, learner_of, sgd
 
 STEPS = 4  # memory is looked after in the first two alone
@@ -25,17 +23,9 @@ def steps_of(name: str, accumulate: int, microbatches: int) -> tuple[list[Tensor
     state = learner_of(case.model.train(), case.batch.inputs, case.batch.targets, case.loss).state
     state.num_microbatches = microbatches
     optimizer = sgd([{"params": list(case.model.parameters())}])
-    step, losses = optimizer_step(state, None, optimizer), StepLosses()
     groups = ([share_of(part, state.processes) for part in case.batch.split(accumulate)] for _ in range(STEPS))
-    for batches, common in Together(state, step).steps(groups, losses):
-        share = step(batches, common=common)
-        if common is None:
-            losses.add(share)
-        else:
-            losses.share = share
-    losses.flush()
-    release(state.accelerator)
-    return [parameter.detach() for parameter in case.model.parameters()], losses.values
+    losses = losses_of(state, optimizer, groups)
+    return [parameter.detach() for parameter in case.model.parameters()], losses
 
 
 def share_of(batch: Batch, processes) -> Batch:  # type: ignore[no-untyped-def]

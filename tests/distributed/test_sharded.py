@@ -18,11 +18,9 @@ from torch.distributed.tensor import DTensor
 
 import onecycle as oc
 from onecycle.train.checkpoint import save_checkpoint
-from onecycle.train.distributed import Together
 from onecycle.train.layer_groups import layer_groups, parameter_groups
 from onecycle.train.learner import Learner
-from onecycle.train.optimizer_step import optimizer_step
-from onecycle.train.step_losses import StepLosses
+from steps import losses_of
 from train.test_gradients import sgd
 
 LONG = 240
@@ -133,7 +131,7 @@ def test_the_first_version_is_refused(pair: Group, tmp_path: Path) -> None:
 
 
 def uneven_steps(encoder: Path, accelerator: Accelerator | None) -> list[float]:
-    """Losses of three steps on two batches each, of which the processes have different shares."""
+    """Losses of four steps on two batches each, of which the processes have different shares."""
     learner = made(encoder, 4, **({} if accelerator is None else {"accelerator": accelerator}))
     state = learner.state
     state.num_microbatches = 3
@@ -141,19 +139,11 @@ def uneven_steps(encoder: Path, accelerator: Accelerator | None) -> list[float]:
     dataset = state.data.train.dataset
     drawn = [state.data.prepared(dataset, rows).to(state.device) for rows in ([0, 1, 2, 3], [4, 5, 6, 7])]
     optimizer = sgd(parameter_groups(state.model, [1e-2] * len(layer_groups(state.model)), 0.0))
-    step, losses = optimizer_step(state, None, optimizer), StepLosses()
     # Of the second process: two of four items and none, where the first has two and all four.
     first = [slice(0, 2), slice(0, 4)] if state.processes.world > 1 else [slice(0, 4), slice(0, 4)]
     mine = [first, [slice(2, 4), slice(0, 0)]][state.processes.rank]
     groups = ([batch.take(rows) for batch, rows in zip(drawn, mine, strict=True)] for _ in range(4))
-    for batches, common in Together(state, step).steps(groups, losses):
-        share = step(batches, common=common)
-        if common is None:
-            losses.add(share)
-        else:
-            losses.share = share
-    losses.flush()
-    return losses.values
+    return losses_of(state, optimizer, groups)
 
 
 def uneven_divided(encoder: Path) -> list[float]:

@@ -21,7 +21,7 @@ from onecycle.data.corrections import Corrections
 from onecycle.data.labels import Labels
 from onecycle.data.modality import Modality
 from onecycle.data.preview import html_of_rows
-from onecycle.data.rows import ITEM, Rows
+from onecycle.data.rows import ITEM, Rows, check_level
 from onecycle.data.skipped import Skipped, counted_reason
 from onecycle.errors import DataError, counted, some, users_level
 from onecycle.registry import lookup
@@ -114,8 +114,7 @@ class ItemList(ABC, Generic[SplitT], metaclass=ExplainingMeta):
             level: With "folder", which folder: 1 the one that an item is in, 2 the one above it; as that of
                 `label_from_folder`.
         """
-        if level < 1:
-            raise DataError(f"level={level}.", "1 for the folder that an item is in, or more.", "pass level=1.")
+        check_level(level)
         strata = None
         if stratify == "folder":
             strata = Labels.by_value(

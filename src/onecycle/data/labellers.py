@@ -16,7 +16,7 @@ from onecycle.data.categories import Category, MultiCategory, in_natural_order
 from onecycle.data.class_labels import is_list
 from onecycle.data.label_values import NO, YES, are_written_lists, differ_by_capitals, label_of, numbers_in, tags_of
 from onecycle.data.labels import Labels, distinct
-from onecycle.data.rows import ITEM, Rows
+from onecycle.data.rows import ITEM, Rows, check_level
 from onecycle.data.shards.source import Shards
 from onecycle.data.split import matches
 from onecycle.data.target import Target
@@ -34,8 +34,7 @@ def from_folder(rows: Rows, level: int = 1) -> Labels:
         parts = PurePosixPath(folder or "").parts
         return parts[-level] if level <= len(parts) else None
 
-    if level < 1:
-        raise DataError(f"level={level}.", "1 for the folder that an item is in, or more.", "pass level=1.")
+    check_level(level)
     labels = Labels.by_value(rows.folders(), name_of, pa.string())
     if len(outside := labels.missing()):
         above = "" if level == 1 else f" {level} levels above it,"

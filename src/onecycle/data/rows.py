@@ -221,6 +221,16 @@ def _mapped(path: str, root: Path | None, shards: Shards | None) -> Rows:
     return Rows(map_table(path), root, shards)
 
 
+def check_level(level: int) -> None:
+    """Refuse a level of folders that there cannot be.
+
+    Raises:
+        DataError: It is below 1.
+    """
+    if level < 1:
+        raise DataError(f"level={level}.", "1 for the folder that an item is in, or more.", "pass level=1.")
+
+
 def folders(names: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return the part of every name up to its last slash, dictionary-encoded."""
     return pc.replace_substring_regex(names, "[^/]*$", "").dictionary_encode()

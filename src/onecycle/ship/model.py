@@ -122,11 +122,11 @@ class Model(Predictor):
         from onecycle.ship.exports.exported import Exported
         from onecycle.ship.exports.formats import write_format
 
-        named = None if isinstance(items, CheckItems) else items
         if isinstance(items, CheckItems):
-            given = items
+            named, given = None, items
         else:
-            given = drawn_items(self.modality) if named is None else items_given(named, self.modality, self.target)
+            named = items
+            given = drawn_items(self.modality) if items is None else items_given(items, self.modality, self.target)
 
         def for_int8() -> quantising.QuantisingItems:
             return quantising.of_rows(named, training_items, self.modality, self.target, metrics)

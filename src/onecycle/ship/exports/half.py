@@ -23,7 +23,9 @@ def to_half(graph: onnx.ModelProto) -> onnx.ModelProto:
 
     copied = onnx.ModelProto()
     copied.CopyFrom(graph)
-    with _quiet():
+    # Of each weight that is too small for 16 bits something is said; the proof tells whether that matters.
+    with quiet("onnxruntime.transformers.float16"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         halved: onnx.ModelProto = float16.convert_float_to_float16(
             copied, keep_io_types=True, op_block_list=[*float16.DEFAULT_OP_BLOCK_LIST, *KEPT],
             node_block_list=_preparing(graph),
@@ -44,14 +46,12 @@ def _preparing(graph: onnx.ModelProto) -> list[str]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence what is said of each weight that is too small for 16 bits; the proof tells whether that matters."""
-    logger = logging.getLogger("onnxruntime.transformers.float16")
+def quiet(name: str | None = None) -> Iterator[None]:
+    """Log nothing below errors on the way: of the logger of a name, or of all."""
+    logger = logging.getLogger(name)
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        yield
     finally:
         logger.setLevel(level)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from onecycle.ship.exports.half import LAYERS
+from onecycle.ship.exports.half import LAYERS, quiet
 
 if TYPE_CHECKING:
     import onnx
@@ -46,7 +43,7 @@ def to_int8(graph: onnx.ModelProto, name: str, items: NDArray[Any]) -> onnx.Mode
             start = next(self._batches, None)
             return None if start is None else {name: items[start : start + BATCH]}
 
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, quiet():
         plain, prepared, quantised = (Path(folder, f"{step}.onnx") for step in ("plain", "prepared", "int8"))
         onnx.save(graph, plain)
         quant_pre_process(plain, prepared, skip_symbolic_shape=True)
@@ -71,15 +68,3 @@ def _keep_used_operators(graph: onnx.ModelProto) -> None:
     kept = [each for each in graph.opset_import if each.domain in used or not each.domain]
     del graph.opset_import[:]
     graph.opset_import.extend(kept)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence the advice that is logged on the way."""
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        root.setLevel(level)

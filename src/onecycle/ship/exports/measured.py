@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -141,7 +141,7 @@ def with_threshold_found(served: ServedModel, run: Run, items: CheckItems, name:
 class _Side:
     """Metrics of the model, or of the file."""
 
-    def __init__(self, served: ServedModel, metrics: list[Metric] | Any, target: Target) -> None:
+    def __init__(self, served: ServedModel, metrics: Sequence[Metric], target: Target) -> None:
         self._served, self.target = served, target
         self._meters = {metric.name: metric.meter(target) for metric in metrics}
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from onecycle.errors import DataError, ModelError
+from onecycle.errors import DataError, ModelError, counted
 
 if TYPE_CHECKING:
     from onecycle.data.target import Target
@@ -29,7 +29,7 @@ def token_for(host: str) -> str | None:
 def told_target(target: Target) -> str:
     """Return what is predicted in a few words, such as 'category, 4 classes'."""
     count = len(target.classes)
-    return target.kind + (f", {count:,} {'class' if count == 1 else 'classes'}" if count else "")
+    return target.kind + (f", {counted(count, 'class')}" if count else "")
 
 
 def address_of(listener: socket.socket, token: str | None) -> str:
