@@ -142,6 +142,7 @@ class TestLeftovers:
         assert len(list(tmp_path.iterdir())) == 4
 
 
+@pytest.mark.slow
 class TestFolders:
     def test_one_of_the_first_edition_is_read_and_replaced(self, tmp_path: Path) -> None:
         path = tmp_path / "model"

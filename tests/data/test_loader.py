@@ -242,6 +242,7 @@ def test_every_process_may_start_at_any_batch(dataset: Dataset) -> None:
         assert_same(list(loader.epoch(1, rank=rank, world=2, start=2)), whole[2:])
 
 
+@pytest.mark.slow
 def test_a_spawned_worker_gives_the_same_batches_as_none(dataset: Dataset) -> None:
     """Everything that travels can be pickled, and one worker serves several epochs."""
     options: dict[str, Any] = {"batch_size": 5, "shuffle": True}

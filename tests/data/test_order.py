@@ -48,12 +48,14 @@ class TestShuffled:
         assert [int(order.rows(torch.tensor([place]))) for place in some.tolist()] == whole[some].tolist()
         assert order.rows(torch.tensor([], dtype=torch.int64)).tolist() == []
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("count", [3, 4, 5])
     def test_all_orders_of_a_few_rows_are_equally_likely(self, count: int) -> None:
         seen = Counter(tuple(shuffled(count, seed)) for seed in range(60 * factorial(count)))
         assert len(seen) == factorial(count)
         assert chi_square(np.array(list(seen.values()))) < 4
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("count", [6, 12, 17, 33])
     def test_every_row_is_equally_likely_at_every_position_and_every_pair_at_the_first_two(self, count: int) -> None:
         orders = np.array([shuffled(count, seed) for seed in range(3000)])

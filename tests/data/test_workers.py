@@ -73,6 +73,7 @@ def read(loader: DataLoader) -> list[float]:
     return [float(value) for batch in loader.epoch(0) for value in batch.inputs]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("context", CONTEXTS)
 def test_a_killed_worker_is_told_and_the_next_epoch_works(context: str, dataset: Dataset) -> None:
     """Seen: a raw error, and every later epoch failed."""

@@ -166,6 +166,7 @@ class TestBatches:
         assert all(max(batch) - min(batch) <= 1 for batch in sizes)
         assert sorted(row for share in shares for rows in share for row in rows.tolist()) == list(range(160))
 
+    @pytest.mark.slow
     def test_workers_give_the_same_batches(self, bunch: DataBunch) -> None:
         options: dict[str, Any] = {"batch_size": 8, "shuffle": True, "lengths": bunch.train.lengths}
         spawned = DataLoader(bunch.train.dataset, **options, workers=1, multiprocessing_context="spawn")

@@ -47,6 +47,7 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Graphs]:
     torch._dynamo.reset()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["test_efficientnet", "test_resnet"])
 def test_the_usual_backbones_are_one_graph(backbone: str, photos: Path) -> None:
     torch._dynamo.reset()
@@ -56,6 +57,7 @@ def test_the_usual_backbones_are_one_graph(backbone: str, photos: Path) -> None:
     assert (found.graph_count, found.graph_break_count) == (1, 0), found.break_reasons
 
 
+@pytest.mark.slow
 def test_a_fit_is_the_same_and_names_stay_plain(photos: Path, graphs: Graphs, tmp_path: Path) -> None:
     # 24 items in four batches of 5 and one of 4.
     fits = {}
@@ -74,6 +76,7 @@ def test_a_fit_is_the_same_and_names_stay_plain(photos: Path, graphs: Graphs, tm
     fits[False].load(fits[True].save(tmp_path / "fit.ckpt"))
 
 
+@pytest.mark.slow
 def test_the_last_smaller_batch_is_not_compiled(photos: Path, graphs: Graphs) -> None:
     bunch = photo_bunch(photos, batch_size=5)
     sizes = {len(batch) for batch in bunch.train}

@@ -144,6 +144,7 @@ def test_another_buffer_is_another_order_and_told(shards: Path, tmp_path: Path) 
         make(20).load(tmp_path / "a.ckpt")
 
 
+@pytest.mark.slow
 def test_both_steps_of_fine_tuning_at_two_sizes(photos: Path, tmp_path: Path) -> None:
     bunch = photo_bunch(photos, augment=oc.augment.default(), batch_size=12)
     check_every_step(
@@ -176,6 +177,7 @@ def test_what_was_found_of_rates_is_resumed_too(photos: Path, tmp_path: Path) ->
     assert all((a == b).all() for a, b in zip(found.sweeps, before.sweeps, strict=True))
 
 
+@pytest.mark.slow
 def test_the_best_epoch_and_the_patience(varied: DataBunch, tmp_path: Path) -> None:
     """The callbacks remember what they saw before the interruption."""
 
