@@ -53,12 +53,16 @@ def export(work: Path) -> None:
         begin = time.perf_counter()
         learner.export(folder / "model.onnx")
         seconds[name] = time.perf_counter() - begin
-        dataset = learner.data.valid.dataset
-        items = [dataset.item(row) for row in range(len(dataset))]
-        (folder / "items.json").write_text(
-            json.dumps([item if isinstance(item, str) else list(item) for item in items])
-        )
+        (folder / "items.json").write_text(json.dumps(inputs(learner, reviews if name == "texts" else None)))
     print(json.dumps(seconds))
+
+
+def inputs(learner: Any, reviews: Path | None) -> list[str]:
+    """Return the paths of the validation images, or the texts of the folder's test reviews."""
+    if reviews is not None:
+        return [path.read_text() for path in sorted((reviews / "test").rglob("*.txt"))]
+    dataset = learner.data.valid.dataset
+    return [str(dataset.item(row)) for row in range(len(dataset))]
 
 
 def load(side: str, folder: Path) -> Any:
