@@ -358,6 +358,23 @@ def exports_real(found: Found) -> list[str]:
     return lines
 
 
+def exports(found: Found) -> list[str]:
+    """Exported models against bundles, on one thread."""
+    about = found["exports"]
+    lines = [
+        "| model | one item: bundle, ms | ONNX, ms | ratio | 32 at a time | export and proof, s |",
+        "|---|---|---|---|---|---|",
+    ]
+    for model, ways in about["milliseconds"].items():
+        one, batch = ways["one"], ways["batch"]
+        lines.append(
+            f"| {model} | {one['bundle']:.1f} | {one['onnx']:.1f} | {one['ratio']:.2f} | {batch['ratio']:.2f} "
+            f"| {about['export_seconds'][model]:.1f} |"
+        )
+    told = (f"{side} {row['seconds']:.2f} s, {row['peak_mb']:.0f} MB" for side, row in about["start"].items())
+    return [*lines, "", f"A fresh process up to its first answer, median of five: {'; '.join(told)}."]
+
+
 def exports_precision(found: Found) -> list[str]:
     """Exported files in fewer bits."""
     lines = [
@@ -380,6 +397,7 @@ def exports_precision(found: Found) -> list[str]:
 
 
 TABLES = {
+    "exports": exports,
     "exports_precision": exports_precision,
     "processes": processes,
     "core": core,
