@@ -132,15 +132,17 @@ def some(values: Iterable[object], most: int = 5) -> str:
     return ", ".join(listed[:most]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
-def counted(count: int, what: str, verb: tuple[str, str] | None = None) -> str:
-    """Return a count and what is counted, and where there is a verb its form for one or for several.
+def counted(count: int, what: str, verb: tuple[str, str] | None = None, *, of: int | None = None) -> str:
+    """Return a count, of how many, and what is counted; where there is a verb its form for one or for several.
 
     Example:
         >>> counted(1, "item"), counted(1200, "item"), counted(2, "class"), counted(1, "row", ("has", "have"))
         ('1 item', '1,200 items', '2 classes', '1 row has')
+        >>> counted(1, "row", ("has", "have"), of=12)
+        '1 of 12 rows has'
     """
     plural = "es" if what.endswith("s") else "s"
-    said = f"{count:,} {what}{'' if count == 1 else plural}"
+    said = f"{count:,}{'' if of is None else f' of {of:,}'} {what}{'' if (of or count) == 1 else plural}"
     return said if verb is None else f"{said} {verb[count != 1]}"
 
 

@@ -98,7 +98,7 @@ def test_a_row_without_a_label_gets_it_from_the_corrections() -> None:
     table = pandas.DataFrame({"text": ["a", "b", "c", "d"], "label": ["x", None, "y", None]})
     texts = oc.TextList.from_table(table, column="text").corrected(decided(("row 1", "relabel", "y")))
     split = texts.split_by_index([2])
-    with pytest.raises(oc.DataError, match=r"1 of 4 rows have no label in column 'label': row 3"):
+    with pytest.raises(oc.DataError, match=r"1 of 4 rows has no label in column 'label': row 3"):
         split.label_from_column("label")
     labelled = split.label_from_column("label", missing="drop")
     assert labels_of(labelled.train, labelled.valid) == {"row 0": "x", "row 1": "y", "row 2": "y"}

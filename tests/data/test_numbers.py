@@ -63,7 +63,7 @@ def test_numbers_come_back_as_they_were(rows: list[tuple[float, float]]) -> None
 @pytest.mark.parametrize(
     ("rows", "columns", "message"),
     [
-        (["1,2", "x,3", "4,y"], "age", r"1 values of column 'age' are not numbers: 'x' \(01.png\).\nExpected numbers"),
+        (["1,2", "x,3", "4,y"], "age", r"Not numbers in column 'age': 1 value, 'x' \(01.png\).\nExpected numbers"),
         (["1,2", ",3", "4,5"], "age", r"1 row has no number in column 'age': 01.png.\nExpected a finite number"),
         (["1,2", "inf,3", "4,5"], "age", r"1 row has no number in column 'age': 01.png.\nExpected a finite number"),
         (["1,2", "3,3", "3,5"], "age", r"All training rows hold the same number in column age.\nExpected numbers that"),

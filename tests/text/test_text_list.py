@@ -95,7 +95,7 @@ class TestTables:
         write(
             tmp_path / "a.csv", "text,label\n" + "".join(f"some text {n},{'ab'[n % 2]}\n" for n in range(20)) + "c,\n"
         )
-        with pytest.raises(DataError, match=r"1 rows have no label in column 'label': row 20"):
+        with pytest.raises(DataError, match=r"1 of 21 rows has no label in column 'label': row 20"):
             TextList.from_csv(tmp_path / "a.csv").split_by_index([0, 1]).label_from_column("label")
 
     def test_tags_and_numbers_can_be_labels(self) -> None:

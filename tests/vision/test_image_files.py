@@ -144,14 +144,14 @@ def test_repeated_rows_are_dropped_and_conflicts_refused() -> None:
     assert [(entry.path, entry.reason) for entry in skipped] == [("a", "repeated rows")]
     conflict = rows.set_column(1, "label", pa.array([1, 2, 3]))
     with pytest.raises(
-        DataError, match=r"1 images are named twice, with different values: a.\n.*\nFix: decide which row"
+        DataError, match=r"1 image is named twice, with different values: a.\n.*\nFix: decide which row"
     ):
         drop_repeated_rows(conflict, "image")
 
 
 def test_the_error_for_missing_files_suggests_a_suffix(folder: Path) -> None:
     assert str(missing_files(folder, ["a"], 3, "image", "")).splitlines() == [
-        f"1 of 3 images are not in {folder}: a.",
+        f"1 of 3 images is not in {folder}: a.",
         "Expected a file for every row, named by column 'image'.",
         "Fix: pass suffix='.jpg'.",
     ]

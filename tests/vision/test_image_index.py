@@ -86,7 +86,7 @@ class TestSearch:
     def test_a_name_that_is_there_twice_names_both_places_and_the_fixes_work(self, tmp_path: Path) -> None:
         images(tmp_path, "x/1.png", "y/1.png", "x/2.png")
         message = (
-            r"1 names of column 'image' could mean more than one image in .*, such as '1': x/1\.png, y/1\.png\.\n"
+            r"1 name of column 'image' could mean more than one image in .*, such as '1': x/1\.png, y/1\.png\.\n"
             r"Expected one image for each name\.\nFix: write the folder into the table, such as 'x/1\.png', or pass one"
         )
         with pytest.raises(DataError, match=message):
@@ -123,7 +123,7 @@ class TestColumn:
         text = "image\ntrain/0.jpg\ntest/1.jpg\n"
         assert listed(tmp_path, text, include=["train"], missing="drop") == ["train/0.jpg"]
         assert listed(tmp_path, "image\n0\n", include=["train", "test"], search=True) == ["train/0.jpg"]
-        with pytest.raises(DataError, match=r"1 of 2 images are not in .*: test/1\.jpg\."):
+        with pytest.raises(DataError, match=r"1 of 2 images is not in .*: test/1\.jpg\."):
             listed(tmp_path, text, include=["train"])
 
     def test_a_later_column_that_names_images_is_taken_and_printed(

@@ -76,7 +76,7 @@ def test_missing_images_can_be_dropped_and_are_listed(folder: Path) -> None:
     items = oc.ImageList.from_csv(write_csv(folder, "image\na.jpg\nlost.jpg\n"), missing="drop")
     assert items.items.names() == ["a.jpg"]
     assert [(entry.path, entry.reason) for entry in items.skipped] == [("lost.jpg", "rows without an image")]
-    with pytest.raises(DataError, match="1 of 1 images are not in"):
+    with pytest.raises(DataError, match="1 of 1 image is not in"):
         oc.ImageList.from_csv(write_csv(folder, "image\nlost.jpg\n"), missing="drop")
 
 
@@ -122,7 +122,7 @@ def test_identical_rows_are_dropped_and_listed(folder: Path) -> None:
 def test_conflicting_rows_are_refused(folder: Path) -> None:
     path = write_csv(folder, "image,label\na.jpg,x\nb.jpg,y\na.jpg,z\n")
     message = (
-        r"1 images are named twice, with different values: a.jpg.\nExpected one row for each image.\nFix: decide which"
+        r"1 image is named twice, with different values: a.jpg.\nExpected one row for each image.\nFix: decide which"
     )
     with pytest.raises(DataError, match=message):
         oc.ImageList.from_csv(path)

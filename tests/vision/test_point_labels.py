@@ -47,7 +47,7 @@ def test_points_outside_their_image_are_kept_with_one_warning(tmp_path: Path) ->
     [
         (["x"], r"1 columns of coordinates: x.\nExpected an even number of columns, x and y of each point.\nFix: pass"),
         (["x", "z"], r"There is no column 'z'.\nExpected one of: .*\nFix: check"),
-        (["x", "word"], r"2 values of column 'word' .*: 'a' \(1.png\).*\nExpected numbers, .*\nFix: "),
+        (["x", "word"], r"Not numbers in column 'word': 2 values, 'a' \(1.png\).*\nExpected numbers, .*\nFix: "),
         (lambda path: 1 / 0, r"The point function failed for .*: ZeroDivisionError.*\nExpected a list .*\nFix: fix"),
         (lambda path: "here", r"The point function returned 'here' for .*\nExpected a list of \(x, y\).*\nFix: fix"),
         (lambda path: [(1, 2)] * (1 + (path.stem == "2")), r"2.png has 2 points, 1.png has 1.\nExpected the same"),

@@ -88,7 +88,7 @@ def test_pixels_that_are_no_numbers_are_told_with_their_file_and_the_fix_ends_it
     arrays = grey(0, 1, np.float32)
     arrays[4][0, :3] = (np.nan, np.inf, -np.inf)
     message = (
-        r"1 of 4 images that were looked at have pixels that are no numbers \(NaN, infinity\): .*4\.tif \(3\)\. "
+        r"Pixels that are no numbers \(NaN, infinity\): 1 of 4 images that were looked at, .*4\.tif \(3\)\. "
         r"They are read as black\. Write numbers in their place, or leave such images out\."
     )
     with pytest.warns(UserWarning, match=message):
@@ -122,7 +122,7 @@ def test_images_in_tables_and_shards_are_looked_at_too(tmp_path: Path, monkeypat
         shards.split_by_index([0, 1]).label_from_column("cls")
     several = pages(tmp_path / "pages").paths
     table = pa.table({"image": [path.read_bytes() for path in several]})
-    with pytest.warns(UserWarning, match=r"have several pages: row 1 \(2\).*Pass page=0"):
+    with pytest.warns(UserWarning, match=r"Several pages: 3 of 4 images that were looked at, row 1 \(2\).*Pass page=0"):
         oc.ImageList.from_table(table).split_by_index([0, 3]).label_with(lambda rows: ["cat", "dog"] * (len(rows) // 2))
 
 
@@ -143,7 +143,7 @@ def pages(folder: Path, count: int = 6) -> oc.ImageList:
 
 def test_several_pages_are_told_and_another_can_be_read(tmp_path: Path) -> None:
     listed = pages(tmp_path)
-    with pytest.warns(UserWarning, match=r"of 4 images that were looked at have several pages: .*\(2\).*Pass page=0"):
+    with pytest.warns(UserWarning, match=r"Several pages: . of 4 images that were looked at, .*\(2\).*Pass page=0"):
         first = label(listed)
     assert brightest(first) == 0
     with warnings.catch_warnings():

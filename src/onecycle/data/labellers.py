@@ -79,7 +79,8 @@ def check_present(splits: Sequence[Rows], column: str) -> None:
         lacking += rows.names_at(np.flatnonzero(without)) if len(rows) else []
     if lacking:
         raise DataError(
-            f"{len(lacking):,} of {sum(map(len, splits)):,} rows have no label in column {column!r}: {some(lacking)}.",
+            f"{counted(len(lacking), 'row', ('has', 'have'), of=sum(map(len, splits)))} no label in column {column!r}: "
+            f"{some(lacking)}.",
             "a label in every row.",
             "fill in the labels, or pass missing='drop' to leave those rows out; for tags, where none is allowed, pass "
             "delimiter=' '.",

@@ -180,7 +180,7 @@ def column_of_numbers(rows: Rows, name: str) -> list[float]:
             wrong.append(f"{text!r} ({item})")
     if wrong:
         raise DataError(
-            f"{len(wrong):,} values of column {name!r} are not numbers: {some(wrong)}.",
+            f"Not numbers in column {name!r}: {counted(len(wrong), 'value')}, {some(wrong)}.",
             "numbers, such as 3.5.",
             "fix them, or name another column.",
         )

@@ -77,7 +77,8 @@ def by_folder(
     both = held["valid"] & held["test"] | held["valid"] & held["train"] | held["test"] & held["train"]
     if both.any():
         raise DataError(
-            f"{int(both.sum()):,} items are in folders of two splits, such as {_column(names)[int(both.argmax())]}.",
+            f"{counted(int(both.sum()), 'item', ('is', 'are'))} in folders of two splits, such as "
+            f"{_column(names)[int(both.argmax())]}.",
             "folders that do not contain each other.",
             "name the folders so that every item is in one split.",
         )
@@ -264,7 +265,8 @@ def matches(names: pa.ChunkedArray, pattern: str) -> pa.ChunkedArray:
         parts.append(groups.dictionary_encode())
     if lacking:
         raise DataError(
-            f"The pattern {pattern!r} finds nothing in {len(lacking):,} of {len(names):,} names: {some(lacking, 3)}.",
+            f"The pattern {pattern!r} finds nothing in {counted(len(lacking), 'name', of=len(names))}: "
+            f"{some(lacking, 3)}.",
             "a match in every path.",
             "fix the pattern.",
         )

@@ -16,7 +16,7 @@ from onecycle.data.rows import ITEM, is_utf8
 from onecycle.data.rows import folders as folders_of
 from onecycle.data.skipped import Skipped
 from onecycle.data.tables import slices
-from onecycle.errors import DataError, some, suggest
+from onecycle.errors import DataError, counted, some, suggest
 from onecycle.vision.decode import KINDS, is_image
 
 JOINED = 2**30
@@ -175,7 +175,8 @@ def drop_repeated_rows(rows: pa.Table, column: str) -> tuple[pa.Table, list[Skip
             conflicts.append(name)
     if conflicts:
         raise DataError(
-            f"{len(conflicts):,} images are named twice, with different values: {some(dict.fromkeys(conflicts))}.",
+            f"{counted(len(conflicts), 'image', ('is', 'are'))} named twice, with different values: "
+            f"{some(dict.fromkeys(conflicts))}.",
             "one row for each image.",
             "decide which row is right, and remove the other.",
         )

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from onecycle.errors import DataError, some
+from onecycle.errors import DataError, counted, some
 from onecycle.vision.decode import is_image
 from onecycle.vision.image_files import IMAGE_SUFFIXES, list_files
 
@@ -105,8 +105,8 @@ def match_images(root: Path, names: Sequence[str], column: str, include: Sequenc
     if several:
         name, paths = several[0]
         raise DataError(
-            f"{len(several):,} names of column {column!r} could mean more than one image in {root}, such as {name!r}: "
-            f"{some(paths, 4)}.",
+            f"{counted(len(several), 'name')} of column {column!r} could mean more than one image in {root}, such as "
+            f"{name!r}: {some(paths, 4)}.",
             "one image for each name.",
             f"write the folder into the table, such as {paths[0]!r}, or pass one of the folders as folder=.",
             shell_fix=f"write the folder into the table, such as {paths[0]!r}, or name one folder with --include.",
@@ -116,7 +116,7 @@ def match_images(root: Path, names: Sequence[str], column: str, include: Sequenc
 
 def missing_files(root: Path, missing: Sequence[str], total: int, column: str, suffix: str) -> DataError:
     """Return the error for rows whose image does not exist; it notices a suffix or folders that were left out."""
-    what = f"{len(missing):,} of {total:,} images are not in {root}: {some(missing)}."
+    what = f"{counted(len(missing), 'image', ('is', 'are'), of=total)} not in {root}: {some(missing)}."
     expected = f"a file for every row, named by column {column!r}."
     found = ImageIndex(image_names(root)).find_all(missing) if root.is_dir() else [[]]
     near = [f"{missing[0]}{end}" for end in sorted(IMAGE_SUFFIXES) if os.path.isfile(root / f"{missing[0]}{end}")]

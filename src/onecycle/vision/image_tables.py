@@ -19,7 +19,7 @@ from onecycle.data.shards.parquet import content_column, holds_bytes
 from onecycle.data.shards.source import PLACE_TYPE, ContentKind, open_file
 from onecycle.data.skipped import Skipped
 from onecycle.data.tables import missing_column
-from onecycle.errors import DataError, some
+from onecycle.errors import DataError, counted, some
 from onecycle.vision.decode import is_image
 from onecycle.vision.image_files import IMAGE_SUFFIXES
 
@@ -131,7 +131,7 @@ def rows_of_images(found: TableOfImages, missing: str) -> tuple[Rows, list[Skipp
     lacking = table[ITEM].filter(pa.array(absent)).to_pylist() if absent.any() else []
     if lacking and (missing == "raise" or len(lacking) == count):
         raise DataError(
-            f"{len(lacking):,} of {count:,} rows have no image: {some(lacking)}.",
+            f"{counted(len(lacking), 'row', ('has', 'have'), of=count)} no image: {some(lacking)}.",
             "the bytes of an image in every row.",
             "write them into the table, or pass missing='drop' to leave those rows out.",
         )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from onecycle.data.labellers import Labeller
 from onecycle.data.rows import Rows
-from onecycle.errors import DataError, some, suggest, users_level
+from onecycle.errors import DataError, counted, some, suggest, users_level
 from onecycle.vision.decode import is_image
 from onecycle.vision.mask_files import Colour, values_in
 from onecycle.vision.masks import MAX_CLASSES, Mask
@@ -39,7 +39,7 @@ def mask_labeller(masks: str | Path | Callable[[Path], str | Path]) -> Labeller:
         missing = [path for path in paths if not os.path.isfile(path)]
         if missing:
             raise DataError(
-                f"{len(missing):,} of {len(paths):,} masks do not exist: {some(missing, 3)}.",
+                f"{counted(len(missing), 'mask', ('does', 'do'), of=len(paths))} not exist: {some(missing, 3)}.",
                 "a mask file for every image.",
                 "check masks=, or leave those images out.",
             )

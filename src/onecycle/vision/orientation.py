@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onecycle.errors import DataError, users_level
+from onecycle.errors import DataError, counted, users_level
 from onecycle.vision.decode import decode, open_source, original_size, read_safely
 from onecycle.vision.decode_memory import is_turned
 from onecycle.vision.mask_files import Indices
@@ -114,7 +114,8 @@ def _settle(
         votes = list(pool.map(lambda photo: _careful(vote, photo), spread_over(turned, MOST_COMPARED)))
     found = {one for one in votes if one is not None}
     told = (
-        f"{len(turned):,} of {len(looked_at):,} photos are turned by their EXIF orientation, such as {turned[0].path}"
+        f"{counted(len(turned), 'photo', ('is', 'are'), of=len(looked_at))} turned by their EXIF orientation, such as "
+        f"{turned[0].path}"
     )
     if len(found) != 1:
         split = f", and some of their {what} are turned too, some are not" if found else ""

@@ -100,8 +100,8 @@ def check_points(items: Sequence[LabelledItem], reading: ReadOptions) -> None:
         paths = [one.name for one, count in zip(chosen, counts, strict=True) if count]
         among = "" if len(chosen) == len(items) else f" of {len(chosen):,} that were checked"
         warnings.warn(
-            f"{sum(counts):,} points are outside their image, in {len(paths):,} items{among}: {some(paths, 3)}. "
-            "They are kept.",
+            f"{counted(sum(counts), 'point', ('is', 'are'))} outside their image, in {counted(len(paths), 'item')}"
+            f"{among}: {some(paths, 3)}. They are kept.",
             stacklevel=users_level(),
         )
 

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from PIL import Image
 
 from onecycle.data.rows import CONTENT, ITEM, Rows
-from onecycle.errors import DataError, some, users_level
+from onecycle.errors import DataError, counted, some, users_level
 from onecycle.vision.decode import open_source, read_safely, turn_to_page
 from onecycle.vision.decode_memory import decoding_bytes, memory_for
 from onecycle.vision.read_options import ReadOptions
@@ -119,8 +119,8 @@ def _of_pages(looks: Sequence[_Look]) -> str:
         return ""
     named = some((f"{look.path} ({look.pages:,})" for look in several), 3)
     return (
-        f"{len(several):,} of {len(looks):,} images that were looked at have several pages: {named}. The first page of "
-        "each is read. Pass page=0 to say so, or the number of another page, from 0."
+        f"Several pages: {counted(len(several), 'image', of=len(looks))} that were looked at, {named}. The "
+        "first page of each is read. Pass page=0 to say so, or the number of another page, from 0."
     )
 
 
@@ -164,8 +164,8 @@ def _of_not_numbers(looks: Sequence[_Look]) -> str:
         return ""
     named = some((f"{look.path} ({look.not_numbers:,})" for look in found), 3)
     return (
-        f"{len(found):,} of {len(looks):,} images that were looked at have pixels that are no numbers (NaN, infinity): "
-        f"{named}. They are read as black. Write numbers in their place, or leave such images out."
+        f"Pixels that are no numbers (NaN, infinity): {counted(len(found), 'image', of=len(looks))} that were looked "
+        f"at, {named}. They are read as black. Write numbers in their place, or leave such images out."
     )
 
 

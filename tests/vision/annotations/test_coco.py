@@ -153,8 +153,8 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            (lambda content: content["annotations"][0].update(category_id=3), r"1 of 12 annotations of .* have a "
-             r"category_id that is none: 3 \(1\)\.\nExpected one of 17 \(cat\), 18 \(dog\)\."),
+            (lambda content: content["annotations"][0].update(category_id=3), r"1 of 12 annotations of .* without a "
+             r"category of the file: category_id 3 \(1\)\.\nExpected one of 17 \(cat\), 18 \(dog\)\."),
             (lambda content: content["annotations"][0].update(keypoints=[1, 2, 2]),
              r"Annotation 0 of .* has 3 numbers for 2 key points"),
             (lambda content: content["images"][0].pop("file_name"), r"Image 100 of .* has no file_name"),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from onecycle.data.rows import Rows
-from onecycle.errors import DataError, some
+from onecycle.errors import DataError, counted, some
 from onecycle.vision.annotations.files import read_json
 from onecycle.vision.annotations.found import BOXES, CROWDS, NOT_LISTED, SHAPELESS, SPLITS, Facts, Found, FoundImage
 from onecycle.vision.annotations.locate import Finder
@@ -97,8 +97,8 @@ def _check_categories(path: Path, annotations: list[dict[str, Any]], names: dict
     unknown = Counter(repr(one.get("category_id")) for one in annotations if one.get("category_id") not in names)
     if unknown:
         raise DataError(
-            f"{unknown.total():,} of {len(annotations):,} annotations of {path} have a category_id that is none: "
-            f"{some(f'{number} ({count:,})' for number, count in unknown.most_common())}.",
+            f"{counted(unknown.total(), 'annotation', of=len(annotations))} of {path} without a category of the file: "
+            f"category_id {some(f'{number} ({count:,})' for number, count in unknown.most_common())}.",
             f"one of {some((f'{number} ({name})' for number, name in names.items()), 12) or 'the categories'}.",
             "add the category to categories in the file, or remove those annotations.",
         )
