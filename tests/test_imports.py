@@ -53,6 +53,15 @@ def test_what_was_imported_is_still_collected() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_what_a_program_has_frozen_stays_frozen() -> None:
+    code = (
+        "import gc; from onecycle.imports import without_collecting; gc.freeze(); frozen = gc.get_freeze_count()\n"
+        "with without_collecting(): pass\n"
+        "assert gc.get_freeze_count() == frozen > 1000"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_what_is_found_in_the_data_is_printed_before_torch_is_imported(photos: Path, tmp_path: Path) -> None:
     code = f"import sys; sys.modules['torch'] = None; from onecycle.cli import main; main(['train', {str(photos)!r}])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
