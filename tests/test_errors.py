@@ -9,6 +9,7 @@ from onecycle.errors import (
     OnecycleError,
     StopTraining,
     TrainingError,
+    check_count,
     some,
     suggest,
 )
@@ -51,3 +52,9 @@ def test_some_lists_the_first_and_counts_the_rest() -> None:
     assert some("abc", most=3) == "a, b, c"
     assert some("abcd", most=3) == "a, b, c and 1 more"
     assert some(range(5_000)) == "0, 1, 2, 3, 4 and 4,995 more"
+
+
+def test_a_table_of_nothing_is_refused() -> None:
+    with pytest.raises(DataError, match=r"count=0\.\nExpected 1 or more items\.\nFix: pass count=12\."):
+        check_count(0)
+    check_count(12)

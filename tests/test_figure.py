@@ -7,8 +7,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import fake_notebook
-from onecycle.errors import DataError
-from onecycle.figure import check_count, grid, wrapped, write_below
+from onecycle.figure import grid, wrapped, write_below
 
 
 @pytest.mark.parametrize(
@@ -111,9 +110,3 @@ class TestRoomForEverything:
         assert name.endswith("a_folder/name.jpg")
         assert len(name) == 40
         assert loss == "loss 1.00"
-
-
-def test_nothing_to_draw_is_refused() -> None:
-    with pytest.raises(DataError, match=r"count=0\.\nExpected 1 or more"):
-        check_count(0)
-    check_count(12)

@@ -146,6 +146,16 @@ def counted(count: int, what: str, verb: tuple[str, str] | None = None, *, of: i
     return said if verb is None else f"{said} {verb[count != 1]}"
 
 
+def check_count(count: int, what: str = "items") -> None:
+    """Refuse a table or picture of nothing.
+
+    Raises:
+        DataError: `count` is below 1.
+    """
+    if count < 1:
+        raise DataError(f"count={count}.", f"1 or more {what}.", "pass count=12.")
+
+
 def with_article(name: str) -> str:
     """Return the name of a class with its article.
 

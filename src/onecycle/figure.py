@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from onecycle.errors import DataError, counted
+from onecycle.errors import counted
 from onecycle.notebook import Html, html_lines, in_notebook, notebook_shell
 
 # Characters of a line below a picture of a grid.
@@ -135,16 +135,6 @@ def write_below(axes: Axes, *lines: str) -> None:
 
 def _lines(text: Text) -> int:
     return text.get_text().count("\n") + 1 if text.get_text() else 0
-
-
-def check_count(count: int) -> None:
-    """Refuse a picture of nothing.
-
-    Raises:
-        DataError: There is no item to draw.
-    """
-    if count < 1:
-        raise DataError(f"count={count}.", "1 or more items to draw.", "pass count=12.")
 
 
 def wrapped(text: str) -> str:

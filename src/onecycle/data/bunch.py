@@ -26,7 +26,7 @@ from onecycle.data.shards.order import check_mixing
 from onecycle.data.split_names import items_of
 from onecycle.data.target import Target
 from onecycle.deprecation import renamed_arguments
-from onecycle.errors import DataError, ModelError, OnecycleError, with_article
+from onecycle.errors import DataError, ModelError, OnecycleError, check_count, with_article
 from onecycle.foreign_names import how_to_bunch
 from onecycle.notebook import Printed, html_lines
 
@@ -281,7 +281,7 @@ class DataBunch:
     @renamed_arguments(part="split")
     def show_batch(self, count: int = 12, *, split: str = "train", epoch: int = 0) -> Picture:
         """Draw the first items of an epoch as the model gets them, with their labels."""
-        from onecycle.figure import check_count, grid
+        from onecycle.figure import grid
 
         check_count(count)
         loader = self.filled_loader(split)
@@ -303,7 +303,7 @@ class DataBunch:
 
     def show_augmentations(self, item: int = 0, count: int = 12) -> Picture:
         """Draw one training item as prediction sees it, then augmented in other ways."""
-        from onecycle.figure import check_count, grid
+        from onecycle.figure import grid
 
         check_count(count)
         figure, axes = grid(count, 4)

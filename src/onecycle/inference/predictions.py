@@ -18,7 +18,7 @@ from onecycle.data.arrow_results import ArrowResult
 from onecycle.data.categories import ClassTarget
 from onecycle.data.preview import html_of_table
 from onecycle.data.target import Target
-from onecycle.errors import DataError, counted
+from onecycle.errors import DataError, check_count, counted
 from onecycle.inference.item_names import short_names
 from onecycle.notebook import html_lines
 
@@ -139,8 +139,7 @@ class Predictions(ArrowResult):
         """
         if "loss" not in self.table.column_names:
             raise _no_labels()
-        if count < 1:
-            raise DataError(f"count={count}.", "1 or more items.", "pass count=12.")
+        check_count(count)
         table = self.mistakes().table if mistakes else self.table
         return table.sort_by([("loss", "descending")]).slice(0, count)
 

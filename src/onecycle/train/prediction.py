@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from onecycle.data.new_items import NewItems, check_is_path, rows_of
 from onecycle.data.rows import Rows
-from onecycle.errors import counted, users_level
+from onecycle.errors import check_count, counted, users_level
 from onecycle.inference import evaluation
 from onecycle.inference import show_results as pictures
 from onecycle.inference.predictions import Predictions
@@ -81,8 +81,6 @@ def predict_split(
 
 def show_results(state: TrainState, count: int, *, worst: bool) -> Picture:
     """Draw validation items, spread over the set or the worst mistakes among them."""
-    from onecycle.figure import check_count
-
     check_count(count)
     split = split_to_look_at(state)
     dataset = state.data.watched

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from onecycle.data.target import Target
+from onecycle.errors import check_count
 from onecycle.inference.interpretation.confusion import ConfusionMatrix, confused_pairs, confusion_result
 from onecycle.inference.interpretation.interpretation import Interpretation
 from onecycle.inference.interpretation.intervals import Floats, interval_of_items
-from onecycle.inference.interpretation.result import Result, check_count
+from onecycle.inference.interpretation.result import Result
 from onecycle.inference.predictor import Output
 from onecycle.registry import register
 from onecycle.vision.mask_metrics import confusion_matrix

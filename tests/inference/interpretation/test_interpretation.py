@@ -64,7 +64,7 @@ class TestClasses:
         right = sorted((row for row in rows if row["label"] == row["prediction"]), key=lambda row: row["loss"])
         assert found.top_losses(5).table["item"].to_pylist() == [row["item"] for row in wrong[:5]]
         assert found.top_losses(5, best=True).table["item"].to_pylist() == [row["item"] for row in right[:5]]
-        with pytest.raises(DataError, match=r"count=0\.\nExpected 1 or more items\.\nFix: pass count=10\."):
+        with pytest.raises(DataError, match=r"count=0\.\nExpected 1 or more items\.\nFix: pass count=12\."):
             found.top_losses(0)
         assert len(found.top_losses(count=12)) <= 12
 
@@ -166,7 +166,7 @@ def test_a_method_that_no_interpretation_has_is_told(photo_learner: Learner) -> 
 @pytest.mark.parametrize("count", [0, -1])
 def test_a_table_of_nothing_is_refused_and_the_fix_works(photo_learner: Learner, method: str, count: int) -> None:
     found = photo_learner.interpret()
-    with pytest.raises(DataError, match=rf"count={count}\.\nExpected 1 or more \w+\.\nFix: pass count=10\."):
+    with pytest.raises(DataError, match=rf"count={count}\.\nExpected 1 or more \w+\.\nFix: pass count=12\."):
         getattr(found, method)(count)
     assert getattr(found, method)(count=10) is not None
     with pytest.raises(DataError, match=rf"count={count}\.\nExpected 1 or more classes"):

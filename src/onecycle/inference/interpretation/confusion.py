@@ -11,7 +11,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from onecycle.calls import explains_calls
-from onecycle.inference.interpretation.result import Result, check_count
+from onecycle.errors import check_count
+from onecycle.inference.interpretation.result import Result
 
 if TYPE_CHECKING:
     from onecycle.figure import Picture

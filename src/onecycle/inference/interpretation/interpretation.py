@@ -14,11 +14,11 @@ from onecycle.calls import explains_calls
 from onecycle.data.dataset import Dataset
 from onecycle.data.split_names import counted_items
 from onecycle.data.target import Target
-from onecycle.errors import ModelError
+from onecycle.errors import ModelError, check_count
 from onecycle.inference.interpretation.calibration import Calibration
 from onecycle.inference.interpretation.confusion import ConfusionMatrix
 from onecycle.inference.interpretation.evaluated import Evaluated
-from onecycle.inference.interpretation.result import Result, check_count
+from onecycle.inference.interpretation.result import Result
 from onecycle.inference.predictor import Output
 from onecycle.notebook import html_lines
 from onecycle.registry import register

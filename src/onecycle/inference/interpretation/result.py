@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from onecycle.calls import explains_calls
 from onecycle.data.arrow_results import ArrowResult
-from onecycle.errors import DataError, ModelError
+from onecycle.errors import ModelError
 from onecycle.notebook import html_lines, html_table
 
 if TYPE_CHECKING:
@@ -65,16 +65,6 @@ class Result(ArrowResult):
         if self.draw is None:
             raise ModelError(f"There is no picture of {self.title!r}.", "a table with one.", "print it, or use table.")
         return self.draw()
-
-
-def check_count(count: int, what: str) -> None:
-    """Refuse a table of nothing.
-
-    Raises:
-        DataError: `count` is below 1.
-    """
-    if count < 1:
-        raise DataError(f"count={count}.", f"1 or more {what}.", "pass count=10.")
 
 
 def cell(value: object) -> str:

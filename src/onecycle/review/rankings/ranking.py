@@ -16,7 +16,7 @@ from onecycle.data.arrow_results import ArrowResult
 from onecycle.data.dataset import Dataset
 from onecycle.data.preview import html_of_table
 from onecycle.data.target import Target
-from onecycle.errors import counted
+from onecycle.errors import check_count, counted
 from onecycle.notebook import html_lines
 
 if TYPE_CHECKING:
@@ -93,7 +93,6 @@ class Ranking(ArrowResult):
 
     def show(self, count: int = 12) -> Picture:
         """Draw the first items, each with its label and what is predicted; beside it the item that it resembles."""
-        from onecycle.figure import check_count
         from onecycle.review.rankings.pictures import draw
 
         check_count(count)
