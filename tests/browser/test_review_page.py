@@ -234,6 +234,25 @@ def test_tags_are_switched_by_keys_and_saved_with_enter(review: Callable[..., Re
     assert reviewed.page.problems == []
 
 
+def test_a_key_shows_where_the_model_looked_and_hides_it(review: Callable[..., Reviewed]) -> None:
+    reviewed = review("photos")
+    shows = "document.querySelector('canvas.heat')?.checkVisibility() ?? null"
+    assert reviewed.page.run(shows) is None
+    reviewed.page.press("w", text="w")
+    reviewed.page.wait_for("document.querySelector('.why .hint')")
+    assert reviewed.page.run(shows) is True
+    edges = "['left', 'right', 'top', 'bottom'].map(edge => Math.round(document.querySelector(`.input ${name}`)"
+    places = [
+        reviewed.page.run(f"(name => {edges}.getBoundingClientRect()[edge])))('{name}')") for name in ("img", "canvas")
+    ]
+    assert places[0] == places[1]
+    reviewed.page.press("w", text="w")
+    reviewed.page.wait_for(f"!({shows})")
+    reviewed.press("k")
+    assert reviewed.page.run(shows) is None  # it was of the item before
+    assert reviewed.page.problems == []
+
+
 def test_copies_are_decided_together(review: Callable[..., Reviewed]) -> None:
     reviewed = review("photos", Copies)
     assert reviewed.title() == "Near-duplicates: 3 items"
@@ -254,6 +273,10 @@ def test_a_text_is_shown_as_it_is(review: Callable[..., Reviewed]) -> None:
     reviewed = review("texts")
     text = reviewed.page.run("document.querySelector('blockquote').textContent")
     assert len(text.split()) > 3
+    reviewed.page.press("w", text="w")
+    reviewed.page.wait_for("document.querySelector('.why mark')")
+    marked = reviewed.page.run("[...document.querySelectorAll('.why mark')].map(mark => mark.textContent).join(' ')")
+    assert marked == " ".join(text.split())
     reviewed.press("k")
     assert len(reviewed.decided()) == 1
     assert reviewed.page.problems == []
@@ -307,7 +330,7 @@ def test_letters_do_nothing_where_single_keys_are_switched_off(review: Callable[
 ])  # fmt: skip
 def test_it_can_be_used_by_everybody_on_every_screen(review: Callable[..., Reviewed], kind: str, search: Any) -> None:
     reviewed = review(kind, search)
-    reviewed.page.run("document.querySelector('details').open = true")
+    reviewed.page.run("document.querySelectorAll('details').forEach(one => one.open = true)")
     for width in (1100, 390, 320):
         for dark in (False, True):
             reviewed.page.look(width=width, dark=dark)

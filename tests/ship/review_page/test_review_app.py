@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 import shutil
@@ -182,6 +183,21 @@ def test_a_picture_is_made_anew_and_only_of_what_is_on_a_card(ask: Ask) -> None:
     assert Image.open(io.BytesIO(response.content)).size == (48, 40)
     for key in ("train/../../etc/passwd", "/etc/passwd", ""):
         assert client.get("/picture", params={"item": key}).status_code == 404
+
+
+def test_what_the_model_went_by_in_an_item_that_is_on_a_card(ask: Ask, learners: Any, photos: Path) -> None:
+    client = ask("photos")
+    (item,) = card_of(client)["items"]
+    assert client.get("/about").json()["explains"] == "map"
+    explanation = client.get("/explain", params={"item": item["key"]}).json()
+    expected = oc.attribute(learners("photos"), photos / item["name"])
+    assert (explanation["label"], explanation["probability"]) == (
+        item["predicted"],
+        pytest.approx(expected.probability),
+    )
+    assert explanation["box"] == pytest.approx(expected.box)
+    assert Image.open(io.BytesIO(base64.b64decode(explanation["map"]))).size == expected.map.shape[::-1]
+    assert client.get("/explain", params={"item": "/etc/passwd"}).status_code == 404
 
 
 def test_an_address_that_is_none_is_told_without_a_description_that_is_none(ask: Ask) -> None:

@@ -391,7 +391,7 @@ def test_openapi_describes_the_routes(ask: Ask) -> None:
         for method in methods:
             assert client.request(method, path).status_code != 404
             assert client.request(method, path).status_code != 405
-    pages = {"/", "/page.js", "/common.js", "/style.css", "/openapi.json"}
+    pages = {"/", "/page.js", "/common.js", "/explanation.js", "/style.css", "/openapi.json"}
     source = Path(app_module.__file__).read_text()
     routes = set(re.findall(r'Route\("(/\w*)"', source)) | pages
     assert described["paths"].keys() == routes - pages
@@ -405,7 +405,7 @@ def test_the_page_and_its_files_name_nothing_from_outside(ask: Ask) -> None:
     assert page.headers["content-type"].startswith("text/html")
     for name in re.findall(r'(?:src|href)="([^"]+)"', page.text):
         assert name.startswith("data:") or client.get(f"/{name}").status_code == 200
-    for name in ("", "page.js", "common.js", "style.css"):
+    for name in ("", "page.js", "common.js", "explanation.js", "style.css"):
         assert not re.search(r"https?://|//\w+\.\w", client.get(f"/{name}").text.replace("// ", ""))
     assert "<script>" not in page.text
     assert not re.search(r"\son\w+=|style=", page.text)

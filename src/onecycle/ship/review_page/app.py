@@ -20,10 +20,11 @@ from onecycle.errors import DataError, OnecycleError
 from onecycle.review.cards import KINDS, POOL, Item
 from onecycle.review.decisions import CHOICES
 from onecycle.review.session import AlreadyDecidedError, Review
-from onecycle.ship.review_page.contents import picture_of
+from onecycle.ship.review_page.contents import picture_of, text_of
 from onecycle.ship.review_page.description import describe_card, describe_review
 from onecycle.ship.serve import app as serve_app
 from onecycle.ship.serve.counters import Counters
+from onecycle.ship.serve.explanation import explain_item, explained_by
 from onecycle.ship.serve.guard import LOOPBACK, Guard, Rules
 from onecycle.ship.serve.request_errors import RequestError, answer_error
 from onecycle.ship.serve.uploads import read_json
@@ -57,11 +58,12 @@ def create_review_app(
     app = ReviewApp(review, learner, name, written)
     routes = [
         *(Route(f"/{file}", serve_app.file_route(PAGE / file)) for file in ("review.js", "review.css")),
-        *(Route(f"/{file}", serve_app.file_route(serve_app.PAGE / file)) for file in ("common.js", "style.css")),
+        *(Route(f"/{file}", serve_app.file_route(serve_app.PAGE / file)) for file in serve_app.SHARED),
         Route("/", serve_app.file_route(PAGE / "index.html")),
         Route("/about", app.about),
         Route("/card", app.card),
         Route("/picture", app.picture),
+        Route("/explain", app.explain),
         Route("/decide", app.decide, methods=["POST"]),
         Route("/skip", app.skip, methods=["POST"]),
         Route("/skipped", app.show_skipped, methods=["POST"]),
@@ -93,6 +95,7 @@ class ReviewApp:
         return JSONResponse({
             "name": self.name, "reads": self.learner.data.modality.kind, "predicts": target.kind,
             "classes": list(target.classes), "written": self.written,
+            "explains": explained_by(self.learner.data.modality, target),
         })  # fmt: skip
 
     async def card(self, request: Request) -> Response:
@@ -116,6 +119,15 @@ class ReviewApp:
         item = self._item(request.query_params.get("item", ""))
         content = await asyncio.to_thread(picture_of, item, self.learner)
         return Response(content.data, media_type=content.kind, headers={"Cache-Control": "private, max-age=600"})
+
+    async def explain(self, request: Request) -> Response:
+        """Return what the model went by in an item that is on a card."""
+        item = self._item(request.query_params.get("item", ""))
+        return JSONResponse(await asyncio.to_thread(self._explain, item))
+
+    def _explain(self, item: Item) -> dict[str, Any]:
+        text = text_of(item)
+        return explain_item(self.learner.predictor(), item.dataset.rows.input(item.row) if text is None else text)
 
     def _item(self, key: str) -> Item:
         for card in list(self.review.queue.cards.values()):

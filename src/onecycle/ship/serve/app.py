@@ -36,6 +36,8 @@ from onecycle.vision.targets import SpatialTarget
 
 ResultT = TypeVar("ResultT")
 PAGE = Path(__file__).parent / "page"
+SHARED = ("common.js", "explanation.js", "style.css")  # with the page of a review
+FILES = ("page.js", "openapi.json", *SHARED)
 
 
 @explains_calls
@@ -82,7 +84,7 @@ def create_app(
     limits = limits or Limits()
     app = App(served, journal, limits)
     routes = [
-        *(Route(f"/{name}", file_route(PAGE / name)) for name in ("page.js", "common.js", "style.css", "openapi.json")),
+        *(Route(f"/{name}", file_route(PAGE / name)) for name in FILES),
         Route("/", file_route(PAGE / "index.html")),
         Route("/model", app.model),
         Route("/predict", app.predict, methods=["POST"]),

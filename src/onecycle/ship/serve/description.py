@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Any
 
-from onecycle.data.categories import Category, MultiCategory
+from onecycle.data.categories import MultiCategory
 from onecycle.data.modality import Modality
+from onecycle.ship.serve.explanation import explained_by
 from onecycle.ship.serve.served import ServedModel, Upload
 from onecycle.vision.mask_palette import make_palette
 from onecycle.vision.masks import Mask
@@ -20,10 +21,9 @@ _SUFFIXES = {
 def describe_model(served: ServedModel) -> dict[str, Any]:
     """Return what a page must know about a model, as JSON."""
     modality, target = served.model.modality, served.model.target
-    explained = {"texts": "words", "images": "map"} if isinstance(target, Category | MultiCategory) else {}
     description: dict[str, Any] = {
         "model": served.digest, "name": served.name, "reads": modality.kind, "predicts": target.kind,
-        "classes": list(target.classes), "summary": target.summary, "explains": explained.get(modality.kind),
+        "classes": list(target.classes), "summary": target.summary, "explains": explained_by(modality, target),
     }  # fmt: skip
     if isinstance(target, MultiCategory):
         description["threshold"] = target.threshold

@@ -1,6 +1,7 @@
 // The page of a review: shows a card, and sends what a person decides about it. The server knows what comes next.
 
 import { ask, askJson, byId, element, percent } from "./common.js";
+import { offerExplanation } from "./explanation.js";
 
 const SHOWN = 5; // classes beside an answer
 const KEYS = "1234567890"; // of the first choices
@@ -96,6 +97,7 @@ function showCard() {
   byId("reasons").replaceChildren(...card.reasons.map((reason) => element("p", {}, reason)));
   byId("items").replaceChildren(...card.items.map(card.group ? oneOfMany : alone));
   byId("said").replaceChildren(...(card.group ? [] : said(first)));
+  if (about.explains && !card.group && !first.problem) offerWhy(first);
   byId("typed").value = "";
   byId("classes").hidden = !hasClasses();
   byId("typed-label").replaceChildren(key("/"), tags() ? "Tags" : card.group ? "All of them are" : "It is");
@@ -122,7 +124,8 @@ function shown(item) {
 }
 
 function alone(item) {
-  return element("figure", {}, shown(item), element("figcaption", {}, `${item.name}, a ${SPLITS[item.split]} item`));
+  const input = element("div", { className: "input" }, shown(item));
+  return element("figure", {}, input, element("figcaption", {}, `${item.name}, a ${SPLITS[item.split]} item`));
 }
 
 function oneOfMany(item, number) {
@@ -150,6 +153,15 @@ function said(item) {
     : "A label of this kind cannot be changed here: keep or remove the item, and correct the label where it comes from.";
   const hint = hasClasses() ? "" : element("p", { className: "hint", id: "fixed" }, fixed);
   return [element("p", { className: "given" }, given), hint, element("ul", { className: "probabilities" }, ...rows)];
+}
+
+function offerWhy(item) {
+  const why = element("details", { className: "why", id: "why" });
+  const input = byId("items").querySelector(".input");
+  input.querySelector("img")?.addEventListener("error", () => why.remove());
+  offerExplanation(why, input, about.explains, () => ask(`explain?${new URLSearchParams({ item: item.key })}`));
+  why.firstChild.prepend(key("W"));
+  byId("said").append(why);
 }
 
 // --- another label: the first ten by a key, all by their beginning ---
@@ -267,7 +279,7 @@ const HELP = [
   ["K", "keep the label; of a new item: what is predicted is right"], ["P", "relabel it as predicted"],
   ["1 to 9, 0", "relabel it as the class with this number; tags: on and off; near-duplicates: tick and untick"],
   ["/", "type the beginning of a class, Enter takes it"], ["Enter", "tags: save them"], ["X", "remove it"],
-  ["S", "skip it for now"], ["U", "take the last decision back"],
+  ["S", "skip it for now"], ["W", "show what the model went by, and hide it"], ["U", "take the last decision back"],
 ];
 
 function press(event) {
@@ -287,6 +299,8 @@ function press(event) {
   if (number >= 0 && hasClasses() && number < ordered.length) return take(ordered[number]);
   if (letter === "/" && hasClasses()) return byId("typed").focus();
   if (event.key === "Enter" && tags() && !card.group && !event.target.matches("button, summary, input")) return saveTags();
+  const why = byId("why");
+  if (letter === "w" && why) return (why.open = !why.open) || true;
   const pressed = { k: "keep", p: "accept", x: "remove", s: "skip" }[letter];
   if (!pressed || byId(pressed).hidden) return false;
   return byId(pressed).click();

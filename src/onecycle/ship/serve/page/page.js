@@ -1,6 +1,7 @@
 // The page: sends inputs to /predict, shows the answers, and sends what a person says about them to /feedback.
 
 import { ask, askJson, byId, element, onFiles, percent } from "./common.js";
+import { decodePng, loaded, offerExplanation } from "./explanation.js";
 
 const SHOWN = 5; // classes beside an answer
 let model = null;
@@ -58,7 +59,10 @@ async function show(card, answer, request) {
   card.querySelector(".probabilities").append(...probabilities(answer));
   const overlay = { mask: drawMask, points: drawPoints }[model.predicts];
   if (overlay) await overlay(card.querySelector(".input"), answer.prediction);
-  if (model.explains) offerExplanation(card, request);
+  if (model.explains) {
+    const explain = async () => (await ask("predict?explain=true", { method: "POST", ...request })).predictions[0].explanation;
+    offerExplanation(card.querySelector(".why"), card.querySelector(".input"), model.explains, explain);
+  }
   if (answer.id) offerVerdict(card, answer);
 }
 
@@ -92,16 +96,6 @@ function probabilities({ probabilities: shares, prediction }) {
   });
 }
 
-function decodePng(base64) {
-  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-  return createImageBitmap(new Blob([bytes], { type: "image/png" }));
-}
-
-async function loaded(image) {
-  if (!image.complete) await new Promise((done) => Object.assign(image, { onload: done, onerror: done }));
-  return image;
-}
-
 async function drawMask(place, png) {
   const mask = await decodePng(png);
   const canvas = element("canvas", { width: mask.width, height: mask.height, className: "mask" });
@@ -122,65 +116,6 @@ async function drawPoints(place, points) {
     pen.fill();
   }
   place.append(canvas);
-}
-
-function offerExplanation(card, request) {
-  const details = card.querySelector(".why");
-  const place = details.querySelector("div");
-  let heat = null;
-  details.querySelector("summary").textContent = model.explains === "words" ? "Which words mattered?" : "Where did it look?";
-  details.hidden = false;
-  details.addEventListener("toggle", async () => {
-    if (heat) heat.hidden = !details.open;
-    if (!details.open || place.childNodes.length) return;
-    place.textContent = model.explains === "words" ? "Leaving out each word in turn …" : "Looking for what mattered …";
-    try {
-      const { explanation } = (await ask("predict?explain=true", { method: "POST", ...request })).predictions[0];
-      if (explanation.words) {
-        showWords(place, explanation);
-      } else {
-        heat = await drawHeat(card.querySelector(".input"), explanation);
-        heat.hidden = !details.open;
-        place.replaceChildren(element("p", { className: "hint" }, `Yellow is what speaks for ${explanation.label}, brightest where it matters most.`));
-      }
-    } catch (error) {
-      place.textContent = error.message;
-    }
-  });
-}
-
-function showWords(place, { label, words }) {
-  const largest = Math.max(...words.map(([, score]) => Math.abs(score))) || 1;
-  const marked = words.flatMap(([word, score]) => {
-    const mark = element("mark", { className: score < 0 ? "against" : "", title: score.toFixed(2) }, word);
-    mark.style.setProperty("--share", (0.6 * Math.abs(score) / largest).toFixed(2));
-    return [mark, " "];
-  });
-  const speaking = words.filter(([word, score]) => score > 0 && /[\p{L}\p{N}]/u.test(word));
-  const top = speaking.sort((one, other) => other[1] - one[1]).slice(0, SHOWN);
-  const summary = top.length ? `Most for ${label}: ${top.map(([word]) => word).join(", ")}.` : `No word speaks for ${label}.`;
-  place.replaceChildren(element("p", {}, ...marked), element("p", { className: "hint" }, summary));
-}
-
-// Draws a grey map over the part of the image that the model saw, dark where the map is.
-async function drawHeat(place, { map, box: [left, top, right, bottom] }) {
-  const seen = await decodePng(map);
-  const colours = element("canvas", { width: seen.width, height: seen.height });
-  const pen = colours.getContext("2d");
-  pen.drawImage(seen, 0, 0);
-  const pixels = pen.getImageData(0, 0, seen.width, seen.height);
-  for (let n = 0; n < pixels.data.length; n += 4) {
-    const share = pixels.data[n] / 255;
-    pixels.data.set([255 * Math.sqrt(share), 225 * share, 30 * (1 - share), 90 + 90 * share], n);
-  }
-  pen.putImageData(pixels, 0, 0);
-  const image = await loaded(place.querySelector("img"));
-  const scale = Math.min(1, 800 / Math.max(image.naturalWidth, image.naturalHeight, 1));
-  const [width, height] = [image.naturalWidth, image.naturalHeight].map((side) => Math.max(1, Math.round(side * scale)));
-  const canvas = element("canvas", { width, height, className: "heat" });
-  canvas.getContext("2d").drawImage(colours, left * width, top * height, (right - left) * width, (bottom - top) * height);
-  place.append(canvas);
-  return canvas;
 }
 
 // --- what a person says ---
