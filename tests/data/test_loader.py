@@ -18,7 +18,7 @@ from onecycle.data.dataset import Dataset
 from onecycle.data.loader import DataLoader, default_num_workers, even_size
 from onecycle.data.plan import Plan
 from onecycle.data.rows import ITEM, LABEL, Rows
-from onecycle.errors import DataError
+from onecycle.errors import DataError, SkippedItemWarning
 from onecycle.vision.images import Images
 
 TARGET = Category(("blue", "green", "red"))
@@ -272,7 +272,7 @@ def test_a_bad_item_may_be_skipped_with_one_warning(how: dict[str, Any], with_a_
     with pytest.warns(UserWarning, match=r"Skipped red/2.jpg: .*red/2.jpg is damaged") as caught:
         epochs = [[batch.index.tolist() for batch in loader.epoch(number)] for number in range(2)]
     assert epochs == [[[0, 1], [3]]] * 2
-    assert [one.category for one in caught].count(UserWarning) == 1  # Python 3.12 warns of forks as well
+    assert [one.category for one in caught].count(SkippedItemWarning) == 1  # Python 3.12 warns of forks as well
     assert list(loader.bad) == [2]
 
 

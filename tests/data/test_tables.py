@@ -94,7 +94,7 @@ def test_a_damaged_table_is_read_or_refused_by_an_error_of_ours(content: bytes, 
 
 def test_a_wrong_encoding_is_an_error_and_the_right_one_reads(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_bytes("image\n1\n".encode("utf-16-le"))
-    with pytest.raises(DataError, match=r"labels.csv cannot be read as CSV: UTF-16 stream does not start with BOM"):
+    with pytest.raises(DataError, match=r"labels.csv cannot be read as CSV: .*[Ss]tream does not start with BOM"):
         read_csv(tmp_path / "labels.csv", encoding="utf-16")
     assert read_csv(tmp_path / "labels.csv", encoding="utf-16-le").to_pydict() == {"image": ["1"]}
 

@@ -207,7 +207,7 @@ def test_fine_tune_shows_every_option() -> None:
     parameters = inspect.signature(fine_tune).parameters
     assert {"data", *FineTuneOptions.__dataclass_fields__} == set(parameters)
     assert parameters["seed"].default == 42
-    assert "        clip: Largest norm of the gradient" in (fine_tune.__doc__ or "")
+    assert "\n    clip: Largest norm of the gradient" in (fine_tune.__doc__ or "")
 
 
 class TestPrintedCode:

@@ -52,10 +52,10 @@ class TestSignature:
             """
 
         lines = (make.__doc__ or "").splitlines()
-        start = lines.index("                options: See `TrainOptions`.")
-        assert lines[start + 1].startswith("                metrics: Metrics to report: names, functions ")
+        start = lines.index("    options: See `TrainOptions`.")
+        assert lines[start + 1].startswith("    metrics: Metrics to report: names, functions ")
         assert max(map(len, lines)) <= 120
-        assert "            Returns:" in lines
+        assert "Returns:" in lines
 
     def test_a_function_without_a_docstring_stays_without(self) -> None:
         @takes_train_options

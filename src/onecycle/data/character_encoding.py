@@ -81,13 +81,15 @@ def check_encoding(name: str | None) -> None:
     if name is None:
         return
     try:
-        b"\xff".decode(name, errors="replace")
+        reads_any_bytes = b"\xff".decode(name, errors="replace") != ""  # as punycode does from Python 3.13 on
     except (LookupError, ValueError, TypeError):
+        reads_any_bytes = False
+    if not reads_any_bytes:
         raise DataError(
             f"Unknown encoding {name!r}.",
             "a name such as utf-8, cp1252, utf-16 or shift_jis.",
             "check encoding=, or leave it out to detect it.",
-        ) from None
+        )
 
 
 def _detect_utf16(data: bytes) -> str | None:

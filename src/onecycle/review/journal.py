@@ -103,6 +103,10 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def __del__(self) -> None:
+        if hasattr(self, "_database"):  # it was opened
+            self.close()
+
     def close(self) -> None:
         """Close the database; what was written is on the disk already."""
         self._database.close()
@@ -309,14 +313,18 @@ def journal_beside(bundle: str | Path) -> Path:
 
 def _open(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-    database.execute("PRAGMA journal_mode = WAL")
-    database.execute("PRAGMA synchronous = FULL")  # NORMAL loses the last commits when the power fails
-    database.execute("PRAGMA foreign_keys = ON")
-    if not database.execute("PRAGMA user_version").fetchone()[0]:
-        database.execute("BEGIN IMMEDIATE")
-        for statement in _SCHEMA:
-            database.execute(statement)
-        database.execute("COMMIT")
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")  # NORMAL loses the last commits when the power fails
+        database.execute("PRAGMA foreign_keys = ON")
+        if not database.execute("PRAGMA user_version").fetchone()[0]:
+            database.execute("BEGIN IMMEDIATE")
+            for statement in _SCHEMA:
+                database.execute(statement)
+            database.execute("COMMIT")
+    except BaseException:
+        database.close()
+        raise
     return database
 
 

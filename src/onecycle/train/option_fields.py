@@ -104,18 +104,18 @@ def describe(options_class: type, indent: str = "    ") -> str:
 
 def document_fields(options_class: type[ClassT]) -> type[ClassT]:
     """Class decorator that adds the options and their help texts to the docstring, as its attributes."""
-    attributes = describe(options_class, " " * 8)
-    options_class.__doc__ = f"{options_class.__doc__ or ''}\n\n    Attributes:\n{attributes}\n    "
+    attributes = describe(options_class)
+    options_class.__doc__ = f"{inspect.cleandoc(options_class.__doc__ or '')}\n\nAttributes:\n{attributes}\n"
     return options_class
 
 
 def add_option_help(text: str, options_class: type) -> str:
-    """Return a docstring with the help text of every option after its line `options: ...`."""
+    """Return a docstring, not indented, with the help text of every option after its line `options: ...`."""
 
     def extended(line: re.Match[str]) -> str:
         return f"{line[0]}\n{describe(options_class, line[1])}"
 
-    return re.sub(r"^( *)options: .*$", extended, text, count=1, flags=re.MULTILINE)
+    return re.sub(r"^( *)options: .*$", extended, inspect.cleandoc(text), count=1, flags=re.MULTILINE)
 
 
 def takes_options(options_class: type) -> Callable[[FunctionT], FunctionT]:
