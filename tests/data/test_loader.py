@@ -272,7 +272,7 @@ def test_a_bad_item_may_be_skipped_with_one_warning(how: dict[str, Any], with_a_
     with pytest.warns(UserWarning, match=r"Skipped red/2.jpg: .*red/2.jpg is damaged") as caught:
         epochs = [[batch.index.tolist() for batch in loader.epoch(number)] for number in range(2)]
     assert epochs == [[[0, 1], [3]]] * 2
-    assert [one.category for one in caught].count(SkippedItemWarning) == 1  # Python 3.12 warns of forks as well
+    assert [one.category for one in caught].count(SkippedItemWarning) == 1
     assert list(loader.bad) == [2]
 
 
