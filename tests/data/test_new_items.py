@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 
@@ -35,7 +36,8 @@ class TestNewItems:
         images = oc.ImageList.from_folder(photos / "red")
         expected = learner.predict_all(images)
         assert expected.table["item"].to_pylist()[0] == "red_0.jpg"
-        for items in (photos / "red", str(photos / "red"), images.paths, [str(path) for path in images.paths]):
+        column = pd.Series(images.paths, index=range(len(images))[::-1])
+        for items in (photos / "red", str(photos / "red"), images.paths, [str(path) for path in images.paths], column):
             for predictions in (learner.predict_all(items), model.predict_all(items, batch_size=4)):
                 assert torch.allclose(predictions.probabilities, expected.probabilities, atol=1e-5)
         assert len(model.predict_all(images.paths[0])) == len(learner.predict_all(str(images.paths[0]))) == 1
@@ -48,13 +50,13 @@ class TestNewItems:
         with pytest.raises(DataError, match=r"no split and no file 'vaild'[\s\S]*Did you mean 'valid'\?"):
             learner.predict_all("vaild")
         assert len(learner.predict_all("valid")) == 6
-        with pytest.raises(DataError, match=r"given as int\.[\s\S]*Fix: pass the folder itself"):
+        with pytest.raises(DataError, match=r"The inputs are 3 \(int\)\.[\s\S]*Fix: call predict\(\) for one input"):
             model.predict_all(3)  # type: ignore[arg-type]
-        with pytest.raises(DataError, match=r"given as list without any\."):
+        with pytest.raises(DataError, match=r"given as a list without any\."):
             model.predict_all([])
         with pytest.raises(DataError, match=r"No such file: .*no\.jpg\.[\s\S]*Fix: check the paths"):
             model.predict_all([photos / "no.jpg"])
-        with pytest.raises(DataError, match=r"contains a int\.[\s\S]*predict_many"):
+        with pytest.raises(DataError, match=r"contains an int\.[\s\S]*predict_many"):
             model.predict_all([3])
         assert len(model.predict_all(oc.ImageList.from_folder(photos))) == 30
 
@@ -68,7 +70,7 @@ class TestNewItems:
         for items in (["a very good film"], [tmp_path / "texts/one.txt"], tmp_path / "texts"):
             predictions = model.predict_all(items)
             assert predictions.table["p(pos)"].to_pylist() == pytest.approx([expected], abs=1e-5)
-        with pytest.raises(DataError, match=r"contains a int\.[\s\S]*pass str\(\.\.\.\)"):
+        with pytest.raises(DataError, match=r"contains an int\.[\s\S]*pass str\(\.\.\.\)"):
             model.predict_all([3])
 
 

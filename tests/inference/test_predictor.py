@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -78,6 +79,13 @@ def test_many_are_predicted_in_batches_as_one_by_one(learner: Learner, photos: P
 def test_none_are_predicted_with_none(colours: Predictor) -> None:
     assert colours.predict_many([]) == []
     assert colours.probabilities([]).shape == (0, 3)
+
+
+def test_a_column_of_a_table_is_read_in_its_order(colours: Predictor) -> None:
+    """A filtered or shuffled column has other row numbers than its places."""
+    column = pd.Series([solid((250, 0, 0)), solid((0, 250, 0)), solid((0, 0, 250))])
+    assert [one.label for one in colours.predict_many(column[[2, 0]])] == ["blue", "red"]
+    torch.testing.assert_close(colours.probabilities(column[[2, 0]]), colours.probabilities(column)[[2, 0]])
 
 
 @pytest.mark.parametrize("item", ["a.jpg", Path("a.jpg")])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -53,6 +54,15 @@ def test_paths_bytes_opened_files_and_arrays_are_read(red: Path, tmp_path: Path)
     assert found.shape == (6, 3)
     np.testing.assert_array_equal(found, np.repeat(found[:1], 6, axis=0))
     assert [one.label for one in model.predict_many([red, red], batch_size=1)] == ["red", "red"]
+
+
+def test_a_column_of_a_table_is_read_in_its_order(red: Path, tmp_path: Path) -> None:
+    """A filtered or shuffled column has other row numbers than its places."""
+    model = load_model(write_colours(tmp_path / "x.onnx", COLOURS))
+    column = pd.Series([np.full((8, 12, 3), colour, np.uint8) for colour in np.eye(3, dtype=np.uint8) * 250])
+    labels = [one.label for one in model.predict_many(column[[2, 0]])]
+    assert labels == ["blue", "red"]
+    np.testing.assert_array_equal(model.probabilities(column[[2, 0]]), model.probabilities(column)[[2, 0]])
 
 
 def test_tags_above_a_threshold_that_can_be_set(red: Path, tmp_path: Path) -> None:
@@ -132,8 +142,11 @@ def test_lists_are_lists(red: Path, tmp_path: Path) -> None:
     model = load_model(write_colours(tmp_path / "x.onnx", COLOURS))
     with pytest.raises(DataError, match=r"Fix: call predict\(path\), or pass \[path\]\."):
         model.predict_many(str(red))  # type: ignore[arg-type]
-    with pytest.raises(DataError, match=r"An empty list\."):
-        model.predict_many([])
+    assert model.predict_many([]) == []
+    assert model.probabilities([]).shape == (0, 3)
+    with pytest.raises(DataError, match=r"batch_size=0\."):
+        model.predict_many([red], batch_size=0)
+    assert [one.label for one in model.predict_many(path for path in [red, red])] == ["red", "red"]
     with pytest.raises(DataError, match=r"the image is not an image of a known format\."):
         model.predict(b"this is no image at all")
 

@@ -16,7 +16,7 @@ from onecycle.data.batch import BadItem, Batch, Reading, Sample
 from onecycle.data.config import fields_from_json, json_fields
 from onecycle.data.rows import ITEM, Rows
 from onecycle.data.target import Target
-from onecycle.errors import DataError, some
+from onecycle.errors import DataError, some, with_article
 
 
 class Description(NamedTuple):
@@ -150,7 +150,7 @@ class Modality(ABC):
         wrong = next((item for item in items if not isinstance(item, str | PathLike)), None)
         if wrong is not None:
             raise DataError(
-                f"A list of items contains a {type(wrong).__name__}.", "paths of files.",
+                f"A list of items contains {with_article(type(wrong).__name__)}.", "paths of files.",
                 "pass paths, or call predict_many([...]) for items in memory.",
             )  # fmt: skip
         missing = [str(item) for item in items if not Path(item).is_file()]

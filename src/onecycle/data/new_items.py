@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -10,9 +10,10 @@ from typing import Any, TypeAlias
 from onecycle.data.items import ItemList
 from onecycle.data.modality import Modality
 from onecycle.data.rows import Rows
-from onecycle.errors import DataError, suggest
+from onecycle.errors import DataError, suggest, with_article
+from onecycle.given_items import in_order
 
-NewItems: TypeAlias = "ItemList[Any] | Rows | str | PathLike[str] | Sequence[Any]"
+NewItems: TypeAlias = "ItemList[Any] | Rows | str | PathLike[str] | Iterable[Any]"
 
 
 def rows_of(items: NewItems, modality: Modality) -> Rows:
@@ -28,12 +29,13 @@ def rows_of(items: NewItems, modality: Modality) -> Rows:
     if isinstance(items, str | PathLike):
         path = Path(items)
         return modality.rows_in(path) if path.is_dir() else modality.rows_from([items])
-    if isinstance(items, Sequence) and len(items):
-        return modality.rows_from(items)
+    listed = list(in_order(items))
+    if listed:
+        return modality.rows_from(listed)
     raise DataError(
-        f"Items to predict are given as {type(items).__name__}" + (" without any." if items == [] else "."),
+        f"Items to predict are given as {with_article(type(items).__name__)} without any.",
         "a list of the data block, before split_...(); a folder, a file, or a list of files.",
-        "pass the folder itself, or a list made with from_folder(folder).",
+        "pass one item or more; or the folder itself.",
     )
 
 

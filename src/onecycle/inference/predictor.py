@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -18,7 +17,8 @@ from onecycle.data.modality import Modality, collate
 from onecycle.data.nested import join, move, to_float32
 from onecycle.data.prefetch import prefetched
 from onecycle.data.target import Target
-from onecycle.errors import DataError, naming_item, users_level
+from onecycle.errors import users_level
+from onecycle.given_items import batches_of_given
 from onecycle.inference.calibration import Calibration, check_coverage, few_for_sets, no_sets_of, not_calibrated
 from onecycle.inference.carried_state import CarriedState
 from onecycle.inference.microbatches import in_microbatches, microbatch_size
@@ -171,7 +171,7 @@ class Predictor:
         return self.predict_many([item], sets=sets)[0]
 
     def predict_many(
-        self, items: Sequence[Any], *, batch_size: int = 32, sets: float | None = None
+        self, items: Iterable[Any], *, batch_size: int = 32, sets: float | None = None
     ) -> list[Prediction]:
         """Return the predictions for many inputs, computed in batches."""
         return [
@@ -236,7 +236,7 @@ class Predictor:
         known = self.calibration.familiarity
         return None if known is None or outputs.features is None else known.unfamiliarity(outputs.features)
 
-    def probabilities(self, items: Sequence[Any], *, batch_size: int = 32) -> Any:
+    def probabilities(self, items: Iterable[Any], *, batch_size: int = 32) -> Any:
         """Return the activated outputs, for classes their probabilities, float32 on the CPU, (items, ...)."""
         parts = [self.predict_batch(batch) for batch in self._batches(items, batch_size)]
         return join(parts) if parts else torch.empty(0, self.target.outputs)
@@ -293,16 +293,12 @@ class Predictor:
         """Return samples that were read as a batch."""
         return collate(samples, self.modality, self.target)
 
-    def _batches(self, items: Sequence[Any], batch_size: int) -> Iterator[Batch]:
-        if isinstance(items, str | Path):
-            raise DataError(f"One path, {str(items)!r}.", "a list of inputs.", "call predict(path), or pass [path].")
-        for start in range(0, len(items), batch_size):
-            yield self.collate([self._read_given(items, row) for row in range(len(items))[start : start + batch_size]])
+    def _batches(self, items: Iterable[Any], batch_size: int) -> Iterator[Batch]:
+        return map(self.collate, batches_of_given(items, batch_size, self._read_given))
 
-    def _read_given(self, items: Sequence[Any], row: int) -> Sample:
-        with naming_item(row, len(items)):
-            self.modality.check_given(items[row])
-            return self.read(items[row])
+    def _read_given(self, item: Any) -> Sample:
+        self.modality.check_given(item)
+        return self.read(item)
 
 
 def geometries_of(batch: Batch) -> Sequence[Tensor | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onecycle.calls import explains_calls
-from onecycle.errors import BundleError, DataError, ModelError, OnecycleError, naming_item, some
+from onecycle.errors import BundleError, DataError, ModelError, OnecycleError, some
+from onecycle.given_items import batches_of_given
 from onecycle.inference.prediction import Prediction
 from onecycle.runtime.description import read_description
 from onecycle.runtime.inputs import READERS, Input, Reader
@@ -93,7 +94,7 @@ class Model:
         return self.predict_many([item], sets=sets)[0]
 
     def predict_many(
-        self, items: Sequence[Any], *, batch_size: int = 32, sets: float | None = None
+        self, items: Iterable[Any], *, batch_size: int = 32, sets: float | None = None
     ) -> list[Prediction]:
         """Return the predictions for many inputs, computed in batches."""
         if sets is not None:
@@ -108,11 +109,10 @@ class Model:
             for output, input in zip(self.run([input.values for input in inputs]), inputs, strict=True)
         ]
 
-    def probabilities(self, items: Sequence[Any], *, batch_size: int = 32) -> NDArray[np.float32]:
+    def probabilities(self, items: Iterable[Any], *, batch_size: int = 32) -> NDArray[np.float32]:
         """Return the outputs, for classes their probabilities, float32, (items, ...)."""
-        return np.concatenate(
-            [self.run([input.values for input in inputs]) for inputs in self._batches(items, batch_size)]
-        )
+        parts = [self.run([input.values for input in inputs]) for inputs in self._batches(items, batch_size)]
+        return np.concatenate(parts) if parts else np.empty((0, len(self.classes)), np.float32)
 
     def read(self, item: Any) -> Input:
         """Read one input.
@@ -131,18 +131,12 @@ class Model:
         output: NDArray[np.float32] = self.session.run(None, {self.session.get_inputs()[0].name: batch})[0]
         return output
 
-    def _batches(self, items: Sequence[Any], batch_size: int) -> Iterator[list[Input]]:
-        if isinstance(items, str | Path):
-            raise DataError(f"One path, {str(items)!r}.", "a list of inputs.", "call predict(path), or pass [path].")
-        if not len(items):
-            raise DataError("An empty list.", "one input or more.", "pass paths.")
-        for start in range(0, len(items), batch_size):
-            yield [self._read_given(items, row) for row in range(len(items))[start : start + batch_size]]
+    def _batches(self, items: Iterable[Any], batch_size: int) -> Iterator[list[Input]]:
+        return batches_of_given(items, batch_size, self._read_given)
 
-    def _read_given(self, items: Sequence[Any], row: int) -> Input:
-        with naming_item(row, len(items)):
-            self._reader.check_given(items[row])
-            return self.read(items[row])
+    def _read_given(self, item: Any) -> Input:
+        self._reader.check_given(item)
+        return self.read(item)
 
 
 def load_model(path: str | Path, *, threads: int | None = None) -> Model:

@@ -19,7 +19,7 @@ from onecycle.data.batch import Batch, Reading
 from onecycle.data.modality import Description, Modality
 from onecycle.data.rows import CONTENT, ITEM, Rows
 from onecycle.data.target import Target
-from onecycle.errors import DataError, naming_item
+from onecycle.errors import DataError, naming_item, with_article
 from onecycle.registry import register
 from onecycle.text.cleaning import RULE_NAMES, check_rules
 from onecycle.text.encoders import DEFAULT_ENCODER
@@ -125,7 +125,7 @@ class Texts(Modality):
         wrong = next((item for item in items if not isinstance(item, str | Path)), None)
         if wrong is not None:
             raise DataError(
-                f"A list of texts contains a {type(wrong).__name__}.", "texts, or the Paths of text files.",
+                f"A list of texts contains {with_article(type(wrong).__name__)}.", "texts, or the Paths of text files.",
                 "pass str(...) or Path(...).",
             )  # fmt: skip
         names = [str(item) if isinstance(item, Path) else f"text {place}" for place, item in enumerate(items)]

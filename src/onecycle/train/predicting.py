@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from onecycle.calls import explains_calls
@@ -42,7 +42,7 @@ class Predicting(StateAttributes):
         return self.predictor().predict(item, sets=sets)
 
     def predict_many(
-        self, items: Sequence[Any], *, batch_size: int = 32, sets: float | None = None
+        self, items: Iterable[Any], *, batch_size: int = 32, sets: float | None = None
     ) -> list[Prediction]:
         """Return the predictions for many inputs, computed in batches."""
         return self.predictor().predict_many(items, batch_size=batch_size, sets=sets)
