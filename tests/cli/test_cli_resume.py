@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
+import re
+import shlex
 import shutil
 import signal
 from pathlib import Path
@@ -236,6 +239,12 @@ class TestReport:
         written = {path.name for path in (tmp_path / "run" / "report").iterdir()}
         assert written >= {"model.onecycle", "history.csv", "history_picture.png", "worst_mistakes.png"}
         assert RunFolder(tmp_path / "run").unfinished
+        page = (tmp_path / "run" / "report" / "report.html").read_text()
+        command = re.search(r"The command that repeats it</h3><pre>(.*?)</pre>", page)
+        assert command is not None
+        words = shlex.split(html.unescape(command[1]))
+        assert words[:3] == ["onecycle", "train", str(photos)]
+        assert dict(zip(words[3::2], words[4::2], strict=True)) == dict(zip(QUICK[::2], QUICK[1::2], strict=True))
 
     def test_one_that_had_reached_a_second_size_is_reported_at_it(
         self, shell: Any, photos: Path, tmp_path: Path, stop_at: Any

@@ -501,9 +501,18 @@ class TestWhatIsInTheFolder:
         table(tmp_path / "a.csv", ["", "0", "1", "2", "3"], rows)
         with pytest.raises(DataError, match=r"All 4 columns of .* are numbers: 0, 1, 2, 3\.[^$]*task='points'"):
             pipeline_for(tmp_path)
-        assert len(labelled(tmp_path, task="points", labels="a.csv").target.classes) == 2
-        assert labelled(tmp_path, task="numbers", labels="a.csv", column=["0", "1"]).target.classes == ("0", "1")
+        assert len(labelled(tmp_path, task="points").target.classes) == 2
+        assert labelled(tmp_path, task="numbers", column=["0", "1"]).target.classes == ("0", "1")
+        assert "# labels: a.csv, where 12 of 12 rows name an image" in str(pipeline_for(tmp_path, task="numbers"))
         assert labelled(tmp_path, labels="a.csv", column="1").target.classes == ("4", "5", "6")
+
+    @pytest.mark.parametrize("task", ["tag", "numbers", "points"])
+    def test_of_two_tables_that_name_all_images_neither_is_guessed(self, task: str, tmp_path: Path) -> None:
+        pictures(tmp_path, "images/{i}.png")
+        for name in ("a.csv", "b.csv"):
+            table(tmp_path / name, ["image", "x", "y"], [[f"{i}.png", i, 3] for i in range(12)])
+        with pytest.raises(DataError, match=r"^Which table has [^$]*pass labels='a\.csv' or labels='b\.csv'\.$"):
+            pipeline_for(tmp_path, task=task)
 
     def test_columns_of_flags_are_tags(self, tmp_path: Path) -> None:
         pictures(tmp_path, "images/{i}.png")

@@ -55,12 +55,18 @@ def test_a_score_is_the_log_odds_that_are_lost_without_the_word(learner: Learner
 def test_only_words_that_the_model_reads_have_scores(learner: Learner) -> None:
     modality: Any = learner.data.modality
     text = "film plot " * 50
-    words = visible_words(modality, text)
+    words, cut = visible_words(modality, text)
+    assert cut is not None
+    assert 0 < cut < len(words)
     assert 20 <= len(words) <= 24
     assert len(modality.tokenizer.encode(" ".join(words))) <= 24 < len(modality.tokenizer.encode("film plot " * 12))
-    assert len(attribute(learner, text).words) == len(words)
-    first, *_, last = visible_words(modality, f"plot {'film ' * 50} story")
+    found = attribute(learner, text)
+    assert (len(found.words), found.cut) == (len(words), cut)
+    before, after = found._repr_html_().split(" […] ")
+    assert (before.count("<span"), after.count("<span")) == (cut, len(words) - cut)
+    (first, *_, last), _ = visible_words(modality, f"plot {'film ' * 50} story")
     assert (first, last) == ("plot", "story")
+    assert visible_words(modality, "a film") == (["a", "film"], None)
 
 
 def test_a_single_word(learner: Learner) -> None:

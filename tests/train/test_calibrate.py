@@ -96,7 +96,7 @@ class TestClasses:
 
     def test_what_is_not_promised_is_said(self, learner: Learner) -> None:
         notes = "\n".join(learner.calibrate().notes)
-        assert "found on 40 other items, fewer than 200: taken the closer to 1" in notes
+        assert "found on 40 other items; as these are fewer than 200, taken closer to 1" in notes
         assert "on average and not for each class, from 40 items, fewer than 400" in notes
         with pytest.warns(UserWarning, match=r"Sets of classes come from 40 held-back items, fewer than 400"):
             learner.predict_all(sets=0.9)

@@ -109,7 +109,10 @@ class TestSmallerInputs:
         learner.fine_tune(1, 1e-3)
         lengths = [event.batch.inputs.shape[1] for name, event in record.log if name == "on_batch_end"]
         assert lengths == [32] * 6 + [64] * 3
-        assert learner.history.notes == ["epoch 1 trains on 32 numbers"]
+        assert [epoch.trained_on for epoch in learner.history] == ["32 numbers"] * 2 + [""]
+        shown = [epoch.cells()["inputs"] for epoch in learner.history]
+        assert shown == ["32 numbers, validated on 64 numbers"] * 2 + ["64 numbers"]
+        assert [stage for _, _, stage in learner.history.stages()] == [f"all, {shown[0]}", "all, 64 numbers"]
         assert [epoch.inputs for epoch in learner.history] == ["64 numbers"] * 3  # validated at the full length
 
     def test_the_data_is_as_before_after_an_interruption(self, waves: DataBunch, model: Wave) -> None:

@@ -30,8 +30,8 @@ def test_csv_has_a_row_an_epoch_and_a_column_a_number(history: History, tmp_path
     with (tmp_path / "history.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [
-        "epoch", "stage", "inputs", "lr", "train_loss", "valid_loss", "seconds", "cached_steps", "steps", "accuracy",
-        "f1",
+        "epoch", "stage", "inputs", "lr", "train_loss", "valid_loss", "seconds", "cached_steps", "steps",
+        "trained_on", "accuracy", "f1",
     ]  # fmt: skip
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert [row["f1"] for row in rows] == ["", "0.7"]

@@ -266,7 +266,7 @@ def test_the_first_stage_of_fine_tune_trains_on_smaller_images(tmp_path: Path) -
     learner.fine_tune(1, lr=1e-3)
     assert sizes.seen == [(64, 48), (96, 72)]
     assert [record.inputs for record in learner.history] == ["96x72 pixels"] * 2  # both were validated at this size
-    assert "epoch 1 trains on 64x48 pixels" in learner.history.notes
+    assert [record.trained_on for record in learner.history] == ["64x48 pixels", ""]
     assert learner.data is whole
     learner.fine_tune(1, lr=1e-3, frozen_epochs=0)
     assert sizes.seen[2:] == [(96, 72)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
@@ -69,6 +69,13 @@ def read_options(options_class: type[OptionsT], passed: dict[str, Any]) -> Optio
         elif field.name in passed:
             values[field.name] = _parsed(field, passed[field.name])
     return options_class(**values)
+
+
+def given_options(options_class: type, passed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that differ from their defaults, of those that Typer read."""
+    fields = shell_fields(options_class)
+    usual = {parameter.name: parameter.default for parameter in map(_parameter, fields)}
+    return {name: value for name, value in passed.items() if value != usual.get(name)}
 
 
 def _parameter(field: dataclasses.Field[Any]) -> inspect.Parameter:

@@ -9,6 +9,7 @@ import typer
 
 from onecycle.cli.opened_run import open_run
 from onecycle.cli.run_folder import RunFolder
+from onecycle.cli.train import command_of
 from onecycle.cli.training import write_results
 
 
@@ -21,5 +22,6 @@ def report(
 ) -> None:
     """Write the model, the report, the history and pictures of a checkpoint: of the best epoch until then."""
     folder = RunFolder(run)
-    learner, (_, options) = open_run(run, checkpoint), folder.read_options()
+    learner, (data, options) = open_run(run, checkpoint), folder.read_options()
+    learner.state.command = command_of(data, options)
     write_results(learner, out or run / "report", explain=True, previous=folder.previous_run(options))

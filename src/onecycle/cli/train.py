@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from onecycle.cli.command_options import flag_of, read_options, takes_shell_options
+from onecycle.cli.command_options import flag_of, given_options, read_options, takes_shell_options
 from onecycle.cli.launched import joined_processes
 from onecycle.cli.paths import shown
 from onecycle.cli.run_folder import RunFolder, numbered_folder
@@ -74,8 +74,7 @@ def train(
         pipeline = processes.alike(lambda: build_pipeline(place, chosen, layout))
         typer.echo(f"{pipeline.code}\n")
         learner = processes.alike(lambda: prepare(pipeline))
-        usual = {each.name: each.default for each in context.command.params}
-        learner.state.command = command_of(data, {name: one for name, one in options.items() if one != usual[name]})
+        learner.state.command = command_of(data, options)
         checkpoint = processes.decide(lambda: readable_checkpoint(run)) if resume else None
         if checkpoint is not None:
             processes.alike(lambda: check_items(run.path, learner.data.labelled))
@@ -95,10 +94,10 @@ def look_at(data: Path, options: FineTuneOptions) -> Layout:
     return layout
 
 
-def command_of(data: Path, given: Mapping[str, Any]) -> str:
-    """Return the command that trains on the data with the options that were given."""
+def command_of(data: Path, options: Mapping[str, Any]) -> str:
+    """Return the command that trains on the data with the options, without those that have their defaults."""
     words = ["onecycle", "train", str(data)]
-    for name, value in given.items():
+    for name, value in given_options(FineTuneOptions, options).items():
         words += [flag_of(name)] if value is True else [flag_of(name), str(value)]
     return shlex.join(words)
 

@@ -25,9 +25,8 @@ def find_task(data: Listing, options: FineTuneOptions) -> tuple[str, str | None,
         DataError: The layout cannot be read, there is nothing to learn from, or two kinds of labels are there.
     """
     _refuse_other_formats(data)
-    people = sum(PurePosixPath(name).name == "rgb.cal" and name.count("/") == 1 for name in data.files)
-    if people > 1:
-        return "points", None, f"rgb.cal in {counted(people, 'folder')}, as in the BIWI database"
+    if people := people_of_biwi(data):
+        return "points", None, f"rgb.cal in {counted(len(people), 'folder')}, as in the BIWI database"
     if masks := find_masks(data):
         return "segment", None, masks
     if len(data.texts) > len(data.images):
@@ -54,11 +53,35 @@ def find_task(data: Listing, options: FineTuneOptions) -> tuple[str, str | None,
         )
     if why_not is None:
         return "classify", None, f"a folder per class{_not_taken(tables)}"
-    if tables:
-        question = f"Which table has the labels of the images of {data.root}?"
-        chosen = choose(question, tables, expected="one table of labels.", option="labels")
-        return "table", chosen.name, f"{chosen.evidence}{_not_taken([one for one in tables if one is not chosen])}"
+    if (chosen := _table_of(data, tables)) is not None:
+        return "table", *chosen
     raise labels_outside(data, options) or _with_reason(why_not, data, options)
+
+
+def table_for(task: str, data: Listing, options: FineTuneOptions) -> tuple[str, str] | None:
+    """Return the table with the labels of images for a task whose labels no folder says, and the evidence; None where
+    there is no such table, and for other tasks.
+
+    Raises:
+        DataError: Several tables name the images.
+    """
+    if task not in ("tag", "numbers", "points") or (task == "points" and people_of_biwi(data)):
+        return None
+    return _table_of(data, find_tables(data, options))
+
+
+def _table_of(data: Listing, tables: Sequence[Candidate]) -> tuple[str, str] | None:
+    if not tables:
+        return None
+    question = f"Which table has the labels of the images of {data.root}?"
+    chosen = choose(question, tables, expected="one table of labels.", option="labels")
+    return chosen.name, f"{chosen.evidence}{_not_taken([one for one in tables if one is not chosen])}"
+
+
+def people_of_biwi(data: Listing) -> list[str]:
+    """Return the folders of the people in the BIWI head pose database, at least two; else none."""
+    found = sorted(name.split("/")[0] for name in data.files if name.count("/") == 1 and name.endswith("/rgb.cal"))
+    return found if len(found) > 1 else []
 
 
 def _with_reason(why_not: DataError, data: Listing, options: FineTuneOptions) -> DataError:

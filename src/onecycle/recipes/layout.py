@@ -13,7 +13,7 @@ from onecycle.data.tables import missing_column
 from onecycle.errors import DataError, counted, some
 from onecycle.recipes.annotation_layout import annotation_calls
 from onecycle.recipes.class_folders import class_counts, empty_classes, one_class
-from onecycle.recipes.data_kinds import find_task
+from onecycle.recipes.data_kinds import find_task, people_of_biwi, table_for
 from onecycle.recipes.found_tables import TABLES, only_table, tables_for
 from onecycle.recipes.image_places import Place
 from onecycle.recipes.label_kinds import find_kind
@@ -100,6 +100,9 @@ def find_layout(data: Path, options: FineTuneOptions, listing: Listing | None = 
         if table is not None:
             findings[-1] = f"labels: {evidence}"
             task, options = "text" if task == "text" else "auto", replace(options, labels=data / table)
+    elif options.labels is None and (found := table_for(task, listing, options)) is not None:
+        findings.append(f"labels: {found[1]}")
+        options = replace(options, labels=data / found[0])
     layout = _BUILDERS[task](listing, options, findings)
     return replace(layout, findings=(*findings, *empty, *_tables_left_out(listing, layout, options)))
 
@@ -336,8 +339,8 @@ def _table_splits(
 
 
 def _biwi(data: Listing, options: FineTuneOptions) -> Layout:
-    people = sorted(name.split("/")[0] for name in data.files if name.count("/") == 1 and name.endswith("/rgb.cal"))
-    if len(people) < 2:
+    people = people_of_biwi(data)
+    if not people:
         raise labels_outside(data, options) or DataError(
             f"Where are the points of {data.root}?",
             "a CSV file of coordinates, or the folders of the BIWI database with rgb.cal in each.",

@@ -19,8 +19,9 @@ from onecycle.data.categories import Category, MultiCategory
 from onecycle.errors import DataError, ModelError
 from onecycle.figure import Picture
 from onecycle.inference.predictor import Predictor
+from onecycle.text.cleaning import clean
 from onecycle.text.reading import read_text
-from onecycle.text.texts import Texts
+from onecycle.text.texts import CUT, Texts
 from onecycle.train.learner import Learner
 
 CHARACTERS_PER_LINE = 88
@@ -35,6 +36,8 @@ class Attribution:
         probability: Its probability for the whole text.
         words: The words that the model reads, in their order.
         scores: How much the log-odds of the class fall when a word is left out; above 0 if the word supports the class.
+        cut: How many of the words stand before the middle of the text, which the model does not read; None where it
+            reads all.
 
     Example:
         >>> Attribution("pos", 0.9, ("a", "good", "film"), (0.1, 2.5, -0.2))
@@ -48,6 +51,7 @@ class Attribution:
     probability: float
     words: tuple[str, ...]
     scores: tuple[float, ...]
+    cut: int | None = None
 
     def top(self, count: int = 10) -> list[tuple[str, float]]:
         """Return the words with the largest absolute scores, largest first."""
@@ -80,11 +84,13 @@ class Attribution:
         return figure.ready()
 
     def _repr_html_(self) -> str:
-        spans = (
-            f'<span style="background:rgba({"0,150,0" if share > 0 else "220,0,0"},{abs(share):.2f})" '
+        spans = [
+            f'<span style="background:rgba({"0,150,0" if share > 0 else "220,0,0"},{0.8 * abs(share):.2f})" '
             f'title="{score:+.2f}">{html.escape(word)}</span>'
             for word, share, score in zip(self.words, self._shares(), self.scores, strict=True)
-        )
+        ]
+        if self.cut is not None:
+            spans.insert(self.cut, CUT.strip())
         return f"<b>{html.escape(self.label)} {self.probability:.0%}</b><br>{' '.join(spans)}"
 
     def _shares(self) -> list[float]:
@@ -95,7 +101,10 @@ class Attribution:
     def _lines(self) -> list[list[tuple[str, float]]]:
         lines: list[list[tuple[str, float]]] = [[]]
         used = 0
-        for word, share in zip(self.words, self._shares(), strict=True):
+        shown = list(zip(self.words, self._shares(), strict=True))
+        if self.cut is not None:
+            shown.insert(self.cut, (CUT.strip(), 0.0))
+        for word, share in shown:
             word = word[:CHARACTERS_PER_LINE]
             if used + len(word) > CHARACTERS_PER_LINE:
                 lines.append([])
@@ -126,7 +135,7 @@ def attribute(source: Learner | Predictor, text: Any, *, label: str | None = Non
             "use predict().",
         )
     explained = None if label is None else target.output_of(label)
-    words = visible_words(modality, read_text(text))
+    words, cut = visible_words(modality, clean(read_text(text), modality.rules))
     if not words:
         raise DataError(f"The text {str(text)[:40]!r} has no word.", "at least one word.", "pass another text.")
     whole = _predict(predictor, [" ".join(words)], 1)[0]
@@ -137,11 +146,13 @@ def attribute(source: Learner | Predictor, text: Any, *, label: str | None = Non
     else:
         without = torch.full_like(whole, 0.5)[None]  # nothing is left of the text to predict from
     scores = torch.logit(whole[number], eps=1e-6) - torch.logit(without[:, number], eps=1e-6)
-    return Attribution(target.classes[number], float(whole[number]), tuple(words), tuple(scores.tolist()))
+    return Attribution(target.classes[number], float(whole[number]), tuple(words), tuple(scores.tolist()), cut)
 
 
-def visible_words(modality: Texts, text: str) -> list[str]:
-    """Return the words of a text that the model reads: all of them, or of a long text those at both ends."""
+def visible_words(modality: Texts, text: str) -> tuple[list[str], int | None]:
+    """Return the words of a text that the model reads: all of them, or of a long text those at both ends, and how many
+    of those are at its beginning; None where they are all.
+    """
     words, tokenizer = text.split(), modality.tokenizer
     around = len(tokenizer.prefix) + len(tokenizer.suffix)
     front, back = tokenizer.split_length(modality.max_length, modality.beginning)
@@ -158,10 +169,10 @@ def visible_words(modality: Texts, text: str) -> list[str]:
 
     first = fit(lambda count: words[:count], front + back)
     if len(first) == len(words):
-        return words
+        return words, None
     first = fit(lambda count: words[:count], front)
     last = fit(lambda count: words[max(len(words) - count, len(first)) :], back)
-    return [*first, *last] or words[:1]
+    return ([*first, *last], len(first)) if first or last else (words[:1], 1)
 
 
 def _predict(predictor: Predictor, texts: list[str], batch_size: int) -> Tensor:

@@ -234,7 +234,7 @@ def _notes(target: Target, fitted: Tensor, held: Tensor, scores: Tensor | None) 
     else:
         low, high = min(target.temperatures), max(target.temperatures)
         shown = f"temperature {low:.3g}" if low == high else f"temperatures {low:.3g} to {high:.3g}"
-        few = f", fewer than {FEW}: taken the closer to 1" if len(fitted) < FEW else ""
+        few = f"; as these are fewer than {FEW}, taken closer to 1" if len(fitted) < FEW else ""
         notes.append(f"{shown}, found on {len(fitted):,} other items{few}")
     if isinstance(target, MultiCategory):
         notes.append(f"threshold found again: {target.threshold:.2f}")

@@ -115,8 +115,6 @@ def _data_of(state: TrainState, plan: Plan, stage: Stage) -> Iterator[None]:
         return
     full, smaller = state.data, state.data.modality.smaller()
     assert smaller is not None
-    if not resumed:
-        state.history.notes.append(f"epoch {len(state.history) + 1} trains on {smaller.describe().model}")
     use_data(state, full.train_as(smaller))
     try:
         yield

@@ -39,6 +39,7 @@ class EpochRecord:
         seconds: Wall time with validation.
         cached_steps: Where the head was trained on cached features: its optimizer steps, over several passes; else 0.
         steps: Optimizer steps; 0 in histories of earlier versions.
+        trained_on: Description of the training inputs where they are others than those that were validated on.
     """
 
     epoch: int
@@ -51,6 +52,7 @@ class EpochRecord:
     seconds: float
     cached_steps: int = 0
     steps: int = 0
+    trained_on: str = ""
 
     @property
     def trained(self) -> str:
@@ -61,6 +63,11 @@ class EpochRecord:
             else self.stage
         )
 
+    @property
+    def read(self) -> str:
+        """What was trained and validated on."""
+        return f"{self.trained_on}, validated on {self.inputs}" if self.trained_on else self.inputs
+
     def value(self, name: str) -> float:
         """Return the metric or loss called `name`."""
         return {"train_loss": self.train_loss, "valid_loss": self.valid_loss, **self.metrics}[name]
@@ -70,7 +77,7 @@ class EpochRecord:
         return {
             "epoch": str(self.epoch),
             "trained": self.trained,
-            "inputs": self.inputs,
+            "inputs": self.read,
             "lr": f"{self.lr:.2g}",
             "train loss": f"{self.train_loss:.4f}",
             "valid loss": f"{self.valid_loss:.4f}",
@@ -282,7 +289,7 @@ class History:
 
 
 def _kind_of_stage(record: EpochRecord) -> tuple[str, bool, str]:
-    return record.stage, bool(record.cached_steps), record.inputs
+    return record.stage, bool(record.cached_steps), record.read
 
 
 def running_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:

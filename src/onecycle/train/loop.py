@@ -8,6 +8,7 @@ from functools import partial
 from itertools import islice
 
 from onecycle.data.batch import Batch
+from onecycle.data.modality import Modality
 from onecycle.errors import StopTraining, TrainingError
 from onecycle.inference.evaluation import evaluate
 from onecycle.inference.predictor import Output, run_model
@@ -101,9 +102,14 @@ class Loop:
             fit.exact = False
             self._count_seconds()
             head_steps = fit.step if self.features else 0
+            modality = state.data.modality
+            # Plain loaders read by themselves, and have no other modality for training.
+            training: Modality = getattr(state.data.loader("train").dataset, "modality", modality)
+            inputs, trained_on = (one.describe().model for one in (modality, training))
             record = EpochRecord(
-                len(state.history) + 1, trained_layers(state.model), state.data.modality.describe().model,
-                max(fit.lrs), train_loss, values.pop("valid_loss"), values, fit.seconds, head_steps, len(fit.step_lrs),
+                len(state.history) + 1, trained_layers(state.model), inputs, max(fit.lrs), train_loss,
+                values.pop("valid_loss"), values, fit.seconds, head_steps, len(fit.step_lrs),
+                "" if trained_on == inputs else trained_on,
             )  # fmt: skip
             state.history.epochs.append(record)
             state.history.steps.extend(zip(fit.losses.values, fit.step_lrs, strict=False))

@@ -51,7 +51,12 @@ class PointInterpretation(PairInterpretation):
             numbers = {"error": mean, "error_low": low, "error_high": high, "median": median, "nine_of_ten": most}
             shown = {key: None if np.isnan(value) else float(value) for key, value in numbers.items()}
             rows.append({"point": name, "items": len(known), **shown})
-        return Result(pa.Table.from_pylist(rows), "Per point, in pixels, with 95% intervals", draw=self.draw_errors)
+        return Result(
+            pa.Table.from_pylist(rows),
+            "Per point, in pixels, with 95% intervals",
+            draw=self.draw_errors,
+            higher_is_better=False,
+        )
 
     def errors(self) -> Result:
         """Return the distance of each point of each item from its label, in pixels of the original image."""

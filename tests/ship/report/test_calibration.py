@@ -7,7 +7,7 @@ import torch
 
 from learners import photo_bunch, tiny
 from onecycle.metrics.reliability import CalibrationReport, Reliability, reliability
-from onecycle.ship.report.blocks import Chart, Note
+from onecycle.ship.report.blocks import Chart, Note, as_sentence
 from onecycle.ship.report.calibration import calibration_section, measured_calibration, verdict
 
 
@@ -63,7 +63,9 @@ def test_both_diagrams_are_shown_with_what_was_done(photos: Path) -> None:
     assert section is not None
     titles = [block.title for block in section.blocks if isinstance(block, Chart)]
     assert [title.partition(":")[0] for title in titles] == ["Before", "After"]
-    assert [block.text for block in section.blocks if isinstance(block, Note)][1:] == list(learner.calibration().notes)
+    assert [block.text for block in section.blocks if isinstance(block, Note)][1:] == [
+        as_sentence(note) for note in learner.calibration().notes
+    ]
 
 
 def test_masks_that_are_calibrated_have_it_too(photos: Path) -> None:

@@ -85,6 +85,25 @@ def test_copies_across_the_split_are_beside_each_other_with_the_metric_without_t
     assert "Training has near-copies of 2 of 4 validation items" in notes
 
 
+def test_copies_on_one_side_of_the_split_are_shown_once(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    rows = ["image,x,y"]
+    for number in range(6):
+        small = Image.fromarray(generator.integers(0, 256, (6, 6, 3), dtype=np.uint8))
+        scene = small.resize((64, 64), Image.Resampling.BICUBIC)
+        scene.save(tmp_path / f"{number}.png")
+        rows.append(f"{number}.png,{number + 3},5")
+    scene.resize((48, 48)).save(tmp_path / "copy.jpg")
+    (tmp_path / "points.csv").write_text("\n".join([*rows, "copy.jpg,20,30"]))
+    images = oc.ImageList.from_csv(tmp_path / "points.csv", folder=tmp_path).split_by_index([0, 1])
+    labelled = images.label_points(["x", "y"])
+    [section] = data_checks(tiny(labelled.transform(32, augment=oc.augment.none()).databunch(4), head="regression"))
+    assert only(section, Note).text == "1 pair of near-copies, none on both sides of the split."
+    [card] = only(section, Gallery).cards
+    assert {card.name, card.beside_name} == {"train: 5.png", "train: copy.jpg"}
+    assert "labelled" not in card.lines[0]  # points of two frames always differ
+
+
 def test_what_was_not_looked_for_is_said(copied: Learner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "MOST_ITEMS", 5)
     texts = [only(section, Note).text for section in data_checks(copied)]

@@ -14,11 +14,13 @@ from PIL import Image
 
 import onecycle as oc
 from learners import photo_bunch, tag_bunch, tiny
+from onecycle.data.categories import tag_target
 from onecycle.errors import ModelError
 from onecycle.inference.interpretation.confusion import confusion_result
-from onecycle.ship.report.blocks import Section
-from onecycle.ship.report.findings import MOST_CLASSES, _pair_galleries, matrix_block, result_table
+from onecycle.ship.report.blocks import Interval, Section, Table
+from onecycle.ship.report.findings import MOST_CLASSES, _pair_galleries, findings, matrix_block, result_table
 from onecycle.ship.report.page import PreviousRun, load_template, write_page
+from onecycle.ship.report.training import differences
 from onecycle.train.learner import Learner
 
 HOSTILE = "<script>alert(1)</script>&'\"$x$"
@@ -147,6 +149,17 @@ class TestPage:
             learner.report(tmp_path / "report.html")
 
 
+def numbers_of(folder: Path) -> Learner:
+    """A learner of two numbers in small images, one ten times as large as the other."""
+    rows = ["image,small,large"]
+    for number in range(8):
+        Image.new("RGB", (24, 24), (number * 30, 0, 0)).save(folder / f"{number}.png")
+        rows.append(f"{number}.png,{number / 80},{number}")
+    (folder / "numbers.csv").write_text("\n".join(rows))
+    images = oc.ImageList.from_csv(folder / "numbers.csv", folder=folder).split_by_index([6, 7])
+    return tiny(images.label_numbers(["small", "large"]).transform(24, augment=oc.augment.none()).databunch(4))
+
+
 class TestMatrix:
     def test_a_small_one_is_whole(self) -> None:
         block = matrix_block(confusion_result(("a", "b"), np.array([[3, 1], [0, 2]]), "items"))
@@ -172,6 +185,37 @@ class TestMatrix:
         assert sum(cell.count for row in block.rows for cell in row) == matrix.sum()
         assert block.overview.startswith("data:image/webp")
         assert "20 of 300 classes" in block.note
+
+
+def test_a_table_of_errors_begins_with_the_largest_and_has_no_bars(tmp_path: Path) -> None:
+    result = numbers_of(tmp_path).interpret("train").per_class()
+    table = result_table(result)
+    errors = {row["number"]: row["rmse"] for row in result.table.to_pylist()}
+    assert [row[0] for row in table.rows] == sorted(errors, key=lambda name: -errors[name])
+    assert not any(one.share for row in table.rows for one in row if isinstance(one, Interval))
+
+
+def test_what_is_predicted_as_another_class_is_counted_with_its_share(learner: Learner) -> None:
+    section = next(one for one in findings(learner.state, learner.interpret("train")) if one.title == "Confusions")
+    table = next(block for block in section.blocks if isinstance(block, Table))
+    assert all(re.fullmatch(r"\d+\.\d%", str(row[3])) for row in table.rows)
+
+
+def test_options_that_were_not_given_are_left_empty() -> None:
+    table = differences({"lr": "auto", "labels": "a.csv"}, {"lr": "auto", "labels": None})
+    assert table is not None
+    assert table.rows == [["labels", "a.csv", ""]]
+
+
+def test_what_is_said_once_is_not_said_again(tagged: Path, tmp_path: Path) -> None:
+    learner = tiny(tag_bunch(tagged))
+    learner.fit(1, 1e-3)
+    learner.calibrate()
+    text = Parsed(learner.report(tmp_path / "tags.html", explain=False).read_text()).text
+    assert text.count("scores on them are a little too good") == 1
+    assert f"in use: {tag_target(learner.target).threshold:g}" in text
+    assert "1 threads" not in text
+    assert "Slowest epoch epoch 1: " in " ".join(text.replace("Slowest epoch", "Slowest epoch ").split())
 
 
 def test_a_table_of_scores_begins_with_the_lowest(learner: Learner) -> None:

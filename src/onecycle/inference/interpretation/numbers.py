@@ -52,7 +52,7 @@ class NumberInterpretation(PairInterpretation):
             "rmse": rmse, "rmse_low": rmse_low, "rmse_high": rmse_high,
             "r2": pa.array(r2, from_pandas=True), "mean_residual": residuals.mean(0),
         })  # fmt: skip
-        return Result(table, "Per number, with 95% intervals", draw=self.draw_residuals)
+        return Result(table, "Per number, with 95% intervals", draw=self.draw_residuals, higher_is_better=False)
 
     def residuals(self) -> Result:
         """Return label, prediction and residual (prediction less label) of each number of each item."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -29,6 +29,7 @@ class Result(ArrowResult):
         title: What they are, in a few words.
         note: What to know before reading them; empty for nothing.
         draw: Draws the picture that belongs to the table; None where there is none.
+        higher_is_better: Of the scores with an interval.
 
     Example:
         >>> Result(pa.table({"class": ["cat", "dog"], "recall": [0.98765, 1.0]}), "Per class")
@@ -42,6 +43,7 @@ class Result(ArrowResult):
     title: str
     note: str = ""
     draw: Callable[[], Picture] | None = None
+    higher_is_better: bool = field(default=True, kw_only=True)
 
     def __repr__(self) -> str:
         shown = aligned([{name: cell(value) for name, value in row.items()} for row in self._first(PRINTED)])

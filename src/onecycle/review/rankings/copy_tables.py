@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from onecycle.data.categories import ClassTarget
 from onecycle.data.target import Target
 from onecycle.review.rankings.copies import Copies
 from onecycle.review.rankings.features import ItemFeatures
@@ -89,6 +90,6 @@ def table_of_pairs(
 
 
 def _other_label(target: Target, label: Any, others_label: Any) -> str:
-    if label is None or others_label is None or label == others_label:
-        return ""
+    if not isinstance(target, ClassTarget) or label is None or others_label is None or label == others_label:
+        return ""  # points and numbers of two frames always differ
     return f", which is labelled {target.caption(others_label)}"

@@ -34,6 +34,17 @@ class Note:
     kind: ClassVar[str] = "note"
 
 
+def as_sentence(note: str) -> str:
+    """Return a note with a capital letter and a full stop; the name of an option keeps its first letter.
+
+    Example:
+        >>> as_sentence("kept the weights of epoch 1"), as_sentence("fp32 is multiplied in TF32")
+        ('Kept the weights of epoch 1.', 'fp32 is multiplied in TF32.')
+    """
+    capital = note.split(" ")[0].rstrip(",:").isalpha()
+    return f"{note[:1].upper() if capital else note[:1]}{note[1:]}{'' if note.endswith(('.', '!', '?')) else '.'}"
+
+
 @dataclass(frozen=True)
 class Chart:
     """An SVG element, whose texts are escaped already."""
@@ -51,6 +62,25 @@ class Interval:
     low: float
     high: float
     share: bool = True
+
+    def shown(self, value: float) -> str:
+        """Return one of the three as text.
+
+        Example:
+            >>> Interval(3.6, 3.1, 4.0, share=False).shown(3.6), Interval(0.9, 0.8, 1.0).shown(1.0)
+            ('3.60', '1.00')
+        """
+        return f"{value:.2f}" if self.share else three_digits(value)
+
+
+def three_digits(value: float) -> str:
+    """Return a number with three digits or, from 1000 on, all before the point.
+
+    Example:
+        >>> [three_digits(value) for value in (0.05, 3.6, 23.1, 186.32, 12345.6)]
+        ['0.0500', '3.60', '23.1', '186', '12,346']
+    """
+    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:#.3g}".rstrip(".")
 
 
 @dataclass(frozen=True)
@@ -111,6 +141,7 @@ class Gallery:
     legend: Sequence[tuple[str, str]] = ()
     note: str = ""
     wide: bool = False  # pictures of label and prediction side by side
+    few: bool = False  # so that others have room beside it
     kind: ClassVar[str] = "gallery"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from onecycle.data.split_names import counted_items
 from onecycle.inference.interpretation.interpretation import Interpretation
 from onecycle.metrics.reliability import CalibrationReport
-from onecycle.ship.report.blocks import Block, Chart, Note, Section
+from onecycle.ship.report.blocks import Block, Chart, Note, Section, as_sentence
 from onecycle.ship.report.svg import Dots, Line, Mark, chart
 from onecycle.train import calibrate
 from onecycle.train.state import TrainState
@@ -30,7 +30,9 @@ def measured_calibration(state: TrainState, found: Interpretation) -> Calibratio
 def calibration_section(found: Interpretation, report: CalibrationReport | None) -> Section | None:
     """Return reliability diagrams before and after calibration, with what it did; or one, where there was none."""
     if report is not None:
-        return Section("Calibration", [*_before_and_after(report), *map(Note, (verdict(report), *report.notes))])
+        return Section(
+            "Calibration", [*_before_and_after(report), *map(Note, (verdict(report), *map(as_sentence, report.notes)))]
+        )
     if "calibration" not in found.available:
         return None
     result = found.calibration()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pyarrow.compute as pc
 
 from onecycle.data.categories import ClassTarget
 from onecycle.data.rows import ITEM
-from onecycle.errors import OnecycleError
+from onecycle.errors import OnecycleError, counted
 from onecycle.review.rankings.doubtful_labels import doubtful_labels
 from onecycle.review.rankings.near_duplicates import near_duplicates
 from onecycle.review.rankings.ranking import Ranking
@@ -72,7 +73,8 @@ def _near_duplicates(learner: Learner) -> Section:
     if len(found.leaks):
         blocks.append(_pairs(learner.state, found.leaks, "Beside the training item that it is nearly the same as"))
     else:
-        blocks.append(Note("None of them is on both sides of the split."))
+        count = len(_once(found.table.to_pylist()))
+        blocks.append(Note(f"{counted(count, 'pair')} of near-copies, none on both sides of the split."))
         blocks.append(_pairs(learner.state, found, "Beside the one that it is nearly the same as"))
     return Section("Near-duplicates", blocks)
 
@@ -83,7 +85,7 @@ def _with_and_without(metrics: Mapping[str, tuple[float, float]]) -> Table:
 
 
 def _pairs(state: TrainState, ranking: Ranking, title: str) -> Gallery:
-    rows = ranking.table.slice(0, PAIRS).to_pylist()
+    rows = _once(ranking.table.to_pylist())[:PAIRS]
     firsts = _cards(state, ranking, [(row["split"], row["item"]) for row in rows], [[row["reason"]] for row in rows])
     others = _cards(state, ranking, [(row["other_split"], row["other"]) for row in rows], [[] for _ in rows])
     cards = [
@@ -92,6 +94,18 @@ def _pairs(state: TrainState, ranking: Ranking, title: str) -> Gallery:
         if one is not None and other is not None
     ]
     return Gallery(title, cards)
+
+
+def _once(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the pairs without those that are the other way round."""
+    seen: set[frozenset[tuple[str, str]]] = set()
+    kept = []
+    for row in rows:
+        pair = frozenset([(row["split"], row["item"]), (row["other_split"], row["other"])])
+        if pair not in seen:
+            seen.add(pair)
+            kept.append(row)
+    return kept
 
 
 def _cards(

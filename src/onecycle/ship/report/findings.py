@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
+from onecycle.data.categories import tag_target
 from onecycle.data.dataset import Dataset
 from onecycle.inference.interpretation.classes import ClassInterpretation, TagInterpretation
 from onecycle.inference.interpretation.confusion import ConfusionMatrix
@@ -15,7 +17,19 @@ from onecycle.inference.interpretation.interpretation import Interpretation
 from onecycle.inference.interpretation.numbers import NumberInterpretation
 from onecycle.inference.interpretation.result import Result, cell
 from onecycle.metrics.reliability import CalibrationReport
-from onecycle.ship.report.blocks import Block, Card, Cell, Chart, Gallery, Interval, Matrix, Note, Section, Table
+from onecycle.ship.report.blocks import (
+    Block,
+    Card,
+    Cell,
+    Chart,
+    Gallery,
+    Interval,
+    Matrix,
+    Note,
+    Section,
+    Table,
+    three_digits,
+)
 from onecycle.ship.report.calibration import calibration_section
 from onecycle.ship.report.cards import make_cards, overview_of
 from onecycle.ship.report.heat_maps import NOTE, with_heat_maps
@@ -55,19 +69,19 @@ def _per_class(found: Interpretation) -> Section | None:
 
 
 def result_table(result: Result) -> Table:
-    """Return a result as a table: a score with columns `_low` and `_high` has its interval, the lowest score first."""
+    """Return a result as a table: a score with columns `_low` and `_high` has its interval, and the worst is first."""
     names = result.table.column_names
-    scored = [name for name in names if f"{name}_low" in names]
+    scored, errors = [name for name in names if f"{name}_low" in names], not result.higher_is_better
     shown = [name for name in names if not name.endswith(("_low", "_high"))]
     rows = result.table.to_pylist()
     if scored and isinstance(rows[0][scored[-1]] if rows else None, float | None):
-        rows.sort(key=lambda row: -1.0 if row[scored[-1]] is None else row[scored[-1]])
-    shares = {name: all((row[f"{name}_high"] or 0) <= 1 for row in rows) for name in scored}
+        unknown = math.inf if errors else -math.inf
+        rows.sort(key=lambda row: unknown if row[scored[-1]] is None else row[scored[-1]], reverse=errors)
 
     def value(row: dict[str, Any], name: str) -> str | Interval:
         if name in scored and row[name] is not None:
-            return Interval(row[name], row[f"{name}_low"], row[f"{name}_high"], shares[name])
-        return cell(row[name])
+            return Interval(row[name], row[f"{name}_low"], row[f"{name}_high"], share=not errors)
+        return three_digits(row[name]) if errors and isinstance(row[name], float) else cell(row[name])
 
     return Table([name.replace("_", " ") for name in shown], [[value(row, name) for name in shown] for row in rows])
 
@@ -79,8 +93,12 @@ def _confusion(state: TrainState, found: Interpretation) -> Section | None:
     pairs = found.most_confused(PAIRS)
     if not len(pairs):
         return Section("Confusions", [*blocks, Note("No class is taken for another.")])
-    rows = [[row["label"], row["prediction"], *map(cell, list(row.values())[2:4])] for row in pairs.table.to_pylist()]
-    blocks.append(Table(pairs.table.column_names[:4], rows, "Most confused"))
+    names = pairs.table.column_names[:4]
+    rows = [
+        [row["label"], row["prediction"], f"{row[names[2]]:,}", f"{row[names[3]]:.1%}"]
+        for row in pairs.table.to_pylist()
+    ]
+    blocks.append(Table(names, rows, "Most confused"))
     if isinstance(found, ClassInterpretation):
         blocks += _pair_galleries(state, found)
     return Section("Confusions", blocks)
@@ -94,7 +112,7 @@ def _pair_galleries(state: TrainState, found: ClassInterpretation) -> list[Block
         places[pair] = found.places_of_pair(numbers[0], numbers[1])[:OF_A_PAIR]
     cards = iter(_cards(state, found, [place for group in places.values() for place in group]))
     return [
-        Gallery(f"{label}, taken for {prediction}", [card for _, card in zip(group, cards, strict=False)])
+        Gallery(f"{label}, taken for {prediction}", [card for _, card in zip(group, cards, strict=False)], few=True)
         for (label, prediction), group in places.items()
     ]
 
@@ -122,6 +140,8 @@ def _thresholds(found: Interpretation) -> Section | None:
     result = found.thresholds()
     columns = result.table.to_pydict()
     lines: list[Mark] = [Line(name, columns["threshold"], columns[name]) for name in ("precision", "recall", "f1")]
+    used = tag_target(found.target).threshold
+    lines.append(Line(f"in use: {used:g}", [used, used], [0, 1], dashed=True))
     drawn = chart(lines, title="Thresholds", x="threshold", x_range=(0, 1), y_range=(0, 1))
     return Section("Thresholds", [Chart(drawn, "Precision, recall and F1"), Note(result.note)])
 
@@ -132,7 +152,14 @@ def _errors(found: Interpretation) -> Section | None:
         top = float(np.percentile(known, 99)) if len(known) else 1.0
         heights, edges = np.histogram(known, bins=30, range=(0, top or 1.0))
         drawn = chart([Bars("", edges.tolist(), heights.tolist())], title="Errors", x="pixels off", y="points")
-        return Section("Errors", [Chart(drawn, "Distance from the label (up to the 99th percentile)")])
+        blocks: list[Block] = [Chart(drawn, "Distance from the label (up to the 99th percentile)")]
+        if len(known):
+            half, most, largest = np.percentile(known, [50, 90, 100])
+            blocks.append(Note(
+                f"In pixels of the original images: half of the {len(known):,} points are at most {half:.1f} off, nine "
+                f"of ten at most {most:.1f}, and the worst {largest:.1f}."
+            ))  # fmt: skip
+        return Section("Errors", blocks)
     return _residuals(found) if isinstance(found, NumberInterpretation) else None
 
 

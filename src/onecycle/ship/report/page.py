@@ -16,7 +16,7 @@ from onecycle.errors import ModelError
 from onecycle.inference.interpretation.classes import TagInterpretation
 from onecycle.inference.interpretation.interpretation import Interpretation
 from onecycle.registry import register
-from onecycle.ship.report.blocks import Note, Section
+from onecycle.ship.report.blocks import Note, Section, as_sentence
 from onecycle.ship.report.calibration import measured_calibration
 from onecycle.ship.report.data_checks import data_checks
 from onecycle.ship.report.findings import findings
@@ -96,13 +96,13 @@ def page_of(
         "Scores", [score_rows(found.scores, previous.scores if previous else {}, items_of(found.source.split))]
     )
     if isinstance(found, TagInterpretation) and (note := threshold_note(state)):
-        scores.blocks.append(Note(f"{note[0].upper()}{note[1:]}."))
+        scores.blocks.append(Note(as_sentence(note)))
     if previous and (differ := differences(previous.options, previous.own_options)):
         scores.blocks.append(differ)
     sections = [scores, what_was_trained(state), how_it_went(state), *known]
     sections.append(time_and_memory(state, {"This report": time.perf_counter() - began}))
     return {
-        "title": f"{type(state.model).__name__}: {state.target.summary}",
+        "title": f"{type(state.model).__name__}: {state.target.summary.split(':')[0]}",  # the classes are below
         "sections": sections,
         "previous": previous.name if previous else "",
         "date": time.strftime("%Y-%m-%d %H:%M"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 460, 250
-LEFT, RIGHT, TOP, BOTTOM = 52, 10, 12, 38
+LEFT, RIGHT, TOP, BOTTOM = 60, 12, 12, 38
 COLOURS = 6
 MOST_POINTS = 400
 
@@ -75,6 +75,7 @@ def chart(
     bands: Sequence[Band] = (),
     x_range: tuple[float, float] | None = None,
     y_range: tuple[float, float] | None = None,
+    whole: bool = False,
 ) -> str:
     """Return a chart as an SVG element. All texts are escaped.
 
@@ -85,7 +86,8 @@ def chart(
         y: Name of the vertical axis.
         bands: What is shaded behind.
         x_range: Ends of the horizontal axis; None takes those of the marks.
-        y_range: Ends of the vertical axis.
+        y_range: Ends of the vertical axis; None leaves some room above and below the marks.
+        whole: Whether the horizontal axis counts, so that only whole numbers are written below it.
     Example:
         >>> chart([Line("loss <b>", [1, 2], [0.5, 0.25])], title="loss").count("&lt;b&gt;")
         1
@@ -93,12 +95,12 @@ def chart(
     across = _Scale(*(x_range or _ends([value for mark in marks for value in _xs(mark)])), LEFT, WIDTH - RIGHT)
     names = [mark.name for mark in marks if mark.name]
     top = TOP + (14 if bands else 0) + (16 if names else 0)
-    up = _Scale(*(y_range or _ends([value for mark in marks for value in _ys(mark)])), HEIGHT - BOTTOM, top)
+    up = _Scale(*(y_range or _with_room(marks)), HEIGHT - BOTTOM, top)
     parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}" class="chart">']
     parts += [_band(band, across, top, number) for number, band in enumerate(bands)]
-    parts += _axes(across, up, x, y, top)
+    parts += _axes(across, up, x, y, top, _ticks(across, least=1.0 if whole else 0.0))
     parts += [_drawn(mark, across, up, f"c{number % COLOURS}") for number, mark in enumerate(marks)]
-    parts += _legend(names)
+    parts += _legend([(mark.name, f"c{number % COLOURS}") for number, mark in enumerate(marks) if mark.name])
     return "".join([*parts, "</svg>"])
 
 
@@ -129,21 +131,29 @@ def _ends(values: Sequence[float]) -> tuple[float, float]:
     return low, high
 
 
-def _ticks(scale: _Scale, most: int = 6) -> list[float]:
+def _with_room(marks: Sequence[Mark]) -> tuple[float, float]:
+    """Return the ends of the vertical axis, with a twentieth more on both sides; 0 stays an end."""
+    low, high = _ends([value for mark in marks for value in _ys(mark)])
+    room = (high - low) / 20
+    return low if low == 0 else low - room if low < 0 else max(low - room, 0.0), high if high == 0 else high + room
+
+
+def _ticks(scale: _Scale, most: int = 6, least: float = 0.0) -> list[float]:
     span = scale.high - scale.low
     step = 10 ** math.floor(math.log10(span / most))
     step *= next(factor for factor in (1, 2, 5, 10, 20) if span / (step * factor) <= most)
+    step = max(step, least)
     first = math.ceil(scale.low / step - 1e-9)
     return [number * step for number in range(first, math.floor(scale.high / step + 1e-9) + 1)]
 
 
-def _axes(across: _Scale, up: _Scale, x: str, y: str, top: float) -> list[str]:
+def _axes(across: _Scale, up: _Scale, x: str, y: str, top: float, below: Sequence[float]) -> list[str]:
     parts = []
     for value in _ticks(up, 5):
         place = up(value)
         parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{place}" y2="{place}" class="grid"/>')
         parts.append(f'<text x="{LEFT - 5}" y="{place + 3}" text-anchor="end">{value:.4g}</text>')
-    for value in _ticks(across):
+    for value in below:
         parts.append(f'<text x="{across(value)}" y="{HEIGHT - BOTTOM + 14}" text-anchor="middle">{value:.4g}</text>')
     parts.append(f'<text x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x)}</text>')
     middle = (top + HEIGHT - BOTTOM) / 2
@@ -181,10 +191,7 @@ def _drawn(mark: Mark, across: _Scale, up: _Scale, colour: str) -> str:
     return f'<polyline points="{path}" class="line {colour}{dashed}"/>' + "".join(circles)
 
 
-def _legend(names: Sequence[str]) -> list[str]:
-    parts, place = [], float(LEFT)
-    for number, name in enumerate(names):
-        parts.append(f'<rect x="{place}" y="3" width="9" height="9" class="bar c{number % COLOURS}"/>')
-        parts.append(f'<text x="{place + 13}" y="11">{escape(name)}</text>')
-        place += 26 + 6.2 * len(name)
-    return parts
+def _legend(names: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the names in one text, whose parts follow each other however wide the letters are."""
+    parts = (f'<tspan class="bar {colour}">\u25a0</tspan> {escape(name)}' for name, colour in names)
+    return [f'<text x="{LEFT}" y="12">', "&#160;&#160; ".join(parts), "</text>"] if names else []

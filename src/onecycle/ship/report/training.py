@@ -11,19 +11,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from onecycle.ship.report.blocks import Block, Chart, Code, Facts, Interval, Note, Section, Table
+from onecycle.errors import counted
+from onecycle.ship.report.blocks import Block, Chart, Code, Facts, Interval, Note, Section, Table, as_sentence
 from onecycle.ship.report.svg import Band, Line, Mark, chart, thinned
 from onecycle.train.history import History, running_mean
 from onecycle.train.layer_groups import trained_layers
 from onecycle.train.options import changes_weights
 from onecycle.train.state import TrainState
+from onecycle.train.threshold import threshold_note
 
 
 def what_was_trained(state: TrainState) -> Section:
     """Return what was trained on what, with the command and the Python that repeat it."""
     lines = repr(state.data).splitlines()
     config = getattr(state.model, "config", None)
-    name = config.get("name") or config.get("backbone") if isinstance(config, Mapping) else None
+    name = _body_of(config) if isinstance(config, Mapping) else None
     model = f"{type(state.model).__name__}{f' of {name}' if name else ''}"
     parameters = sum(parameter.numel() for parameter in state.model.parameters())
     kept = state.weights_record
@@ -52,10 +54,18 @@ def _trained(state: TrainState) -> str:
     return ", then ".join(dict.fromkeys(record.stage for record in state.history if record.epoch <= kept.epoch))
 
 
+def _body_of(config: Mapping[str, Any]) -> str | None:
+    """Return the name of a model's body: of the backbone, or of the kind of encoder."""
+    encoder = config.get("encoder")
+    return config.get("name") or config.get("backbone") or (
+        encoder.get("model_type") if isinstance(encoder, Mapping) else None
+    )  # fmt: skip
+
+
 def _device(state: TrainState) -> str:
     if state.device.type == "cuda" and torch.cuda.is_available():
         return torch.cuda.get_device_name(state.device)
-    return f"{state.device}, {torch.get_num_threads()} threads, {platform.machine()}"
+    return f"{state.device}, {counted(torch.get_num_threads(), 'thread')}, {platform.machine()}"
 
 
 def how_it_went(state: TrainState) -> Section:
@@ -71,14 +81,18 @@ def how_it_went(state: TrainState) -> Section:
         Line("training", epochs, [record.train_loss for record in history], dots=True),
         Line("validation", epochs, [record.valid_loss for record in history], dots=True),
     ]
-    blocks: list[Block] = [Chart(chart(losses, title="Loss", x="epoch", y="loss", bands=bands, x_range=ends), "Loss")]
+    blocks: list[Block] = [
+        Chart(chart(losses, title="Loss", x="epoch", y="loss", bands=bands, x_range=ends, whole=True), "Loss")
+    ]
     for name in dict.fromkeys(name for record in history for name in record.metrics):
         line = Line(name, epochs, [record.metrics.get(name) for record in history], dots=True)
-        blocks.append(Chart(chart([line], title=name, x="epoch", y=name, bands=bands, x_range=ends), name))
+        drawn = chart([line], title=name, x="epoch", y=name, bands=bands, x_range=ends, whole=True)
+        blocks.append(Chart(drawn, name))
     blocks += _steps(history)
     names = [f"{number}: {name}" for number, (_, _, name) in enumerate(stages, 1)]
     blocks.append(Note(f"Shaded: {'; '.join(names)}."))
-    blocks += [Note(note) for note in history.notes]
+    said = threshold_note(state)  # beside the scores
+    blocks += [Note(as_sentence(note)) for note in history.notes if note != said]
     rows = [list(record.cells().values()) for record in history]
     columns = list(dict.fromkeys(name for record in history for name in record.cells()))
     if all(len(row) == len(columns) for row in rows):
@@ -93,8 +107,13 @@ def _steps(history: History) -> list[Block]:
     x, y = thinned(steps, running_mean(np.array(raw)).tolist())
     x_rates, rates = thinned(steps, [rate for _, rate in history.steps])
     return [
-        Chart(chart([Line("running mean", x, y)], title="Loss of each step", x="step", y="loss"), "Loss of each step"),
-        Chart(chart([Line("highest rate", x_rates, rates)], title="Learning rate", x="step"), "Learning rate"),
+        Chart(
+            chart([Line("running mean", x, y)], title="Loss of each step", x="step", y="loss", whole=True),
+            "Loss of each step",
+        ),
+        Chart(
+            chart([Line("highest rate", x_rates, rates)], title="Learning rate", x="step", whole=True), "Learning rate"
+        ),
     ]
 
 
@@ -104,7 +123,7 @@ def time_and_memory(state: TrainState, seconds: Mapping[str, float]) -> Section:
     rows += [(name, duration(value)) for name, value in seconds.items()]
     if state.history.epochs:
         slowest = max(state.history, key=lambda record: record.seconds)
-        rows.append(("Slowest epoch", f"{slowest.epoch}, {duration(slowest.seconds)}"))
+        rows.append(("Slowest epoch", f"epoch {slowest.epoch}: {duration(slowest.seconds)}"))
     if memory := _most_memory():
         rows.append(("Most memory of the process", f"{memory / 2**20:,.0f} MiB"))
     if state.device.type == "cuda" and torch.cuda.is_available():
@@ -155,5 +174,7 @@ def differences(previous: Mapping[str, Any], options: Mapping[str, Any]) -> Tabl
     """Return the options in which this run differs from the previous one; None where it has the same."""
     names = [name for name in {**previous, **options} if changes_weights(name)]
     names = [name for name in names if previous.get(name) != options.get(name)]
-    rows = [[name, str(previous.get(name, "")), str(options.get(name, ""))] for name in names]
+    rows = [
+        [name, *("" if (value := of.get(name)) is None else str(value) for of in (previous, options))] for name in names
+    ]
     return Table(["option", "previous run", "this run"], rows, "Options that differ") if rows else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from onecycle.data.categories import Category, MultiCategory
+from onecycle.errors import OnecycleError
 from onecycle.inference.interpretation.interpretation import Interpretation
 from onecycle.ship.report.blocks import Block, Card, Gallery, Section
 from onecycle.text.attribution import attribute
@@ -27,11 +28,12 @@ def words_that_mattered(state: TrainState, found: Interpretation) -> list[Sectio
         return []
     cards = []
     for place in found.places_by_loss(EXPLAINED):
-        batch = state.data.read(found.source.dataset, [int(found.evaluated.rows[place])])
-        text = predictor.modality.as_text(predictor.modality.prepare(batch, state.target, None).inputs[0])
-        if text.split():
-            marked = attribute(predictor, text)._repr_html_()
-            cards.append(Card(found.name(place), [f"label: {found.label(place)}"], marked=marked))
+        try:
+            item = found.source.dataset.item(int(found.evaluated.rows[place]))
+            marked = attribute(predictor, item)._repr_html_()
+        except OnecycleError:  # a file that is gone by now, or a text without a word
+            continue
+        cards.append(Card(found.name(place), [f"label: {found.label(place)}"], marked=marked))
     note = "Green words support the class that is predicted, red ones speak against it; each was left out in turn."
     blocks: list[Block] = [Gallery("Words of the worst mistakes", cards, note=note)]
     return [Section("Words that mattered", blocks)] if cards else []
