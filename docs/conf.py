@@ -22,6 +22,8 @@ html_show_sphinx = False
 html_show_copyright = False
 html_static_path = ["static"]
 html_css_files = ["site.css"]
+html_favicon = "static/icon.svg"
+pygments_dark_style = "a11y-high-contrast-dark"  # the theme's own underlines names, as if they were links
 
 # Pages with code cells are executed as they are built; saved notebooks, which `make test-notebooks` executes, are not.
 nb_execution_mode = "off"
@@ -41,9 +43,9 @@ default_role = "code"  # docstrings mark code with single backticks, as Markdown
 napoleon_custom_sections = [("Source", "notes_style"), ("Sources", "notes_style")]
 
 
-def point_to_measurements(_: Any, __: str, source: list[str]) -> None:
-    """The measurements are beside their scripts, and a page of the site as well."""
-    source[0] = source[0].replace("](../bench/README.md", "](measurements.md")
+def name_pages(_: Any, __: str, source: list[str]) -> None:
+    """Name pages by their titles where the text has the file's name; the measurements, beside their scripts, are a page too."""
+    source[0] = re.sub(r"\[[\w/.]+\.md\]\(", "[](", source[0].replace("](../bench/README.md", "](measurements.md"))
 
 
 def name_functions(_: Any, what: str, name: str, obj: Any, options: Any, signature: str, returns: str) -> Any:
@@ -61,7 +63,15 @@ def describe_pictures(_: Any, tree: nodes.document) -> None:
             image["alt"] = f"{section[0].astext()}: what the code above draws"
 
 
+def tell_levels(_: Any, __: str, ___: str, context: dict[str, Any], ____: Any) -> None:
+    """Say of which level captions are, which Sphinx calls headings: whoever listens to the page goes by it."""
+    for part in ("body", "furo_navigation_tree"):
+        if part in context:
+            context[part] = context[part].replace('role="heading"', 'role="heading" aria-level="2"')
+
+
 def setup(app: Any) -> None:
     app.connect("autodoc-process-signature", name_functions)
     app.connect("doctree-read", describe_pictures)
-    app.connect("source-read", point_to_measurements)
+    app.connect("source-read", name_pages)
+    app.connect("html-page-context", tell_levels, priority=900)

@@ -25,6 +25,13 @@ def test_a_picture_shows_itself_in_notebooks() -> None:
     assert figure._repr_png_().startswith(b"\x89PNG")
 
 
+def test_a_picture_in_html_says_what_it_shows_to_those_who_do_not_see_it() -> None:
+    figure, _ = grid(2, 2)
+    for axes, title in zip(figure.axes, ('a "cat"\non a <mat>', "a dog"), strict=True):
+        axes.set_title(title)
+    assert figure.to_html().startswith('<img alt="a &quot;cat&quot; on a &lt;mat&gt;; a dog" src="data:image/png;base64,')
+
+
 def test_captions_are_broken_into_lines() -> None:
     assert wrapped("clear") == "clear"
     assert all(len(line) <= 30 for line in wrapped("agriculture clear habitation primary road water").split("\n"))

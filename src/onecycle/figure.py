@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import math
 import textwrap
@@ -82,7 +83,9 @@ class Picture(Figure):
         """Return the picture as an HTML image that holds all its data."""
         if self.html:
             return self.html
-        return f'<img src="data:image/png;base64,{base64.b64encode(self._repr_png_()).decode()}">'
+        titles = "; ".join(title for one in self.axes if (title := one.get_title()))
+        data = base64.b64encode(self._repr_png_()).decode()
+        return f'<img alt="{html.escape(" ".join(titles.split()))}" src="data:image/png;base64,{data}">'
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()

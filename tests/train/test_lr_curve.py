@@ -170,8 +170,17 @@ def test_plot_draws_every_sweep_the_curve_and_the_suggestion(losses: Curve) -> N
     result.plot()._repr_png_()
 
 
+def test_a_plot_shows_the_curve_up_to_the_highest_rate_that_is_suggested() -> None:
+    losses = flat_then_up(1e-3)[:45]
+    losses[20:25] *= 3
+    result = find_lr(RATES, lambda number, rates: list(losses), 1, None)
+    low, high = result.plot().axes[0].get_ylim()
+    curve = result.losses[result.rates[: len(result.losses)] <= result.high]
+    assert low < curve.min() < curve.max() < high
+
+
 def test_a_notebook_shows_the_reason_and_the_curve() -> None:
     html = find_lr(RATES, lambda number, rates: valley(1e-2).tolist(), 1, None)._repr_html_()
     assert html.startswith("<div>lr=")
     assert "lowest around" in html
-    assert '<img src="data:image/png;base64,' in html
+    assert '" src="data:image/png;base64,' in html

@@ -85,7 +85,7 @@ class Attribution:
 
     def _repr_html_(self) -> str:
         spans = [
-            f'<span style="background:rgba({"0,150,0" if share > 0 else "220,0,0"},{0.8 * abs(share):.2f})" '
+            f'<span style="background:rgba({"0,150,0" if share > 0 else "220,0,0"},{0.6 * abs(share):.2f})" '
             f'title="{score:+.2f}">{html.escape(word)}</span>'
             for word, share, score in zip(self.words, self._shares(), self.scores, strict=True)
         ]

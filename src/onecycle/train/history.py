@@ -207,10 +207,11 @@ class History:
                 rates.axvspan(epoch, epoch + 1, color="0.9", linewidth=0, label=label)
                 label = None
         rates.set(title="highest learning rate", xlabel="epoch")
-        for axes in (losses, metrics, rates):
+        below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.18)}  # else it lies across the curve
+        for axes, place in ((losses, {}), (metrics, {}), (rates, below)):
             axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
             if axes.get_legend_handles_labels()[0]:
-                axes.legend(frameon=False, fontsize=8)
+                axes.legend(frameon=False, fontsize=8, **place)
         return figure.ready()
 
     def plot_steps(self) -> Picture:

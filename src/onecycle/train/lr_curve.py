@@ -68,7 +68,8 @@ class LRFinderResult:
         axes.axvspan(self.low, self.high, color="tab:green", alpha=0.12, label=f"{self.low:.1e} to {self.high:.1e}")
         rate = self.lr.stop if isinstance(self.lr, slice) else self.lr
         axes.axvline(rate, color="tab:green", label=f"lr={format_lr(self.lr)}")
-        low, high = float(self.losses.min()), float(self.losses[: max(len(self.losses) // 4, 1)].max())
+        before = max(len(self.losses) // 4, int((self.rates[: len(self.losses)] <= self.high).sum()), 1)
+        low, high = float(self.losses.min()), float(self.losses[:before].max())
         axes.set(
             xscale="log", xlabel="learning rate", ylabel="training loss", title=self.reason,
             ylim=(low - 0.1 * (high - low), high + 0.6 * (high - low) + 1e-3),
