@@ -37,6 +37,11 @@ def test_masks(layout: str, request: pytest.FixtureRequest, shell: Any, tmp_path
     assert missing.out.startswith(f"{image}\t")
     assert "%" in missing.out
     assert "No such file" in missing.err
+    for _ in range(2):  # nothing is left that a second try would find in its way
+        nothing = shell("predict", "out/model.onecycle", tmp_path / "none.png", "--out", "nothing")
+        assert (nothing.code, nothing.out) == (2, "")
+        assert nothing.err.startswith("No such file")
+        assert not (tmp_path / "nothing").exists()
     assert "predicts mask: Sky, " in shell("info", "out/model.onecycle").out
 
 

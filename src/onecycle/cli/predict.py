@@ -85,7 +85,7 @@ def predict(
     read = [int(number) for number in predictions.table["item"].to_pylist()]
     if out is None:
         print_predictions(predictions, [items[number].name for number in read])
-    else:
+    elif read or not errors:
         write_all(predictions, out, items, header, read)
     tell_of_unfamiliar(predictions, [items[number].name for number in read])
     for error in errors:
