@@ -119,6 +119,11 @@ def numbers(root: Path) -> None:
     table(root / "ages.csv", ["image", "age"], [[f"{i}.png", 20 + i * 1.37] for i in range(12)])
 
 
+def two_tables_of_numbers(root: Path) -> None:
+    numbers(root)
+    shutil.copy(root / "ages.csv", root / "old.csv")
+
+
 def turned(root: Path) -> None:
     street(root)
     exif = Image.Exif()
@@ -259,12 +264,11 @@ CASES = {
     "task": Case(
         table_of_images, f"{IN_LABELS} --task sort", r"pass --task auto\.", f"{IN_LABELS} --task auto", CLASSES
     ),
-    "numbers without a table": Case(
-        numbers, "--task numbers", r"pass --labels labels\.csv\.", "--task numbers --labels ages.csv", "Numbers, 1: age"
+    "numbers of one of two tables": Case(
+        two_tables_of_numbers, "--task numbers", r"pass --labels ages\.csv or --labels old\.csv\.",
+        "--task numbers --labels ages.csv", "Numbers, 1: age",
     ),
-    "points without a table": Case(
-        numbers, "--task points", r"pass --labels\.", "--task numbers --labels ages.csv", "Numbers, 1: age"
-    ),
+    "points of numbers": Case(numbers, "--task points", r"or --task numbers\.", "--task numbers", "Numbers, 1: age"),
     "codes": Case(
         lambda root: street(root, codes="names.txt"), SEGMENT, r"pass --codes\.", f"{SEGMENT} --codes names.txt", MASKS
     ),

@@ -45,7 +45,7 @@ def test_points_outside_their_image_are_kept_with_one_warning(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (["x"], r"1 columns of coordinates: x.\nExpected an even number of columns, x and y of each point.\nFix: pass"),
+        (["x"], r"1 column of coordinates: x.\nExpected an even number of columns, x and y of each point.\nFix: pass"),
         (["x", "z"], r"There is no column 'z'.\nExpected one of: .*\nFix: check"),
         (["x", "word"], r"Not numbers in column 'word': 2 values, 'a' \(1.png\).*\nExpected numbers, .*\nFix: "),
         (lambda path: 1 / 0, r"The point function failed for .*: ZeroDivisionError.*\nExpected a list .*\nFix: fix"),

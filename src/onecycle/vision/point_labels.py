@@ -120,9 +120,10 @@ def _coordinate_columns(points: Sequence[str] | Literal["all"], rows: Rows) -> l
         columns = [points] if isinstance(points, str) else list(points)
     if not columns or len(columns) % 2:
         raise DataError(
-            f"{len(columns)} columns of coordinates: {some(columns)}.",
+            f"{counted(len(columns), 'column')} of coordinates: {some(columns)}.",
             "an even number of columns, x and y of each point.",
             'pass points=["x0", "y0", "x1", "y1"].',
+            shell_fix="pass --column x0,y0,x1,y1, or --task numbers.",
         )
     return columns
 
