@@ -17,7 +17,7 @@ SOURCE = Path(onecycle.__file__).parent
 LAYERS = [
     ("errors", "allocator", "disk", "imports", "notebook", "processes"),
     ("deprecation", "foreign_names", "figure"),
-    ("registry", "calls"),
+    ("registry", "calls", "given_items"),
     ("losses", "bundle"),
     ("data",),
     ("metrics",),

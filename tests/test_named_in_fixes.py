@@ -20,7 +20,7 @@ OUTSIDE = {
     "FullyShardedDataParallelPlugin": "accelerate", "Path": "pathlib", "astype": "NumPy, pandas", "drop": "pandas",
     "DataFrame": "pandas", "read_excel": "pandas", "read_json": "pandas", "to_csv": "pandas", "write_table": "pyarrow",
     "forward": "torch", "requires_grad_": "torch", "item": "torch", "squeeze": "torch", "list_models": "timm",
-    "len": "Python", "list": "Python", "str": "Python",
+    "len": "Python", "list": "Python", "sorted": "Python", "str": "Python",
     "main": "the user's own function", "from_": "from_...(): any of the constructors",
 }  # fmt: skip
 
