@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from onecycle.errors import DataError
-from onecycle.given_items import batches_of_given
+from onecycle.given_items import batches_of_given, contents_of_opened
 
 
 def read(items: Any, batch_size: int = 2) -> list[list[Any]]:
@@ -83,3 +85,19 @@ def test_the_bad_one_of_several_is_named() -> None:
         list(batches_of_given(["bad"], 2, fail))
     with pytest.raises(DataError, match=r"^items\[0\]: It is bad\."):
         list(batches_of_given(iter(["bad", "a"]), 2, fail))
+
+
+def test_an_opened_file_is_read_from_its_beginning_however_often() -> None:
+    opened = io.BytesIO(b"content")
+    opened.read(3)
+    assert [contents_of_opened(opened), contents_of_opened(opened)] == [b"content", b"content"]
+    assert contents_of_opened("no file") == "no file"
+
+
+def test_a_file_that_is_not_open_for_reading_is_refused(tmp_path: Path) -> None:
+    closed = io.BytesIO(b"content")
+    closed.close()
+    with (tmp_path / "x").open("wb") as written:
+        for opened in (closed, written):
+            with pytest.raises(DataError, match=r"The opened file cannot be read: .*\n.*\nFix: pass its path, or open"):
+                contents_of_opened(opened)

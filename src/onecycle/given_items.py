@@ -1,4 +1,4 @@
-"""The inputs of a prediction, as somebody gave them: any sequence, in its order."""
+"""The inputs of a prediction, as somebody gave them: a sequence in its order, opened files as a whole."""
 
 from __future__ import annotations
 
@@ -72,3 +72,22 @@ def _read_one(item: Any, number: int, count: int, read: Callable[[Any], ReadT]) 
     except DataError as error:
         error.can_skip = False  # only training can leave items out
         raise
+
+
+def contents_of_opened(source: Any) -> Any:
+    """Return all that an opened file holds, also where a part of it was read before; anything else as it is.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    if not callable(getattr(source, "read", None)):
+        return source
+    try:
+        if callable(getattr(source, "seekable", None)) and source.seekable():
+            source.seek(0)
+        return source.read()
+    except ValueError as error:  # closed, opened for writing, or not in the encoding that it was opened with
+        raise DataError(
+            f"The opened file cannot be read: {error}.", "a file that is open for reading.",
+            "pass its path, or open(path, 'rb').",
+        ) from error  # fmt: skip

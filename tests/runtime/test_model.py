@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import io
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -138,6 +141,55 @@ def test_files_of_others_are_refused(tmp_path: Path) -> None:
         load_model(tmp_path / "x.onnx")
 
 
+def test_what_something_else_reads_is_named(tmp_path: Path) -> None:
+    """The fixes are executed: each of them loads what was refused."""
+    bundle = tiny_bundles.photos().write(tmp_path / "photos.onecycle")
+    with pytest.raises(BundleError, match=r"photos\.onecycle is a bundle, .*\n.*\nFix: load it with onecycle"):
+        load_model(bundle)
+    oc.load_model(bundle)
+    exported = write_colours(tmp_path / "colours.onnx", COLOURS)
+    with pytest.raises(
+        BundleError, match=r"exported for another runtime\.\n.*\nFix: call onecycle\.runtime\.load_model"
+    ):
+        oc.load_model(exported)
+    with pytest.raises(BundleError, match=r"is a folder\.\nExpected .*\nFix: pass '.*colours\.onnx'\."):
+        load_model(tmp_path)
+    load_model(exported)
+    (tmp_path / "run").mkdir()
+    with pytest.raises(BundleError, match=r"run is a folder\.[\s\S]*onecycle export .*run run\.onnx$"):
+        load_model(tmp_path / "run")
+    torch = pytest.importorskip("torch")
+    torch.export.save(torch.export.export(torch.nn.Linear(2, 2), (torch.zeros(1, 2),)), tmp_path / "x.pt2")
+    for load in (load_model, oc.load_model):
+        with pytest.raises(BundleError, match=r"x\.pt2 [\s\S]*\nFix: call torch\.export\.load\('"):
+            load(tmp_path / "x.pt2")
+    torch.export.load(tmp_path / "x.pt2")
+
+
+@pytest.mark.parametrize(("path", "threads", "message"), [
+    (None, None, r"load_model\(\) got path=None, of type NoneType\.\nExpected a string or a path"),
+    (b"x.onnx", None, r"load_model\(\) got path=b'x\.onnx', of type bytes\."),
+    ("x.onnx", "2", r"load_model\(\) got threads='2', of type str\.\n.*\nFix: pass threads=2, without quotes"),
+    ("x.onnx", 0, r"threads=0\.\nExpected a whole number, 1 or more\.\nFix: pass threads=1, or leave it out"),
+    ("x.onnx", True, r"threads=True\.\n"),
+    ("x.onnx", 1.5, r"threads=1\.5, of type float\.\n"),
+])  # fmt: skip
+def test_arguments_of_the_wrong_type(
+    path: Any, threads: Any, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_colours(tmp_path / "x.onnx", COLOURS)
+    with pytest.raises(oc.OnecycleError, match=message):
+        load_model(path, threads=threads)
+
+
+def test_a_model_is_not_sent_to_another_process(tmp_path: Path) -> None:
+    model = load_model(write_colours(tmp_path / "x.onnx", COLOURS))
+    for send in (pickle.dumps, copy.deepcopy):
+        with pytest.raises(BundleError, match=r"cannot be copied, or sent.*\n.*\nFix: call load_model\(path\) there"):
+            send(model)
+
+
 def test_lists_are_lists(red: Path, tmp_path: Path) -> None:
     model = load_model(write_colours(tmp_path / "x.onnx", COLOURS))
     with pytest.raises(DataError, match=r"Fix: call predict\(path\), or pass \[path\]\."):
@@ -147,6 +199,8 @@ def test_lists_are_lists(red: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"batch_size=0\."):
         model.predict_many([red], batch_size=0)
     assert [one.label for one in model.predict_many(path for path in [red, red])] == ["red", "red"]
+    with pytest.raises(DataError, match=r"opened as text\.\n.*\nFix: pass its path, or open\(path, 'rb'\)"):
+        model.predict(io.StringIO("a text"))
     with pytest.raises(DataError, match=r"the image is not an image of a known format\."):
         model.predict(b"this is no image at all")
 

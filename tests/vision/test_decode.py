@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import struct
 import sys
 import warnings
@@ -304,7 +305,7 @@ def test_the_source_is_not_changed() -> None:
 )
 def test_other_arrays_are_refused(array: np.ndarray) -> None:
     shape = str(array.shape).replace("(", r"\(").replace(")", r"\)")
-    message = rf"array of {array.dtype}, shape {shape}.\nExpected uint8 pixels .*\nFix: convert it, for example"
+    message = rf"array of {array.dtype}, shape {shape}.\nExpected uint8 pixels .*\nFix: (convert it, for example|pass) "
     with pytest.raises(DataError, match=message):
         decode(array, (4, 4))
 
@@ -523,3 +524,29 @@ def test_bytes_and_opened_files_are_decoded_as_the_file(tmp_path: Path) -> None:
         np.testing.assert_array_equal(decode(opened, (20, 30)), expected)  # from its beginning again
     with pytest.raises(DataError, match=r"the image is empty \(0 bytes\)\."):
         decode(b"", (20, 30))
+
+
+@pytest.mark.parametrize(("array", "fix"), [
+    (np.ones((4, 5, 3)), "(array * 255).astype('uint8')"),
+    (np.ones((4, 5), bool), "(array * 255).astype('uint8')"),
+    (np.full((4, 5, 3), 250.0, np.float32), "array.clip(0, 255).astype('uint8')"),
+    (np.full((4, 5, 3), 300), "array.clip(0, 255).astype('uint8')"),
+    (np.full((4, 5, 3), 65535, np.uint16), "(array // 257).astype('uint8')"),
+    (np.full((3, 40, 50), 255, np.uint8), "array.transpose(1, 2, 0)"),
+    (np.ones((3, 40, 50), np.float32), "(array.transpose(1, 2, 0) * 255).astype('uint8')"),
+    (np.full((40, 50, 7), 255, np.uint8), "array[..., :3]"),
+])  # fmt: skip
+def test_the_fix_for_an_array_that_is_no_image_makes_a_bright_one(array: np.ndarray, fix: str) -> None:
+    with pytest.raises(DataError, match=r"Expected uint8 pixels from 0 to 255[\s\S]*" + re.escape(fix)):
+        decode(array, (4, 4))
+    assert decode(eval(fix, {"array": array}), (4, 4)).min() >= 250
+
+
+@pytest.mark.parametrize(("array", "fix"), [
+    (np.zeros((0, 5, 3), np.uint8), "leave it out: it has no pixel"),
+    (np.zeros((2, 8, 8, 3), np.uint8), r"all of them as predict_many\(array\)"),
+    (np.zeros(8, np.uint8), "an array of one of these shapes"),
+])  # fmt: skip
+def test_arrays_that_no_conversion_makes_an_image(array: np.ndarray, fix: str) -> None:
+    with pytest.raises(DataError, match=rf"Cannot read an image from an array of uint8[\s\S]*{fix}"):
+        decode(array, (4, 4))

@@ -43,6 +43,7 @@ def read_bundle(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict[st
         raise BundleError(
             f"No such bundle: {path}.", "a file or folder that export() or save() wrote.", "check the path."
         )
+    _check_is_no_export(path)
     try:
         return _read_folder(path, kind) if path.is_dir() else _read_zip(path, kind)
     except OSError as error:
@@ -53,6 +54,20 @@ def read_bundle(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict[st
         raise BundleError(
             f"{path} is or holds {found}.", "files only, without links.", "do not trust it; copy or export it again."
         ) from found
+
+
+def _check_is_no_export(path: Path) -> None:
+    """Refuse what was exported for another runtime, which is whole, and that a new copy would not help."""
+    readers = {
+        ".onnx": f"call onecycle.runtime.load_model({str(path)!r}).",
+        ".xml": f"call onecycle.runtime.load_model({str(path)!r}).",
+        ".pt2": f"call torch.export.load({str(path)!r}).",
+    }
+    if path.is_file() and (how := readers.get(path.suffix.lower())):
+        raise BundleError(
+            f"{path} was exported for another runtime.", "a bundle, such as model.onecycle.", how,
+            shell_fix="name the run or the bundle that it was exported from.",
+        )  # fmt: skip
 
 
 def _read_zip(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from onecycle.calls import explains_calls
+from onecycle.calls import explained, explains_calls
 from onecycle.errors import BundleError, DataError, ModelError, OnecycleError, some
 from onecycle.given_items import batches_of_given
 from onecycle.inference.prediction import Prediction
 from onecycle.runtime.description import read_description
 from onecycle.runtime.inputs import READERS, Input, Reader
+from onecycle.runtime.other_files import check_is_exported
 from onecycle.runtime.outputs import DECODERS, Decoder, TagsDecoder
 
 if TYPE_CHECKING:
@@ -83,6 +84,12 @@ class Model:
             raise ModelError(f"Only tags have a threshold, and this predicts {kind}.", "tags.", "leave it out.")
         return self._decoder
 
+    def __reduce__(self) -> Any:
+        raise BundleError(
+            "A loaded model cannot be copied, or sent to another process.", "its path, which each process loads.",
+            "call load_model(path) there; in one process, threads may share one model.",
+        )  # fmt: skip
+
     def predict(self, item: Any, *, sets: float | None = None) -> Prediction:
         """Return the prediction for one input.
 
@@ -139,6 +146,7 @@ class Model:
         return self.read(item)
 
 
+@explained
 def load_model(path: str | Path, *, threads: int | None = None) -> Model:
     """Load a file that `export` wrote: ONNX, or the .xml file of OpenVINO.
 
@@ -155,8 +163,9 @@ def load_model(path: str | Path, *, threads: int | None = None) -> Model:
         True
     """
     path = Path(path)
-    if not path.is_file():
-        raise BundleError(f"No such file: {path}.", "a file that export() wrote.", "check the path.")
+    check_is_exported(path)
+    if isinstance(threads, bool) or (threads is not None and threads < 1):
+        raise ModelError(f"threads={threads!r}.", "a whole number, 1 or more.", "pass threads=1, or leave it out.")
     if path.suffix.lower() == ".xml":
         from onecycle.runtime.openvino import open_openvino
 

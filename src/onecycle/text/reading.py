@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from onecycle.data.character_encoding import decode_bytes, looks_binary
 from onecycle.errors import DataError, with_article
+from onecycle.given_items import contents_of_opened
 from onecycle.text.cleaning import clean
 from onecycle.text.tokenizer import Tokenizer
 
@@ -65,8 +66,7 @@ def _contents(item: Any) -> Any:
     """Return what a text file says, given as its path, its bytes, or opened; anything else as it is."""
     if isinstance(item, Path):
         return read_text_file(item)
-    if callable(getattr(item, "read", None)):
-        item = item.read()
+    item = contents_of_opened(item)
     return _decoded(bytes(item), "The file") if isinstance(item, bytes | bytearray | memoryview) else item
 
 

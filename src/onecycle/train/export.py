@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import difflib
 import importlib.metadata
 import json
 import math
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from onecycle.bundle import write_bundle
 from onecycle.calls import check_options
 from onecycle.data.nested import tensors_in
-from onecycle.errors import BundleError, ModelError, OnecycleError
+from onecycle.errors import BundleError, CallError, ModelError, OnecycleError
 from onecycle.foreign_names import unknown_options
 from onecycle.inference.predictor import run_model
 from onecycle.registry import list_registered, lookup, registered_name
@@ -54,8 +55,7 @@ def export_model(state: TrainState, path: str | Path, *, card: Mapping[str, Any]
         check_options("export", exporter, options)
         written: Path = exporter(state, Path(path), **options)
         return written
-    if options:
-        raise unknown_options("export", list(options), ())
+    _check_is_bundle(Path(path), kind, options)
     model = model_to_config(state.model)
     parts = {"target": state.target.to_config(), "modality": state.data.modality.to_config()}
     classes = {"target": type(state.target), "modality": type(state.data.modality)}
@@ -77,6 +77,28 @@ def export_model(state: TrainState, path: str | Path, *, card: Mapping[str, Any]
     if state.calibration is not None:
         config["calibration"] = pack(state.calibration.state_dict(), CALIBRATION, weights)
     return state.processes.decide(lambda: write_bundle(path, weights, config))
+
+
+def _check_is_bundle(path: Path, kind: str, options: Mapping[str, Any]) -> None:
+    """Refuse what would become a bundle, and was meant to become something else.
+
+    Raises:
+        CallError: An option is that of another format, or not known.
+        BundleError: The suffix is nearly that of another format.
+    """
+    if kind and (near := difflib.get_close_matches(kind, sorted({*list_registered("exporter")} - {"web"}), 1, 0.66)):
+        raise BundleError(
+            f"No format has the suffix .{kind}, of {path.name}.", f".{near[0]}; or .onecycle, for a bundle.",
+            f"pass {path.with_suffix(f'.{near[0]}').name!r}.",
+        )  # fmt: skip
+    others = [name for name in options if name in ("precision", "tolerance", "runtime_files")]
+    if others:
+        raise CallError(
+            f"export() has no option {', '.join(f'{name}=' for name in others)} for the bundle {path.name}.", "none.",
+            f"leave {'it' if len(others) == 1 else 'them'} out, or export ONNX: {path.with_suffix('.onnx').name!r}.",
+        )  # fmt: skip
+    if options:
+        raise unknown_options("export", list(options), ())
 
 
 def training_card(state: TrainState) -> dict[str, Any]:

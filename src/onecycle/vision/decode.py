@@ -19,6 +19,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from onecycle.data.contents import Contents
 from onecycle.errors import DataError
+from onecycle.given_items import contents_of_opened
 from onecycle.vision.decode_memory import decoding_bytes, exif_orientation, memory_for
 from onecycle.vision.read_options import ReadOptions
 from onecycle.vision.rgb import Box, Pixels, conversion_bytes, resize_as_rgb
@@ -164,9 +165,11 @@ def _as_contents(source: Any) -> Any:
     if not isinstance(source, bytes | bytearray | memoryview):
         if isinstance(source, Image.Image) or not callable(getattr(source, "read", None)):
             return source
-        if callable(getattr(source, "seekable", None)) and source.seekable():
-            source.seek(0)  # it may have been looked at before
-        source = source.read()
+        source = contents_of_opened(source)
+        if isinstance(source, str):
+            raise DataError(
+                "The file was opened as text.", "one opened for bytes.", "pass its path, or open(path, 'rb')."
+            )
     return Contents("the image", bytes(source))
 
 
@@ -346,13 +349,34 @@ def _resize(image: Image.Image, size: tuple[int, int], resize: Resize, options: 
 
 
 def _from_array(pixels: NDArray[Any]) -> Image.Image:
-    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in (1, 3, 4)):
+    is_image = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4))
+    if pixels.dtype != np.uint8 or not is_image or not pixels.size:
         raise DataError(
             f"Cannot read an image from an array of {pixels.dtype}, shape {pixels.shape}.",
             "uint8 pixels from 0 to 255, of shape (height, width) or (height, width, 1, 3 or 4).",
-            "convert it, for example (array * 255).astype('uint8').",
+            _how_to_convert(pixels),
         )
     return Image.fromarray(pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
+
+
+def _how_to_convert(pixels: NDArray[Any]) -> str:
+    """Return the fix for an array that is no image."""
+    if not pixels.size:
+        return "leave it out: it has no pixel."
+    steps = "array"
+    if pixels.ndim == 3 and pixels.shape[2] not in (1, 3, 4) and pixels.shape[0] in (1, 3, 4):
+        steps += ".transpose(1, 2, 0)"
+    elif pixels.ndim == 4:
+        return "pass one of its images to predict(), or all of them as predict_many(array)."
+    elif pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in (1, 3, 4)):
+        return "pass an array of one of these shapes, such as array[..., :3] of more channels."
+    if pixels.dtype == np.uint8:
+        return f"pass {steps}."
+    if pixels.dtype == np.uint16:
+        return f"convert it, for example ({steps} // 257).astype('uint8') where white is 65535."
+    if pixels.dtype == bool or (np.issubdtype(pixels.dtype, np.floating) and np.nanmax(np.abs(pixels)) <= 1):
+        return f"convert it, for example ({steps} * 255).astype('uint8')."
+    return f"convert it, for example {steps}.clip(0, 255).astype('uint8')."
 
 
 ReadT = TypeVar("ReadT")

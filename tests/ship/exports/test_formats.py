@@ -102,12 +102,21 @@ def test_a_program_is_read_by_torch(photo_model: Any, tmp_path: Path) -> None:
 
 
 def test_options_of_other_formats_are_refused(photo_model: Any, tmp_path: Path) -> None:
-    with pytest.raises(CallError, match=r"export\(\) has no option precision="):
+    with pytest.raises(CallError, match=r"no option precision= for the bundle x\.onecycle\.\n.*\n.* ONNX: 'x\.onnx'"):
         photo_model[0].export(tmp_path / "x.onecycle", precision="int8")
-    with pytest.raises(CallError, match=r"export\(\) has no option precision=\.\nExpected none\."):
+    with pytest.raises(ModelError, match=r"x\.pt2 is not written with precision='int8': programs of torch\.export are"):
         photo_model[0].export(tmp_path / "x.pt2", precision="int8")
+    with pytest.raises(ModelError, match=r"x\.xml is not written with precision='fp16': files for OpenVINO are proved"):
+        photo_model[0].export(tmp_path / "x.xml", precision="fp16")
     with pytest.raises(CallError, match=r"no option presicion=\.\nExpected one of: precision, tolerance\."):
         photo_model[0].export(tmp_path / "x.onnx", presicion="int8")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("name", "meant"), [("x.onx", "x.onnx"), ("x.xlm", "x.xml"), ("x.pt", "x.pt2")])
+def test_a_misspelt_suffix_does_not_become_a_bundle(photo_model: Any, tmp_path: Path, name: str, meant: str) -> None:
+    with pytest.raises(BundleError, match=rf"No format has the suffix .*, of {name}\.\n.*\nFix: pass '{meant}'\.$"):
+        photo_model[0].export(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -255,11 +264,20 @@ def test_the_lstm_is_one_operator_that_reads_any_length(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_program_of_texts_longer_than_the_window_is_refused(tmp_path: Path) -> None:
-    reason = r"TextModel cannot be exported: UserError: Constraints violated \(length\).*\n.*\nFix: .*bundle"
-    with pytest.raises(ModelError, match=reason):
-        write_pt2(tmp_path / "x.pt2", KINDS["texts"]())
+@pytest.mark.parametrize("kind", ["texts", "lstm"])
+def test_programs_of_texts_are_refused_for_onnx(kind: str, tmp_path: Path) -> None:
+    with pytest.raises(
+        ModelError, match=r"UserError: Constraints violated \(.*length.*\n.*\nFix: export ONNX: 'x\.onnx'"
+    ):
+        write_pt2(tmp_path / "x.pt2", KINDS[kind]())
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["texts", "lstm"])
+def test_texts_in_16_bits(kind: str, tmp_path: Path) -> None:
+    write_onnx(tmp_path / "x.onnx", KINDS[kind](), precision="fp16")
+    assert load_model(tmp_path / "x.onnx").proof["precision"] == "fp16"
 
 
 @pytest.mark.slow

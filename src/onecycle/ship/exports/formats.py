@@ -19,11 +19,12 @@ from onecycle.ship.exports.check_items import items_of_learner
 from onecycle.ship.exports.exported import Exported, describe, served_and_input
 from onecycle.ship.exports.onnx_file import proved_file
 from onecycle.ship.exports.openvino import write_openvino
-from onecycle.ship.exports.precision import asked_for
+from onecycle.ship.exports.precision import asked_for, check_full
 from onecycle.ship.exports.served import check_servable
 from onecycle.ship.exports.torch_program import write_program
 from onecycle.ship.exports.web import write_web
 from onecycle.ship.exports.writing import write_content
+from onecycle.text.texts import Texts
 from onecycle.train.built_model import build_model
 from onecycle.train.export import model_to_config, training_card
 from onecycle.train.sharded import all_whole, class_of
@@ -37,9 +38,9 @@ def export_onnx(state: TrainState, path: Path, *, precision: str = "fp32", toler
 
 
 @register("exporter", "pt2")
-def export_program(state: TrainState, path: Path) -> Path:
+def export_program(state: TrainState, path: Path, *, precision: str = "fp32") -> Path:
     """Write a learner's model as a program of `torch.export`; see `write_pt2`."""
-    return _of_learner(state, lambda exported: write_pt2(path, exported))
+    return _of_learner(state, lambda exported: write_pt2(path, exported, precision=precision))
 
 
 @register("exporter", "xml")
@@ -120,14 +121,25 @@ def write_onnx(path: Path, exported: Exported, *, precision: str = "fp32", toler
     return write_content(path, file.content, file.proof)
 
 
-def write_pt2(path: Path, exported: Exported) -> Path:
+def write_pt2(path: Path, exported: Exported, *, precision: str = "fp32") -> Path:
     """Write a model as a program of `torch.export`, compared as ONNX is; `torch.export.load` reads it.
 
+    Args:
+        path: The file.
+        exported: The model.
+        precision: Only "fp32".
     Raises:
         ModelError: It cannot be exported, or predicts something else; nothing is written then.
         BundleError: The file cannot be written.
     """
+    check_full(precision, path.name, "programs of torch.export are written in 32 bits")
     served, given = served_and_input(exported)
     description = describe(exported, served, given)
-    content, proof = write_program(served, given, exported.items, description, path.name)
+    try:
+        content, proof = write_program(served, given, exported.items, description, path.name)
+    except ModelError as error:
+        if not isinstance(exported.modality, Texts):
+            raise
+        onnx_name = path.with_suffix(".onnx").name
+        raise ModelError(error.what, "a program for texts of any length.", f"export ONNX: {onnx_name!r}.") from error
     return write_content(path, content, proof)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import onnx
 
-# Pixels and token ids are prepared, and outputs become probabilities, in 32 bits.
-KEPT = ("Softmax", "Sigmoid")
+# Pixels and token ids are prepared, and outputs become probabilities, in 32 bits. Until opset 20, IsInf has no other.
+KEPT = ("Softmax", "Sigmoid", "IsInf")
 LAYERS = frozenset({"Conv", "Gather", "Gemm", "LSTM", "MatMul"})
 
 

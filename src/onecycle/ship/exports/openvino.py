@@ -34,7 +34,8 @@ def write_openvino(path: Path, exported: Exported, *, precision: str = "fp32") -
             installed.
         BundleError: The files cannot be written.
     """
-    check_full(precision, path.name, "OpenVINO predicts something else with graphs that onnxruntime quantised")
+    quantised = "OpenVINO predicts something else with graphs that onnxruntime quantised"
+    check_full(precision, path.name, quantised if precision == "int8" else "files for OpenVINO are proved in 32 bits")
     check_installed()
     if importlib.util.find_spec("openvino") is None:
         raise ModelError("openvino is not installed.", "the extra openvino.", "pip install 'onecycle[openvino]'")

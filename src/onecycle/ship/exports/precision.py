@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from onecycle.errors import ModelError, suggest
+from onecycle.errors import ModelError
 from onecycle.ship.exports.proof import TOLERANCE
 
 Precision = Literal["fp32", "fp16", "int8"]
@@ -40,7 +40,7 @@ def asked_for(precision: str = "fp32", tolerance: float | None = None) -> Asked:
     if precision not in get_args(Precision):
         raise ModelError(
             f"precision={precision!r}.", f"one of: {', '.join(get_args(Precision))}.",
-            f"pass precision='int8', or leave it out.{suggest(str(precision), get_args(Precision))}",
+            f"pass precision={'int8' if 'int' in str(precision) else 'fp16'!r}, or leave it out.",
         )  # fmt: skip
     usual = {"fp32": TOLERANCE, "fp16": HALF_TOLERANCE, "int8": POINTS}[precision]
     given = usual if tolerance is None else tolerance
