@@ -36,7 +36,8 @@ def test_a_backbone_of_one_size_says_which(photos: Path) -> None:
         ModelError,
         match=r"^The backbone 'gmlp_ti16_224' cannot read images of 96x96 pixels: Input height \(96\) doesn't match "
         r"model \(224\)\.\nExpected images of 224x224 pixels, for which it was made\.\nFix: use transform\(224\), in "
-        r"the shell --sizes 224x224; or a backbone of convolutions, such as tf_efficientnet_lite0, which reads any size\.$",
+        r"the shell --sizes 224x224; or a backbone of convolutions, such as tf_efficientnet_lite0, which reads any "
+        r"size\.$",
     ):
         learner.validate()
     with torch.no_grad():  # the fix
