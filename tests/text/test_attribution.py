@@ -9,6 +9,8 @@ import torch
 from tiny_texts import BAD, GOOD, language_bunch, review_bunch, save_encoder
 
 from onecycle.errors import DataError, ModelError
+from onecycle.ship.report.blocks import Gallery
+from onecycle.ship.report.words import words_that_mattered
 from onecycle.text.attribution import Attribution, attribute, visible_words
 from onecycle.text.awd_lstm import Dropouts
 from onecycle.text.awd_lstm_classifier import AwdLstmClassifier
@@ -67,6 +69,29 @@ def test_only_words_that_the_model_reads_have_scores(learner: Learner) -> None:
     (first, *_, last), _ = visible_words(modality, f"plot {'film ' * 50} story")
     assert (first, last) == ("plot", "story")
     assert visible_words(modality, "a film") == (["a", "film"], None)
+
+
+def test_a_report_marks_the_words_of_the_worst_mistakes(learner: Learner) -> None:
+    found = learner.interpret("train")
+    [section] = words_that_mattered(learner.state, found)
+    [gallery] = section.blocks
+    assert isinstance(gallery, Gallery)
+    assert [card.name for card in gallery.cards] == [found.name(place) for place in found.places_by_loss(3)]
+    assert all("<span" in card.marked for card in gallery.cards)
+    assert [card.lines for card in gallery.cards] == [[f"label: {found.label(p)}"] for p in found.places_by_loss(3)]
+
+
+def test_a_report_of_a_language_model_has_samples() -> None:
+    learner = language_model_learner(language_bunch("words"), width=24, hidden=32, layers=1, progress=False)
+    [section] = words_that_mattered(learner.state, learner.interpret())
+    [gallery] = section.blocks
+    assert isinstance(gallery, Gallery)
+    assert [card.name for card in gallery.cards] == ["sample 1", "sample 2", "sample 3"]
+    assert all(card.text for card in gallery.cards)
+
+
+def test_markup_is_no_word(learner: Learner) -> None:
+    assert attribute(learner, "a lovely<br />film").words == ("a", "lovely", "film")
 
 
 def test_a_single_word(learner: Learner) -> None:

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import timm
 from torch import Tensor, nn
 from torch.nn import functional
 
 from onecycle.errors import ModelError
 from onecycle.train.layer_groups import FineTuning
+from onecycle.vision.input_sizes import wrong_size
 from onecycle.vision.model import VisionModel, checkpoint_backbone
 from onecycle.vision.normalize import Normalize
-from onecycle.vision.weights import create_backbone
+from onecycle.vision.weights import build, create_backbone
 
 DECODER_WIDTH = 96
 
@@ -85,7 +85,14 @@ class Encoder(nn.Module):
         height, width = pixels.shape[-2:]
         inputs = self.normalize(pixels)
         padding = (0, self.padded_length(width) - width, 0, self.padded_length(height) - height)
-        maps: list[Tensor] = self.network(functional.pad(inputs, padding, "replicate") if any(padding) else inputs)
+        if any(padding):
+            inputs = functional.pad(inputs, padding, "replicate")
+        try:
+            maps: list[Tensor] = self.network(inputs)
+        except (AssertionError, RuntimeError) as error:
+            if (refused := wrong_size(error, self.network, inputs.shape[-2:])) is not None:
+                raise refused from error
+            raise
         if str(getattr(self.network, "output_fmt", "NCHW")).endswith("NHWC"):  # of timm's windowed transformers
             maps = [features.permute(0, 3, 1, 2) for features in maps]
         return maps
@@ -141,15 +148,18 @@ def create_encoder(backbone: str, pretrained: bool | str | Path) -> nn.Module:
     """
     full = create_backbone(backbone, pretrained)
     try:
-        network: nn.Module = timm.create_model(backbone.split(".")[0], features_only=True)
+        network = build(backbone.split(".")[0], features_only=True)
         reductions = network.feature_info.reduction()  # type: ignore[union-attr,operator]
     except (RuntimeError, ValueError, AttributeError, TypeError) as error:
         raise _no_pyramid(backbone) from error
     indices = [index for index, reduction in enumerate(reductions) if reduction >= 4]
     if len({reductions[index] for index in indices}) < 3:
         raise _no_pyramid(backbone)
-    network = timm.create_model(backbone.split(".")[0], features_only=True, out_indices=tuple(indices))
-    return copy_weights(full, network)
+    network = build(backbone.split(".")[0], features_only=True, out_indices=tuple(indices))
+    try:
+        return copy_weights(full, network)
+    except KeyError as error:  # timm wraps it in another way
+        raise _no_pyramid(backbone) from error
 
 
 def copy_weights(source: nn.Module, network: nn.Module) -> nn.Module:

@@ -102,9 +102,23 @@ def create_backbone(name: str, pretrained: bool | str | Path = True, **options: 
     return _download(name, package, **options)
 
 
+def build(name: str, **options: Any) -> nn.Module:
+    """Build a timm model, which reads images of any size if its architecture can resample its position embeddings."""
+    config = timm.get_pretrained_cfg(name)
+    model: nn.Module
+    if config is not None and config.fixed_input_size:
+        try:
+            model = timm.create_model(name, dynamic_img_size=True, **options)
+            return model
+        except TypeError:  # most architectures have no such option
+            pass
+    model = timm.create_model(name, **options)
+    return model
+
+
 def _create(name: str, **options: Any) -> nn.Module:
     try:
-        model: nn.Module = timm.create_model(name, pretrained=False, **options)
+        model = build(name, **options)
     except RuntimeError as error:
         if "pretrained tag" not in str(error):
             raise
@@ -125,8 +139,7 @@ def _find(package: WeightPackage) -> Path | None:
 
 def _download(name: str, package: WeightPackage | None, **options: Any) -> nn.Module:
     try:
-        model: nn.Module = timm.create_model(name, pretrained=True, **options)
-        return model
+        return build(name, pretrained=True, **options)
     except Exception as error:  # the fixes are the same whatever the network stack raises
         install = (
             f"pip install {package.package}" if package

@@ -86,7 +86,7 @@ def how_it_went(state: TrainState) -> Section:
     ]
     for name in dict.fromkeys(name for record in history for name in record.metrics):
         line = Line(name, epochs, [record.metrics.get(name) for record in history], dots=True)
-        drawn = chart([line], title=name, x="epoch", y=name, bands=bands, x_range=ends, whole=True)
+        drawn = chart([line], title=name, x="epoch", bands=bands, x_range=ends, whole=True)
         blocks.append(Chart(drawn, name))
     blocks += _steps(history)
     names = [f"{number}: {name}" for number, (_, _, name) in enumerate(stages, 1)]

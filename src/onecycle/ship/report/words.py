@@ -29,8 +29,9 @@ def words_that_mattered(state: TrainState, found: Interpretation) -> list[Sectio
     cards = []
     for place in found.places_by_loss(EXPLAINED):
         try:
-            item = found.source.dataset.item(int(found.evaluated.rows[place]))
-            marked = attribute(predictor, item)._repr_html_()
+            batch = state.data.read(found.source.dataset, [int(found.evaluated.rows[place])])
+            text = predictor.modality.as_text(predictor.modality.prepare(batch, state.target, None).inputs[0])
+            marked = attribute(predictor, text)._repr_html_()
         except OnecycleError:  # a file that is gone by now, or a text without a word
             continue
         cards.append(Card(found.name(place), [f"label: {found.label(place)}"], marked=marked))
