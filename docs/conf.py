@@ -45,7 +45,7 @@ napoleon_custom_sections = [("Source", "notes_style"), ("Sources", "notes_style"
 
 
 def name_pages(_: Any, __: str, source: list[str]) -> None:
-    """Name pages by their titles where the text has the file's name; the measurements, beside their scripts, are a page too."""
+    """Name pages by their titles, not their files; the measurements, beside their scripts, are a page too."""
     source[0] = re.sub(r"\[[\w/.]+\.md\]\(", "[](", source[0].replace("](../bench/README.md", "](measurements.md"))
 
 
