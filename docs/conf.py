@@ -16,7 +16,7 @@ html_title = "onecycle"
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.doctest", "sphinx_copybutton"]
 exclude_patterns = ["README.md"]
-smartquotes = False  # quotes and dashes are those of code
+smartquotes_action = "D"  # dashes, and the quotes of code
 html_theme = "furo"
 html_copy_source = False
 html_show_sphinx = False
@@ -50,10 +50,11 @@ def name_pages(_: Any, __: str, source: list[str]) -> None:
 
 
 def name_commands(_: Any, page: str, source: list[str]) -> None:
-    """Typer cuts what commands do after 45 characters: say the whole sentence, and link the command."""
+    """Typer cuts what commands do after 45 characters: say the whole sentence, and link the command; mark options."""
     if page == "reference/command_line":
         says = dict(re.findall(r"^## `onecycle (\w+)`\n\n(.*?\.)(?:\s|$)", source[0], re.DOTALL | re.MULTILINE))
         listed = re.compile(r"^\* `(\w+)`: .*$", re.MULTILINE)
+        source[0] = re.sub(r"(?<= )--[a-z-]+(?![^`\n]*`:)", r"`\g<0>`", source[0])
         source[0] = listed.sub(lambda row: f"* [`{row[1]}`](#onecycle-{row[1]}): {says[row[1]]}", source[0])
 
 
@@ -67,7 +68,7 @@ def shorten_signatures(_: Any, what: str, name: str, obj: Any, options: Any, sig
     """Show a default that is a function by its name, no arguments where there are none, and those of errors once."""
     if what == "exception" and "__init__" not in vars(obj):
         return "", None
-    if signature == "(*args: Any, **kwargs: Any)" and what == "class":
+    if what == "class" and re.fullmatch(r"\(\*args\b.*, \*\*kwargs\b.*\)", signature or ""):
         return "()", None
     return (re.sub(r"<function (\w+)[^>]*>", r"\1", signature), returns) if signature else None
 
