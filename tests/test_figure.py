@@ -29,8 +29,7 @@ def test_a_picture_in_html_says_what_it_shows_to_those_who_do_not_see_it() -> No
     figure, _ = grid(2, 2)
     for axes, title in zip(figure.axes, ('a "cat"\non a <mat>', "a dog"), strict=True):
         axes.set_title(title)
-    start = '<img alt="a &quot;cat&quot; on a &lt;mat&gt;; a dog" src="data:image/png;base64,'
-    assert figure.to_html().startswith(start)
+    assert figure.to_html().startswith('<img alt="a &quot;cat&quot; on a &lt;mat&gt;; a dog" src="data:')
 
 
 def test_captions_are_broken_into_lines() -> None:

@@ -18,6 +18,14 @@ class OnecycleError(Exception):
         shell_fix: The same for the command line, where `fix` names what Python alone has; options that both have are
             translated there.
         can_skip: Whether this is about one item, which training can leave out: the last thing to do, where one trains.
+    Example:
+        >>> try:
+        ...     oc.ImageList.from_folder("nowhere")
+        ... except oc.OnecycleError as error:
+        ...     print(error)
+        No such folder: nowhere.
+        Expected a folder with images in it.
+        Fix: check the path.
     """
 
     def __init__(
@@ -68,7 +76,17 @@ class SkippedItemWarning(UserWarning):
 
 
 class StopTraining(Exception):  # noqa: N818  it is a signal, not an error
-    """Raise this in a callback to end training now; the reason is kept in the history."""
+    """Raise this in a callback to end training now; the reason is kept in the history.
+
+    Example:
+        >>> class OneEpoch(oc.Callback):
+        ...     def on_epoch_end(self, state, event):
+        ...         raise oc.StopTraining("one is enough")
+        >>> learner = oc.Learner(bunch, model, callbacks=[OneEpoch()], progress=False)
+        >>> learner.fit(3, lr=1e-3)
+        >>> learner.history.notes
+        ['stopped after epoch 1: one is enough']
+    """
 
     def __init__(self, reason: str = "stopped by a callback") -> None:
         super().__init__(reason)

@@ -154,6 +154,11 @@ def load_model(path: str | Path, *, device: str | torch.device | None = None, fu
     Raises:
         BundleError: It is damaged, edited, of a newer schema, names parts that are not registered, or is no description
             of a model that fits the weights.
+    Example:
+        >>> from onecycle import load_model
+        >>> path = learner.export("photos.onecycle")
+        >>> load_model(path).classes
+        ('blue', 'green', 'red')
     """
     keep_freed_memory()
     if address := hub_address(path):

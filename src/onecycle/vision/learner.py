@@ -144,6 +144,18 @@ def unet_learner(
         options: See `TrainOptions`.
     Raises:
         ModelError: The labels are not masks, or backbone and decoder do not fit each other.
+    Example:
+        >>> from pathlib import Path
+        >>> import onecycle as oc
+        >>> from onecycle.demo import make_camvid
+        >>> path = make_camvid(Path("camvid"), train=4, valid=2, size=(48, 64))
+        >>> labelled = oc.ImageList.from_folder(path / "images").split_from_file(path / "valid.txt").label_masks(
+        ...     str(path / "labels/{stem}_P.png"), classes=path / "codes.txt"
+        ... )
+        >>> learner = oc.unet_learner(labelled.transform(32).databunch(2), "test_resnet", pretrained=False)
+        >>> label, shares = learner.predict(path / "images/street_0000.png")
+        >>> label.shape  # a class for every pixel of the image as it is
+        (48, 64)
     """
     check_keywords(unet_learner, options)
     check_bunch(bunch, "unet_learner")

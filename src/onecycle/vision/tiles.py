@@ -39,6 +39,18 @@ def predict_tiled(
     Raises:
         ModelError: The model does not predict masks.
         DataError: The image cannot be read, or scale or overlap are out of range.
+    Example:
+        >>> from pathlib import Path
+        >>> import onecycle as oc
+        >>> from onecycle.demo import make_camvid
+        >>> path = make_camvid(Path("camvid"), train=4, valid=2, size=(48, 64))
+        >>> labelled = oc.ImageList.from_folder(path / "images").split_from_file(path / "valid.txt").label_masks(
+        ...     str(path / "labels/{stem}_P.png"), classes=path / "codes.txt"
+        ... )
+        >>> learner = oc.unet_learner(labelled.transform(32).databunch(2), "test_resnet", pretrained=False)
+        >>> mask, shares = oc.predict_tiled(learner, path / "images/street_0000.png")
+        >>> mask.shape
+        (48, 64)
     """
     predictor = model.predictor() if isinstance(model, Learner) else model
     target, modality = predictor.target, predictor.modality
