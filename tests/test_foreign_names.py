@@ -32,6 +32,7 @@ from onecycle.train.options import TrainOptions
         ("size", "pass size= to transform()."),
         ("mixed_precision", "call learner.to_bf16() instead."),
         ("weigth_decay", "check the spelling of weigth_decay= (did you mean weight_decay=?)."),
+        ("corrections", "call corrected(...) on the list of items instead."),
         ("zzz", "remove zzz=."),
     ],
 )

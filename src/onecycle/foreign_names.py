@@ -135,6 +135,7 @@ _INSTEAD = {
     "device": "remove device=: the best device is used; pass accelerator= to the learner to choose another",
     "path": "remove path=: files are written where you say, such as learner.export(path)",
     "model_dir": "pass the whole path to learner.save()",
+    "corrections": "call corrected(...) on the list of items instead",
 }
 # Where a recipe has one word for what two calls of the data block have.
 _SAME = {"size": "sizes"}
