@@ -168,10 +168,10 @@ def check_count(count: int, what: str = "items") -> None:
     """Refuse a table or picture of nothing.
 
     Raises:
-        DataError: `count` is below 1.
+        DataError: `count` is no whole number, or below 1.
     """
-    if count < 1:
-        raise DataError(f"count={count}.", f"1 or more {what}.", "pass count=12.")
+    if not isinstance(count, int) or count < 1:
+        raise DataError(f"count={count!r}.", f"1 or more {what}.", "pass count=12.")
 
 
 def with_article(name: str) -> str:

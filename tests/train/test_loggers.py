@@ -113,7 +113,7 @@ class TestTrack:
     def test_an_object_without_the_methods_is_refused(self) -> None:
         with pytest.raises(
             ModelError,
-            match=r"The tracker is a int without log_config, log_metrics, finish\.\n"
+            match=r"The tracker is an int without log_config, log_metrics, finish\.\n"
             r"Expected an object with log_config\(config\), log_metrics\(metrics, step\) and finish\(\)\.\n"
             r"Fix: define them\.",
         ):

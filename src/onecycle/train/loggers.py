@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Protocol
 
-from onecycle.errors import ModelError
+from onecycle.errors import ModelError, with_article
 from onecycle.registry import lookup
 from onecycle.train.events import Callback, EpochEnd, FitEnd, FitStart
 from onecycle.train.layer_groups import trained_layers
@@ -66,7 +66,7 @@ class Track(Callback):
         missing = [method for method in METHODS if not callable(getattr(made, method, None))]
         if missing or isinstance(made, type):
             raise ModelError(
-                f"The tracker is a {name} without {', '.join(missing)}."
+                f"The tracker is {with_article(name)} without {', '.join(missing)}."
                 if missing
                 else f"The tracker is the class {name}.",
                 "an object with log_config(config), log_metrics(metrics, step) and finish().",

@@ -11,7 +11,7 @@ import pytest
 
 import onecycle as oc
 from learners import photo_bunch, tag_bunch, tiny
-from onecycle.errors import DataError, MissingAttributeError, ModelError
+from onecycle.errors import DataError, MissingAttributeError, ModelError, OnecycleError
 from onecycle.train.learner import Learner
 
 
@@ -169,6 +169,8 @@ def test_a_table_of_nothing_is_refused_and_the_fix_works(photo_learner: Learner,
     with pytest.raises(DataError, match=rf"count={count}\.\nExpected 1 or more \w+\.\nFix: pass count=12\."):
         getattr(found, method)(count)
     assert getattr(found, method)(count=10) is not None
+    with pytest.raises(OnecycleError, match=r"count='a'"):
+        getattr(found, method)("a")
     with pytest.raises(DataError, match=rf"count={count}\.\nExpected 1 or more classes"):
         found.confusion_matrix().of_most_confused(count)
     with pytest.raises(DataError, match=rf"count={count}\.\nExpected 1 or more items"):

@@ -288,3 +288,5 @@ def test_given_items_are_what_is_compared(photos: Path, tmp_path: Path) -> None:
     assert load_model(tmp_path / "x.onnx").proof["items_read"] == 30
     with pytest.raises(DataError, match="No images in"):
         model.export(tmp_path / "x.onnx", items=tmp_path)
+    with pytest.raises(DataError, match=r"is not an image of a known format\.\n.*\nFix: remove or replace it\.$"):
+        model.export(tmp_path / "x.onnx", items=[tmp_path / "x.onnx"])

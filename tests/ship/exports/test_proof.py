@@ -186,3 +186,13 @@ def test_in_fewer_bits_labels_may_differ_within_the_tolerance_and_the_fix_works(
     proof = prove(model, run, IMAGES, "x", tolerance=0.3, precision="fp16")
     assert (proof.margin, proof.precision) == (0.3, "fp16")
     assert str(proof).startswith("fp16, proved on 60 drawn items")
+
+
+def test_the_tolerance_that_the_fix_names_allows_the_difference() -> None:
+    model = served(oc.Points(("a",)), nn.Sequential(Means(), nn.Linear(3, 2)))
+    with pytest.raises(ModelError, match=r"differs by 0\.42\.\n.*\nFix: .*, or allow more: tolerance=0\.84") as refused:
+        prove(model, lambda batch: outputs(model, batch) + 0.42, IMAGES, "x", tolerance=0.03, precision="fp16")
+    enough = float(refused.value.fix.split("tolerance=")[1].rstrip("."))
+    prove(model, lambda batch: outputs(model, batch) + 0.42, IMAGES, "x", tolerance=enough, precision="fp16")
+    with pytest.raises(ModelError, match=r"differs by inf\.\n.*\nFix: leave precision='fp16' out\.$"):
+        prove(model, lambda batch: outputs(model, batch) * np.nan, IMAGES, "x", tolerance=0.03, precision="fp16")

@@ -15,7 +15,7 @@ from PIL import Image
 import onecycle as oc
 from learners import photo_bunch, tag_bunch, tiny
 from onecycle.data.categories import tag_target
-from onecycle.errors import ModelError
+from onecycle.errors import BundleError, ModelError
 from onecycle.inference.interpretation.confusion import confusion_result
 from onecycle.ship.report.blocks import Interval, Section, Table
 from onecycle.ship.report.findings import MOST_CLASSES, _pair_galleries, findings, matrix_block, result_table
@@ -216,6 +216,16 @@ def test_what_is_said_once_is_not_said_again(tagged: Path, tmp_path: Path) -> No
     assert f"in use: {tag_target(learner.target).threshold:g}" in text
     assert "1 threads" not in text
     assert "Slowest epoch epoch 1: " in " ".join(text.replace("Slowest epoch", "Slowest epoch ").split())
+
+
+def test_a_path_that_cannot_be_written_is_refused_before_anything_is_computed(
+    learner: Learner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("onecycle.ship.report.page.interpret", lambda state: pytest.fail("it was computed"))
+    for path, why in ((tmp_path, "Is a directory"), (tmp_path / "file" / "report.html", "File exists")):
+        with pytest.raises(BundleError, match=rf"Cannot write .*: {why}\.\n.*\nFix: free some room or choose another"):
+            learner.report(path)
 
 
 def test_a_table_of_scores_begins_with_the_lowest(learner: Learner) -> None:

@@ -91,7 +91,9 @@ def items_of_dataset(dataset: Dataset, what: str, count: int) -> CheckItems:
     rows = spread_rows(len(dataset), max(min(count, most), 1))
     batch = dataset.collate([dataset.fetch(row) for row in rows])
     if not len(batch):
-        raise batch.bad[0].error
+        error = batch.bad[0].error
+        error.can_skip = False  # only training can leave items out
+        raise error
     read = batch.index.tolist()
     return CheckItems(
         what, [dataset.name(row) for row in read], batch.inputs, [dataset.item(row) for row in read]

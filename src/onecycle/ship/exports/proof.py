@@ -160,19 +160,22 @@ class _Worst:
         other = _other_labels(self.target, reference, exported, self.margin)
         if other.any():
             row = int(np.flatnonzero(other)[apart[other].argmax()])
-            raise self._refused(f"it has another label for {names[row]} (probabilities differ by {apart[row]:.2g})")
+            raise self._refused(
+                f"it has another label for {names[row]} (probabilities differ by {apart[row]:.2g})", apart[row]
+            )
         worst = int(apart.argmax())
         if not apart[worst] <= self.tolerance:
-            raise self._refused(f"its prediction for {names[worst]} differs by {apart[worst]:.2g}")
+            raise self._refused(f"its prediction for {names[worst]} differs by {apart[worst]:.2g}", apart[worst])
         self.difference = max(self.difference, float(apart[worst]))
 
-    def _refused(self, why: str) -> ModelError:
+    def _refused(self, why: str, apart: float = np.inf) -> ModelError:
         fix = (
             "export a bundle, such as model.onecycle, which computes with PyTorch; or find the operation that differs: "
             "what depends on the batch, and what is random, does not belong into forward()."
         )
         if self.precision != "fp32":
-            fix = f"leave precision={self.precision!r} out, or allow more: tolerance={10 * self.tolerance:g}."
+            more = f", or allow more: tolerance={max(10 * self.tolerance, 2 * apart):.2g}" if np.isfinite(apart) else ""
+            fix = f"leave precision={self.precision!r} out{more}."
         return ModelError(
             f"{self.name} was not written: {why}.",
             f"the model's labels on all {self.what}, and predictions within {self.tolerance:g}.", fix,

@@ -63,10 +63,11 @@ def of_rows(
     if rows is None or training is None or LABEL not in rows.table.column_names:
         raise ModelError(
             "A loaded model has no items, and int8 needs some to find ranges on, and labelled ones to measure it on.",
-            "items= with labels, and training_items=.",
+            "labelled items, and training items.",
             'export from the learner, learner.export("x.onnx", precision="int8"), or from the folder of the run, '
             "onecycle export RUN x.onnx --precision int8; or pass items=labelled.valid, "
             "training_items=labelled.train of labelled items.",
+            shell_fix="name the folder of the run in place of the model: onecycle export RUN x.onnx --precision int8",
         )
     held = Dataset(rows, modality, target, training=False)
     trained = Dataset(rows_of(training, modality), modality, target, training=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +18,7 @@ from onecycle.errors import ModelError
 from onecycle.inference.interpretation.classes import TagInterpretation
 from onecycle.inference.interpretation.interpretation import Interpretation
 from onecycle.registry import register
+from onecycle.ship.exports.writing import writing_to
 from onecycle.ship.report.blocks import Note, Section, as_sentence
 from onecycle.ship.report.calibration import measured_calibration
 from onecycle.ship.report.data_checks import data_checks
@@ -65,8 +68,12 @@ def write_page(
         previous: The run to compare with.
     Raises:
         ModelError: jinja2 is not installed.
+        BundleError: The file cannot be written.
     """
     template = load_template()
+    with writing_to(Path(path)):  # before anything is computed
+        if Path(path).is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     began, state = time.perf_counter(), learner.state
     found = found or interpret(state)
     path = Path(path)
@@ -79,8 +86,7 @@ def write_page(
             *(words_that_mattered(state, found) if explain else []),
         ]
         html = template.render(**page_of(state, found, sections, previous, began))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with writing(path.parent, path.name) as part:
+        with writing_to(path), writing(path.parent, path.name) as part:
             part.file.write(html.encode("utf-8", "replace"))
             part.become(path)
         return path
