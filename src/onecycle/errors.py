@@ -164,14 +164,16 @@ def counted(count: int, what: str, verb: tuple[str, str] | None = None, *, of: i
     return said if verb is None else f"{said} {verb[count != 1]}"
 
 
-def check_count(count: int, what: str = "items") -> None:
+def check_count(count: object, what: str = "items") -> None:
     """Refuse a table or picture of nothing.
 
     Raises:
         DataError: `count` is no whole number, or below 1.
     """
     if not isinstance(count, int) or count < 1:
-        raise DataError(f"count={count!r}.", f"1 or more {what}.", "pass count=12.")
+        quoted = isinstance(count, str) and count.isdecimal()
+        fix = f"pass count={int(count)}, without quotes." if quoted else "pass count=12."
+        raise DataError(f"count={count!r}.", f"1 or more {what}.", fix)
 
 
 def with_article(name: str) -> str:
