@@ -172,7 +172,7 @@ def check_count(count: object, what: str = "items") -> None:
     """
     if not isinstance(count, int) or count < 1:
         quoted = isinstance(count, str) and count.isdecimal()
-        fix = f"pass count={int(count)}, without quotes." if quoted else "pass count=12."
+        fix = f"pass count={count}, without quotes." if quoted else "pass count=12."
         raise DataError(f"count={count!r}.", f"1 or more {what}.", fix)
 
 
