@@ -140,6 +140,7 @@ class Model:
         return output
 
     def _batches(self, items: Iterable[Any], batch_size: int) -> Iterator[list[Input]]:
+        self._reader.check_given_list(items)
         return batches_of_given(items, batch_size, self._read_given)
 
     def _read_given(self, item: Any) -> Input:
