@@ -94,6 +94,22 @@ def test_a_single_path_for_a_list_is_refused(colours: Predictor, item: Any) -> N
         colours.predict_many(item)
 
 
+@pytest.mark.parametrize("shape", [(8, 9, 3), (8, 9, 4), (8, 9, 1)])
+def test_one_image_for_a_list_is_refused_and_both_fixes_work(colours: Predictor, shape: tuple[int, ...]) -> None:
+    """Its rows would be read as grey images."""
+    image = np.full(shape, 9, np.uint8)
+    for call in (colours.predict_many, colours.probabilities):
+        with pytest.raises(DataError, match=r"One image, .*\(8, 9, \d\)\.\n.*\nFix: call predict\(image\), or \S+ \["):
+            call(image)
+    assert colours.predict_many([image]) == [colours.predict(image)]
+
+
+def test_an_array_of_images_is_a_list(colours: Predictor) -> None:
+    images = np.stack([solid((200, 0, 0)), solid((0, 0, 200))])
+    assert [one.label for one in colours.predict_many(images)] == ["red", "blue"]
+    assert len(colours.predict_many(images[..., 0])) == 2, "grey ones"
+
+
 def test_a_file_that_is_not_there_is_an_error(colours: Predictor, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none\.jpg"):
         colours.predict(tmp_path / "none.jpg")

@@ -194,6 +194,11 @@ def test_lists_are_lists(red: Path, tmp_path: Path) -> None:
     model = load_model(write_colours(tmp_path / "x.onnx", COLOURS))
     with pytest.raises(DataError, match=r"Fix: call predict\(path\), or pass \[path\]\."):
         model.predict_many(str(red))  # type: ignore[arg-type]
+    image = np.full((8, 12, 3), (9, 90, 9), np.uint8)
+    for call in (model.predict_many, model.probabilities):
+        with pytest.raises(DataError, match=r"One image, .*\(8, 12, 3\)\.\n.*\nFix: call predict\(image\), or \S+ \["):
+            call(image)
+    assert model.predict(image) == model.predict_many([image])[0] == model.predict_many(image[None])[0]
     assert model.predict_many([]) == []
     assert model.probabilities([]).shape == (0, 3)
     with pytest.raises(DataError, match=r"batch_size=0\."):

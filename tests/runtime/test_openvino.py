@@ -26,7 +26,14 @@ def test_a_file_for_openvino_predicts_as_the_bundle_does(tmp_path: Path, photos:
     expected = model.probabilities(files).cpu().numpy()
     np.testing.assert_allclose(loaded.probabilities(files), expected, atol=1e-4)
     assert (loaded.classes, loaded.proof["items"]) == (model.classes, 30)
-    path.with_suffix(".bin").unlink()
+    weights = path.with_suffix(".bin")
+    content = weights.read_bytes()
+    weights.write_bytes(bytes([content[0] ^ 64]) + content[1:])
+    with pytest.raises(BundleError, match=r"x\.xml with x\.bin is not as it was written: .*\n.*\nFix: copy both again"):
+        load_model(path)
+    weights.write_bytes(content)
+    load_model(path)
+    weights.unlink()
     with pytest.raises(BundleError, match=r"x\.xml is not a model that OpenVINO reads: .*\n.*\nFix: copy both again"):
         load_model(path)
 

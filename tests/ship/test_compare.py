@@ -65,7 +65,15 @@ def test_the_picture_has_a_curve_a_run(runs: list[Path]) -> None:
 def test_one_run_is_refused_and_the_fix_works(runs: list[Path]) -> None:
     with pytest.raises(DataError, match=r"compare\(\) of 1 run\.\nExpected two or more\.\nFix: pass their folders"):
         oc.compare(runs[0])
+    with pytest.raises(DataError, match=r"compare\(\) of 1 run\."):
+        oc.compare(runs[:1])
     assert len(oc.compare(runs[0], runs[1])) == 2
+
+
+def test_a_list_of_runs_is_those_runs(runs: list[Path]) -> None:
+    expected = oc.compare(*runs).table
+    for given in (runs, tuple(map(str, runs)), (path for path in runs)):
+        assert oc.compare(given).table == expected
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", '{"data": "a"}'])

@@ -79,6 +79,13 @@ class Modality(ABC):
             DataError: It cannot.
         """
 
+    def check_given_list(self, items: Any) -> None:  # noqa: B027  most have nothing to refuse
+        """Refuse what is one item in the place of a list of them, such as an array that is one image.
+
+        Raises:
+            DataError: It is one item.
+        """
+
     def encode(self, label: Any, target: Target, geometry: Tensor | None, *, training: bool) -> Any:
         """Return a label as what goes with an input whose geometry is `geometry`.
 

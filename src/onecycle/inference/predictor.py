@@ -294,6 +294,7 @@ class Predictor:
         return collate(samples, self.modality, self.target)
 
     def _batches(self, items: Iterable[Any], batch_size: int) -> Iterator[Batch]:
+        self.modality.check_given_list(items)
         return map(self.collate, batches_of_given(items, batch_size, self._read_given))
 
     def _read_given(self, item: Any) -> Sample:

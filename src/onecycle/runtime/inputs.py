@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onecycle.errors import BundleError
-from onecycle.vision.decode import ImageGeometry, Resize, decode_with_geometry
+from onecycle.vision.decode import ImageGeometry, Resize, check_is_no_image, decode_with_geometry
 from onecycle.vision.image_size import as_size
 from onecycle.vision.read_options import ReadOptions, read_options
 
@@ -39,6 +39,10 @@ class Reader(Protocol):
         """Refuse an item that cannot be meant; see `Modality.check_given`."""
         return
 
+    def check_given_list(self, items: Any) -> None:
+        """Refuse one item in the place of a list of them; see `Modality.check_given_list`."""
+        return
+
     def collate(self, values: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """Return items as the model takes them, (batch, ...)."""
 
@@ -58,6 +62,9 @@ class ImageReader(Reader):
 
     def read(self, item: Any) -> Input:
         return Input(*decode_with_geometry(item, self.size, self.method, self.options))
+
+    def check_given_list(self, items: Any) -> None:
+        check_is_no_image(items)
 
     def collate(self, values: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """Return uint8, (batch, height, width, 3)."""

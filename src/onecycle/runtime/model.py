@@ -14,6 +14,7 @@ from onecycle.calls import explained, explains_calls
 from onecycle.errors import BundleError, DataError, ModelError, OnecycleError, some
 from onecycle.given_items import batches_of_given
 from onecycle.inference.prediction import Prediction
+from onecycle.runtime.checksum import ONNX, check_checksum
 from onecycle.runtime.description import read_description
 from onecycle.runtime.inputs import READERS, Input, Reader
 from onecycle.runtime.other_files import check_is_exported
@@ -139,6 +140,7 @@ class Model:
         return output
 
     def _batches(self, items: Iterable[Any], batch_size: int) -> Iterator[list[Input]]:
+        self._reader.check_given_list(items)
         return batches_of_given(items, batch_size, self._read_given)
 
     def _read_given(self, item: Any) -> Input:
@@ -154,8 +156,8 @@ def load_model(path: str | Path, *, threads: int | None = None) -> Model:
         path: The file.
         threads: How many compute at the same time; None takes a thread a core. A server with several workers takes 1.
     Raises:
-        BundleError: It cannot be read, or does not say how its inputs are read and what its outputs mean; or
-            onnxruntime is not installed.
+        BundleError: It is damaged, or does not say how its inputs are read and what its outputs mean; or onnxruntime
+            is not installed.
     Example:
         >>> path = learner.export("photos.onnx")
         photos.onnx: proved on 6 validation items: same labels, largest difference ...
@@ -183,6 +185,7 @@ def open_model(source: str | bytes, name: str, threads: int | None = None) -> Mo
     Raises:
         BundleError: See `load_model`.
     """
+    check_checksum(source if isinstance(source, bytes) else Path(source), ONNX, name)
     return _model_of(_open_session(source, name, threads), name)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onecycle.errors import BundleError
+from onecycle.runtime.checksum import XML, check_checksum
 from onecycle.runtime.description import KEY
 
 
@@ -36,7 +37,7 @@ def open_openvino(path: Path, threads: int | None) -> OpenVINOSession:
     """Open an .xml file that `export` wrote.
 
     Raises:
-        BundleError: It cannot be read, or openvino is not installed.
+        BundleError: It is damaged, or openvino is not installed.
     """
     try:
         import openvino
@@ -44,6 +45,9 @@ def open_openvino(path: Path, threads: int | None) -> OpenVINOSession:
         raise BundleError(
             "openvino is not installed.", "it, to compute with models for OpenVINO.", "pip install openvino"
         ) from error
+    weights = path.with_suffix(".bin")
+    if weights.is_file():
+        check_checksum(path, XML, path.name, weights)
     try:
         model = openvino.Core().read_model(path)
         metadata = {KEY: model.get_rt_info([KEY]).astype(str)} if model.has_rt_info([KEY]) else {}

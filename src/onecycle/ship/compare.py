@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
@@ -77,26 +77,28 @@ class Run:
         return self.options.get("seed")
 
 
-def compare(*runs: str | Path) -> Comparison:
+def compare(*runs: str | Path | Iterable[str | Path]) -> Comparison:
     """Return runs side by side: how they differ, their scores, and the spread over seeds.
 
     Args:
-        runs: Folders that `onecycle train` wrote. Those that differ in nothing but the seed are one group.
+        runs: Folders that `onecycle train` wrote, or a list of them. Those that differ in nothing but the seed are one
+            group.
     Raises:
         DataError: There are not two folders, one is given twice, or one has no finished run.
     Example:
         >>> oc.compare("runs/photos", "runs/photos-2").plot()  # doctest: +SKIP
     """
-    if len(runs) < 2:
+    folders = [path for given in runs for path in ([given] if isinstance(given, str | Path) else given)]
+    if len(folders) < 2:
         raise DataError(
-            f"compare() of {counted(len(runs), 'run')}.", "two or more.",
+            f"compare() of {counted(len(folders), 'run')}.", "two or more.",
             'pass their folders: "runs/photos", "runs/photos-2".',
             shell_fix="pass their folders: onecycle compare runs/photos runs/photos-2",
         )  # fmt: skip
-    places = [Path(path).resolve() for path in runs]
-    if twice := [str(path) for path, place in zip(runs, places, strict=True) if places.count(place) > 1]:
+    places = [Path(path).resolve() for path in folders]
+    if twice := [str(path) for path, place in zip(folders, places, strict=True) if places.count(place) > 1]:
         raise DataError(f"A run is given twice: {some(twice)}.", "different runs.", "name the folder of each run once.")
-    read = [Run.read(path) for path in runs]
+    read = [Run.read(path) for path in folders]
     names = {name for run in read for name in run.options if changes_weights(name)}
     first = read[0].options
     differ = sorted(name for name in names if any(run.options.get(name) != first.get(name) for run in read))

@@ -27,6 +27,7 @@ from onecycle.vision.rgb import Box, Pixels, conversion_bytes, resize_as_rgb
 Resize = Literal["crop", "squish", "pad"]
 KINDS = "JPEG, PNG, GIF, BMP, TIFF, WebP, AVIF, HEIC, JPEG 2000 or PPM"
 _PLAIN = ReadOptions()
+_CHANNELS = (1, 3, 4)
 
 
 class ImageGeometry(NamedTuple):
@@ -158,6 +159,19 @@ def decode_with_geometry(
         "a path, the bytes of a file, an opened file, a PIL image or a numpy array.",
         fixes.get(type(source).__name__, "pass the path of an image."),
     )
+
+
+def check_is_no_image(items: Any) -> None:
+    """Refuse an array that is one image in the place of several: its rows would be read as grey images.
+
+    Raises:
+        DataError: It is one.
+    """
+    if isinstance(items, np.ndarray) and items.dtype == np.uint8 and items.ndim == 3 and items.shape[2] in _CHANNELS:
+        raise DataError(
+            f"One image, an array of shape {items.shape}.", "a list of images, or an array (images, height, width, 3).",
+            "call predict(image), or pass [image].",
+        )  # fmt: skip
 
 
 def _as_contents(source: Any) -> Any:
@@ -349,7 +363,7 @@ def _resize(image: Image.Image, size: tuple[int, int], resize: Resize, options: 
 
 
 def _from_array(pixels: NDArray[Any]) -> Image.Image:
-    is_image = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4))
+    is_image = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in _CHANNELS)
     if pixels.dtype != np.uint8 or not is_image or not pixels.size:
         raise DataError(
             f"Cannot read an image from an array of {pixels.dtype}, shape {pixels.shape}.",
@@ -364,11 +378,11 @@ def _how_to_convert(pixels: NDArray[Any]) -> str:
     if not pixels.size:
         return "leave it out: it has no pixel."
     steps = "array"
-    if pixels.ndim == 3 and pixels.shape[2] not in (1, 3, 4) and pixels.shape[0] in (1, 3, 4):
+    if pixels.ndim == 3 and pixels.shape[2] not in _CHANNELS and pixels.shape[0] in _CHANNELS:
         steps += ".transpose(1, 2, 0)"
     elif pixels.ndim == 4:
         return "pass one of its images to predict(), or all of them as predict_many(array)."
-    elif pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in (1, 3, 4)):
+    elif pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in _CHANNELS):
         return "pass an array of one of these shapes, such as array[..., :3] of more channels."
     if pixels.dtype == np.uint8:
         return f"pass {steps}."

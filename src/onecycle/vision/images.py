@@ -16,7 +16,7 @@ from onecycle.data.modality import Description, Modality
 from onecycle.data.target import Target
 from onecycle.registry import register
 from onecycle.vision.augment import Augment
-from onecycle.vision.decode import ImageGeometry, Resize, decode_with_geometry
+from onecycle.vision.decode import ImageGeometry, Resize, check_is_no_image, decode_with_geometry
 from onecycle.vision.image_files import IMAGE_SUFFIXES, find_images
 from onecycle.vision.image_size import as_size
 from onecycle.vision.read_options import ReadOptions, read_options
@@ -61,6 +61,9 @@ class Images(Modality):
     def read(self, item: Any, *, training: bool) -> Reading:
         pixels, shown = decode_with_geometry(item, self._reading_size(training=training), self.method, self.reading)
         return Reading(pixels, torch.tensor(shown, dtype=torch.float32))
+
+    def check_given_list(self, items: Any) -> None:
+        check_is_no_image(items)
 
     def encode(self, label: Any, target: Target, geometry: Tensor | None, *, training: bool) -> Any:
         if isinstance(target, SpatialTarget) and geometry is not None:

@@ -73,6 +73,16 @@ def test_the_file_has_the_pinned_opset_and_any_batch(photo_model: Any) -> None:
     assert json.loads(metadata["classes"]) == ["blue", "green", "red"]
 
 
+def test_weights_with_a_flipped_bit_are_refused(photo_model: Any, tmp_path: Path) -> None:
+    content = bytearray(photo_model[1].read_bytes())
+    weights = max(onnx.load(photo_model[1]).graph.initializer, key=lambda one: len(one.raw_data)).raw_data
+    content[content.index(weights) + 3] ^= 64
+    (tmp_path / "x.onnx").write_bytes(content)
+    with pytest.raises(BundleError, match=r"x\.onnx is not as it was written: .*\n.*\nFix: copy it again"):
+        load_model(tmp_path / "x.onnx")
+    assert load_model(photo_model[1]).classes == photo_model[0].data.classes
+
+
 def test_the_file_says_nothing_of_the_machine(photo_model: Any) -> None:
     content = photo_model[1].read_bytes()
     places = [os.getcwd(), str(Path.home()), sys.prefix, str(Path(oc.__file__).parent), *site.getsitepackages()]

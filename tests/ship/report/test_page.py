@@ -228,6 +228,18 @@ def test_a_path_that_cannot_be_written_is_refused_before_anything_is_computed(
             learner.report(path)
 
 
+def test_a_report_in_another_format_is_refused_and_the_fix_works(learner: Learner, tmp_path: Path) -> None:
+    for name in ("x.pdf", "x.MD"):
+        with pytest.raises(
+            ModelError, match=rf"A report is not written as '{name}'\.\nExpected .* \.html or \.htm\.\n"
+            r"Fix: pass 'x\.html'; for a PDF, open it in a browser and print it\.$",
+        ):  # fmt: skip
+            learner.report(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+    for name in ("x.html", "x.HTM"):
+        assert learner.report(tmp_path / name, explain=False).is_file()
+
+
 def test_a_table_of_scores_begins_with_the_lowest(learner: Learner) -> None:
     result = learner.interpret("train").per_class()
     table = result_table(result)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from onecycle.runtime.checksum import ONNX, with_checksum
 from onecycle.runtime.inputs import READERS
 from onecycle.runtime.model import open_model
 from onecycle.runtime.outputs import DECODERS
@@ -70,9 +71,9 @@ def proved_file(exported: Exported, name: str, asked: Asked) -> OnnxFile:
 
 
 def _with(graph: onnx.ModelProto, description: Mapping[str, Any]) -> bytes:
-    """Return a graph with its description as the content of a file."""
+    """Return a graph with its description as the content of a file, which ends with its checksum."""
     set_metadata(graph, metadata_of(description))
-    return bytes(graph.SerializeToString())
+    return with_checksum(graph.SerializeToString(), ONNX)
 
 
 class _Opened(NamedTuple):

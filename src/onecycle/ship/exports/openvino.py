@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from onecycle.disk import replacing
 from onecycle.errors import ModelError
+from onecycle.runtime.checksum import XML, with_checksum
 from onecycle.runtime.description import KEY
 from onecycle.runtime.openvino import compile_model
 from onecycle.ship.exports.exported import Exported, describe, served_and_input
@@ -55,7 +56,7 @@ def write_openvino(path: Path, exported: Exported, *, precision: str = "fp32") -
         described = {**describe(exported, served, given), "proof": proof.to_config()}
         converted.set_rt_info(json.dumps(described), [KEY])
         openvino.save_model(converted, made, compress_to_fp16=False)
-        weights = path.with_suffix(".bin")
+        weights, content = path.with_suffix(".bin"), made.with_suffix(".bin").read_bytes()
         with writing_to(weights), replacing(weights) as part:
-            part.write_bytes(made.with_suffix(".bin").read_bytes())
-        return write_content(path, made.read_bytes(), proof)
+            part.write_bytes(content)
+        return write_content(path, with_checksum(made.read_bytes(), XML, content), proof)

@@ -67,16 +67,17 @@ def write_page(
         found: What is known of the validation items already; None looks at them.
         previous: The run to compare with.
     Raises:
-        ModelError: jinja2 is not installed.
+        ModelError: The path is not one of an HTML file, or jinja2 is not installed.
         BundleError: The file cannot be written.
     """
+    path = Path(path)
+    _check_is_html(path)
     template = load_template()
-    with writing_to(Path(path)):  # before anything is computed
-        if Path(path).is_dir():
+    with writing_to(path):  # before anything is computed
+        if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     began, state = time.perf_counter(), learner.state
     found = found or interpret(state)
-    path = Path(path)
     calibrated, checks = measured_calibration(state, found), data_checks(learner) if explain else []
 
     def write() -> Path:
@@ -92,6 +93,14 @@ def write_page(
         return path
 
     return state.processes.decide(write)
+
+
+def _check_is_html(path: Path) -> None:
+    if path.suffix.lower() not in ("", ".html", ".htm"):
+        raise ModelError(
+            f"A report is not written as {path.name!r}.", "a name that ends in .html or .htm.",
+            f"pass {path.with_suffix('.html').name!r}; for a PDF, open it in a browser and print it.",
+        )  # fmt: skip
 
 
 def page_of(
