@@ -244,6 +244,12 @@ class TestErrors:
         with pytest.raises(DataError, match=r"'user/a b' is not the name of a repository\.\nExpected user/name, of"):
             learner.push_to_hub("user/a b")
         learner.push_to_hub("user/a_b")
+        hub.requests.clear()
+        for name in ("a_b", "hf://user/a_b", "/a_b"):
+            with pytest.raises(DataError, match=rf"'{name}' is not the name .*\nExpected user/name, .*\nFix: pass it"):
+                oc.from_hub(name)
+        assert hub.requests == [], "it is refused without asking"
+        assert oc.from_hub("user/a_b").classes == learner.data.classes
 
     def test_without_the_package(self, learner: Learner, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "huggingface_hub", None)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from onecycle.bundle.layout import CONFIG, TENSORS
-from onecycle.ship.hub.errors import hub_client, hub_place, told_of_hub
+from onecycle.ship.hub.errors import hub_client, hub_place, not_a_name, told_of_hub
 
 # `pathlib` makes one slash of two.
 _ADDRESS = re.compile(r"hf:/{1,2}(?P<repo>[^/@]+/[^/@]+)(@(?P<revision>[^@]+))?")
@@ -34,8 +34,11 @@ def downloaded(repo_id: str, revision: str | None = None, token: str | None = No
 
     Raises:
         BundleError: There is no such repository or revision, it holds no bundle, or the hub cannot be reached.
+        DataError: `repo_id` is not the name of a repository.
         ModelError: huggingface_hub is not installed.
     """
+    if not all(repo_id.partition("/")):  # the client would ask for a name without a user, again and again
+        raise not_a_name(repo_id)
     with tempfile.TemporaryDirectory(prefix="onecycle-") as place:
         folder = Path(place, *repo_id.split("/"))
         folder.mkdir(parents=True)

@@ -35,16 +35,21 @@ def told_of_hub(repo_id: str) -> Iterator[None]:
     try:
         yield
     except HFValidationError as error:
-        raise DataError(
-            f"{repo_id!r} is not the name of a repository.", "user/name, of letters, digits, '-', '_' and '.'.",
-            "pass it as the hub shows it, such as 'user/photos'.",
-        ) from error  # fmt: skip
+        raise not_a_name(repo_id) from error
     except LocalEntryNotFoundError as error:
         raise _not_reached(repo_id, error) from error
     except HfHubHTTPError as error:
         raise _refused(repo_id, error) from error
     except (HTTPError, ConnectionError) as error:
         raise _not_reached(repo_id, error) from error
+
+
+def not_a_name(repo_id: str) -> DataError:
+    """Return the error for what is not the name of a repository."""
+    return DataError(
+        f"{repo_id!r} is not the name of a repository.", "user/name, of letters, digits, '-', '_' and '.'.",
+        "pass it as the hub shows it, such as 'user/photos'.",
+    )  # fmt: skip
 
 
 def _not_reached(repo_id: str, error: BaseException) -> OnecycleError:

@@ -32,6 +32,7 @@ def from_hub(
     Raises:
         BundleError: There is no such repository or revision, it holds no model of onecycle, it is damaged, or the hub
             cannot be reached.
+        DataError: `repo_id` is not the name of a repository.
     Example:
         >>> model = oc.from_hub("user/photos", revision="v1")  # doctest: +SKIP
     """
