@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 import onecycle as oc
-from onecycle.errors import CallError, DataError
+from onecycle.errors import CallError, DataError, ModelError
+from onecycle.runtime import load_model
 from onecycle.ship.attribution import attribute_item
 from onecycle.ship.model import Model
+from runtime.tiny_onnx import write_tokens
 from ship import tiny_bundles
 
 
@@ -77,3 +79,15 @@ def test_an_empty_text_among_others_is_named_and_the_fix_works(model: Model, way
     assert len(getattr(model, way)([texts[0], texts[2]])) == 2
     with pytest.raises(DataError, match=r"^The text ' ' is empty\."):
         model.predict(" ")
+
+
+def test_an_exported_model_is_refused_and_the_fix_works(model: Model, tmp_path: Path) -> None:
+    exported = load_model(write_tokens(tmp_path / "x.onnx", model.modality.to_config()))
+    with pytest.raises(ModelError) as caught:
+        oc.attribute(exported, "the film was good .")
+    assert str(caught.value).splitlines() == [
+        "The model is an exported one, of onecycle.runtime, which gives predictions alone.",
+        "Expected a learner, or a bundle.", "Fix: load the bundle that it was exported from: oc.load_model(bundle).",
+    ]  # fmt: skip
+    bundle = oc.load_model(tiny_bundles.texts().write(tmp_path / "x.onecycle"))
+    assert oc.attribute(bundle, "the film was good .").words[:2] == ("the", "film")

@@ -6,7 +6,9 @@ from typing import Any, overload
 
 from onecycle.calls import explained
 from onecycle.data.modality import Modality
+from onecycle.errors import ModelError
 from onecycle.inference.predictor import Predictor
+from onecycle.runtime.model import Model as ExportedModel
 from onecycle.text.attribution import Attribution
 from onecycle.text.attribution import attribute as attribute_text
 from onecycle.text.texts import Texts
@@ -33,7 +35,7 @@ def attribute(
         Of a text its words with their scores, see `Attribution`; of an image a heat map, see `HeatMap`. Both show
         themselves in notebooks, and have `plot()`.
     Raises:
-        ModelError: The model does not predict classes or tags, or has no backbone of timm.
+        ModelError: The model does not predict classes or tags, has no backbone of timm, or is an exported one.
         DataError: The input cannot be read, or there is no such class.
     Example:
         >>> print(oc.attribute(learner, "photos/stripes/1.jpg"))  # doctest: +SKIP
@@ -53,4 +55,9 @@ def attribute_item(
 
 
 def _modality_of(source: Learner | Predictor) -> Modality:
+    if isinstance(source, ExportedModel):
+        raise ModelError(
+            "The model is an exported one, of onecycle.runtime, which gives predictions alone.",
+            "a learner, or a bundle.", "load the bundle that it was exported from: oc.load_model(bundle).",
+        )  # fmt: skip
     return source.data.modality if isinstance(source, Learner) else source.modality
