@@ -35,7 +35,7 @@ def with_checksum(content: bytes, ending: Ending, weights: bytes = b"") -> bytes
         weights: The content of a second file, which counts too.
     Example:
         >>> with_checksum(b"<net/>", XML)
-        b'<net/><!-- onecycle_crc32 0551c0af -->\\n'
+        b'<net/><!-- onecycle_crc32 68054d22 -->\\n'
     """
     return content + ending.before + _digits(zlib.crc32(weights, zlib.crc32(content))) + ending.after
 
