@@ -26,6 +26,31 @@ def folder(data: str = "photos", **how: Any) -> str:
     return numbered_folder(Path(data), **{"resume": False, "overwrite": False, **how}).as_posix()
 
 
+@pytest.mark.parametrize(("option", "given"), [
+    ("labels", "tables/ages.csv"), ("corrections", "tables/ages.csv"), ("masks", "tables/{stem}.png"),
+])  # fmt: skip
+def test_files_outside_of_the_data_are_found_again_from_anywhere(tmp_path: Path, option: str, given: str) -> None:
+    for name in ("photos", "tables"):
+        Path(name).mkdir()
+    Path("tables/ages.csv").touch()
+    run = RunFolder(Path("run"))
+    with run.used(Path("photos"), {option: given}):
+        run.checkpoint.touch()
+    assert run.read_options()[1] == {option: str(tmp_path / given)}
+    run.stored_options(Path("photos"), {option: given})
+
+
+@pytest.mark.parametrize("given", ["inside.csv", "/whole/path.csv", "0.2", "0,0,0;" * 99, "s3://bucket/a.csv", None])
+def test_other_options_stay_as_they_are_given(given: str | None) -> None:
+    Path("photos").mkdir()
+    for place in ("inside.csv", "photos/inside.csv"):
+        Path(place).touch()
+    run = RunFolder(Path("run"))
+    with run.used(Path("photos"), {"labels": given, "backbone": "photos"}):
+        run.checkpoint.touch()
+    assert run.read_options()[1] == {"labels": given, "backbone": "photos"}
+
+
 class TestNumbered:
     def test_each_run_gets_a_folder_of_its_own(self) -> None:
         assert folder() == "runs/photos"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 CHECKPOINT, PREVIOUS, OPTIONS, LOCK = "last.ckpt", "last.1.ckpt", "run.json", ".lock"
 ITEMS = "items.parquet"
+# Options that may name a file or folder, relative to the data or to where one stands.
+PATHS = ("labels", "valid", "test", "masks", "codes", "colours", "corrections")
 
 
 class RunFolder:
@@ -89,7 +92,7 @@ class RunFolder:
                 "leave --resume out, or pass the --out of another run.",
             )
         was = {"DATA": stored["data"], **stored["options"]}
-        now = {"DATA": _place(data), **{name: _plain(value) for name, value in passed.items()}}
+        now = {"DATA": _place(data), **_stored(data, passed)}
         if was["DATA"] != now["DATA"]:
             raise DataError(
                 f"The run in {self.path} was started on other data: DATA is {now['DATA']}, and was {was['DATA']}.",
@@ -156,7 +159,8 @@ class RunFolder:
             stored = RunFolder(path)._read()
             if stored.get("finished"):
                 before = {"data": stored["data"], **stored["options"]}
-                now = {"data": self._read().get("data"), **{key: _plain(value) for key, value in options.items()}}
+                data = self._read().get("data", "")
+                now = {"data": data, **_stored(Path(data), options)}
                 return PreviousRun(str(path), stored.get("scores", {}), before, now)
         return None
 
@@ -213,7 +217,7 @@ class RunFolder:
     def _write(self, data: Path, options: dict[str, Any], *, finished: bool, **results: Any) -> None:
         stored = {
             "data": _place(data),
-            "options": {name: _plain(value) for name, value in options.items()},
+            "options": _stored(data, options),
             "finished": finished,
             **results,
         }
@@ -275,5 +279,16 @@ def _is_taken(folder: Path) -> bool:
     return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
 
 
-def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, Path) else value
+def _stored(data: Path, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options as JSON; files where one stands by their whole paths, since one may stand elsewhere later."""
+    plain = {name: str(value) if isinstance(value, Path) else value for name, value in options.items()}
+    return {name: _whole_path(data, value) if name in PATHS else value for name, value in plain.items()}
+
+
+def _whole_path(data: Path, value: Any) -> Any:
+    """Return a path from where one stands as a whole one; a pattern such as masks/{stem}.png by the part before it."""
+    if not isinstance(value, str) or is_remote(value):
+        return value
+    fixed = value.partition("{")[0]
+    is_here = os.path.exists(fixed) and not os.path.exists(data / fixed)
+    return str(Path.cwd() / value) if is_here else value
