@@ -41,7 +41,7 @@ def test_a_backbone_of_one_size_says_which(photos: Path) -> None:
     ):
         learner.validate()
     with torch.no_grad():  # the fix
-        assert learner.model(torch.zeros(1, 3, 224, 224)).shape == (1, 3)
+        assert learner.model(torch.zeros(1, 3, 224, 224, device=learner.state.device)).shape == (1, 3)
 
 
 def test_a_transformer_of_any_size_says_what_its_patches_divide(photos: Path) -> None:
@@ -53,7 +53,7 @@ def test_a_transformer_of_any_size_says_what_its_patches_divide(photos: Path) ->
     ):
         learner.validate()
     with torch.no_grad():  # the fix
-        assert learner.model(torch.zeros(1, 3, 48, 96)).shape == (1, 3)
+        assert learner.model(torch.zeros(1, 3, 48, 96, device=learner.state.device)).shape == (1, 3)
 
 
 def test_an_encoder_says_it_too() -> None:
