@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from onecycle.errors import ModelError
 
+OutputT = TypeVar("OutputT")
 # What torch says of tensors whose shapes do not fit; of timm's models most assert their size.
 _OF_SHAPES = ("size of tensor", "is invalid for input of size", "greater than actual input size", "shapes cannot be")
+
+
+def read_at_size(read: Callable[[Tensor], OutputT], backbone: nn.Module, inputs: Tensor) -> OutputT:
+    """Return what a backbone puts out for images, or say which sizes it reads.
+
+    Args:
+        read: Calls the backbone.
+        backbone: Of timm, or timm's wrapper that returns feature maps.
+        inputs: The images, (batch, 3, height, width).
+    Raises:
+        ModelError: It cannot read images of this size.
+    """
+    try:
+        return read(inputs)
+    except (AssertionError, RuntimeError) as error:
+        if (refused := wrong_size(error, backbone, inputs.shape[-2:])) is not None:
+            raise refused from error
+        raise
 
 
 def wrong_size(error: Exception, backbone: nn.Module, size: Sequence[int]) -> ModelError | None:

@@ -15,7 +15,7 @@ from onecycle.registry import register
 from onecycle.train.heads import make_head
 from onecycle.train.layer_groups import GroupedModel
 from onecycle.vision.depthwise import use_fast_depthwise_gradients
-from onecycle.vision.input_sizes import wrong_size
+from onecycle.vision.input_sizes import read_at_size
 from onecycle.vision.normalize import Normalize
 from onecycle.vision.weights import create_backbone
 
@@ -97,14 +97,13 @@ class ImageModel(VisionModel):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the outputs for pixels, (batch, outputs)."""
-        try:
-            features = in_microbatches(self.body, inputs, self.microbatch_size(inputs))
-        except (AssertionError, RuntimeError) as error:
-            if (refused := wrong_size(error, self.body[1], inputs.shape[-2:])) is not None:  # type: ignore[index]
-                raise refused from error
-            raise
-        outputs: Tensor = self.head(features)
+        backbone: nn.Module = self.body[1]  # type: ignore[index]
+        outputs: Tensor = self.head(read_at_size(self._features, backbone, inputs))
         return outputs
+
+    def _features(self, inputs: Tensor) -> Tensor:
+        features: Tensor = in_microbatches(self.body, inputs, self.microbatch_size(inputs))
+        return features
 
     def layer_groups(self) -> list[list[str]]:
         """Return two halves of the backbone, divided between its own blocks, and the head."""

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from onecycle.errors import ModelError
 from onecycle.train.layer_groups import FineTuning
-from onecycle.vision.input_sizes import wrong_size
+from onecycle.vision.input_sizes import read_at_size
 from onecycle.vision.model import VisionModel, checkpoint_backbone
 from onecycle.vision.normalize import Normalize
 from onecycle.vision.weights import build, create_backbone
@@ -87,12 +87,7 @@ class Encoder(nn.Module):
         padding = (0, self.padded_length(width) - width, 0, self.padded_length(height) - height)
         if any(padding):
             inputs = functional.pad(inputs, padding, "replicate")
-        try:
-            maps: list[Tensor] = self.network(inputs)
-        except (AssertionError, RuntimeError) as error:
-            if (refused := wrong_size(error, self.network, inputs.shape[-2:])) is not None:
-                raise refused from error
-            raise
+        maps: list[Tensor] = read_at_size(self.network, self.network, inputs)
         if str(getattr(self.network, "output_fmt", "NCHW")).endswith("NHWC"):  # of timm's windowed transformers
             maps = [features.permute(0, 3, 1, 2) for features in maps]
         return maps
